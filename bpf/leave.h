@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Leaving the sockhash without losing a byte. A socket's unread redirected bytes are thrown away with its psock, and a
+ * peer that is just about to redirect to it gets EPIPE (tcp_bpf_sendmsg_redir()). So a socket first says that it wants
+ * to leave, which its peer reads on every send; and goes later, from a callback of its own, when nothing is unread and
+ * its peer is seen outside of sendmsg. */
+#pragma once
+
+#define LEFT_SETTLES_NS 1000000000ull
+
+static __always_inline void want_to_leave(struct link *link, enum leave why)
+{
+	if (!link->leave)
+		link->leave = why;
+}
+
+static __always_inline bool peer_wants_to_leave(const struct link *link)
+{
+	__u64 leave = 0;
+
+	/* bpf_rdonly_cast() knows kernel types only: timespec64 begins as struct link does, with a 64-bit number. */
+	if (casts_addresses) {
+		struct timespec64 *first = bpf_rdonly_cast((void *)link->peer.link,
+							   bpf_core_type_id_kernel(struct timespec64));
+
+		return first->tv_sec;
+	}
+	bpf_probe_read_kernel(&leave, sizeof(leave), (void *)link->peer.link);
+	return leave;
+}
+
+static __always_inline bool in_use(struct sk_psock *psock)
+{
+	/* One reference is the sockhash's. tcp_bpf_sendmsg() holds another from before the verdict until after the
+	 * message is in the peer's queue. */
+	return BPF_CORE_READ(psock, refcnt.refs.counter) != 1;
+}
+
+/* No redirection to this socket is under way, and none will begin: its peer saw `leave` or MODE_PASS. */
+static __always_inline bool peer_is_quiet(struct link *link)
+{
+	struct sock *peer = (void *)link->peer.tcp_sock;
+	struct sk_psock *psock;
+	__u64 left_at_ns = 0;
+
+	if (!peer)
+		return true;
+	if ((__u64)BPF_CORE_READ(peer, __sk_common.skc_cookie.counter) != link->peer.cookie ||
+	    BPF_CORE_READ(peer, __sk_common.skc_state) == BPF_TCP_CLOSE)
+		return true;
+	psock = psock_of(peer);
+	if (psock)
+		return !in_use(psock);
+	/* The peer left before: a sendmsg of its own may have outlived its place in the sockhash, but not by seconds. */
+	bpf_probe_read_kernel(&left_at_ns, sizeof(left_at_ns),
+			      (void *)(link->peer.link + offsetof(struct link, left_at_ns)));
+	return bpf_ktime_get_ns() - left_at_ns > LEFT_SETTLES_NS;
+}
+
+static __always_inline bool may_leave(struct link *link, struct sock *sk)
+{
+	return !unread_bytes(sk) && peer_is_quiet(link);
+}
+
+static __always_inline long leave(struct link *link)
+{
+	__u64 key = link->key;
+
+	link->left_at_ns = bpf_ktime_get_ns();
+	link->left = 1;
+	return bpf_map_delete_elem(&sockets, &key);
+}

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#pragma once
+
+/* Ends, two a connection. Only a table of pointers exists beforehand; an element is made for a socket that enters. */
+#define ENDS_MAX 262144
+/* Handshakes between the SYN and the accepting end's ESTABLISHED, LRU. */
+#define HANDSHAKES_MAX 16384
+#define RULE_VALUES_MAX 4096
+/* A port range splits into at most 30 prefixes; two rule sets exist while one replaces the other. */
+#define RULE_PREFIXES_MAX (2 * 30 * RULE_VALUES_MAX)
+
+/* Both ends of a TCP connection know the pair of initial sequence numbers, and no NAT rewrites them: 64 bits that name
+ * a connection across REDIRECT, DNAT, SNAT and network namespaces. */
+struct handshake {
+	__u32 client_seq; /* the client's first data byte: its ISN + 1 */
+	__u32 server_seq; /* the server's */
+};
+
+struct endpoint {
+	__u8 family; /* 4 or 6; an IPv4-mapped address is 4 */
+	__u8 pad;
+	__u16 port; /* host order */
+	__u8 address[16]; /* network order; IPv4 in the first four */
+};
+
+struct owner {
+	__u32 uid;
+	__u32 gid;
+};
+
+/* A SYN that a listener of this host has answered, as the listener's side sees it. */
+struct answer {
+	struct endpoint server;
+	struct endpoint client;
+	struct owner server_owner;
+	__u32 nonblocking; /* the listener */
+};
+
+/* An end as the other one knows it. Kernel addresses are only ever read with bpf_probe_read_kernel. */
+struct end {
+	__u64 key; /* in the sockhash */
+	__u64 cookie;
+	__u64 tcp_sock;
+	__u64 link;
+};
+
+enum leave {
+	STAY,
+	LEAVE_UNPAIRED,
+	LEAVE_BULK,
+	LEAVE_BLOCKING,
+	LEAVE_HALF_CLOSED,
+	LEAVE_WITH_PEER,
+};
+
+/* What a socket that entered the sockhash knows. Its peer reads `leave`, `left` and `left_at_ns`. */
+struct link {
+	__u64 leave; /* enum leave; first and this wide: see peer_wants_to_leave() */
+	__u64 key; /* the client's cookie << 1, plus 1 for the server's end */
+	struct end peer; /* all 0 until known */
+	__u64 left_at_ns;
+	__u32 tcp_bytes_end; /* write_seq when all that TCP carried in this direction was last seen read */
+	__u8 on_tcp; /* messages went to TCP since then */
+	__u8 left;
+	__u8 bulk; /* see bulk.h */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_SOCKHASH);
+	__uint(max_entries, ENDS_MAX);
+	__type(key, __u64);
+	__type(value, __u64);
+} sockets SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct link);
+} links SEC(".maps");
+
+/* Consumed by the client that was answered, or by the accepted socket when its client is not ours. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, HANDSHAKES_MAX);
+	__type(key, struct handshake);
+	__type(value, struct answer);
+} answers SEC(".maps");
+
+/* Clients in the sockhash that wait for their server's end. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, HANDSHAKES_MAX);
+	__type(key, struct handshake);
+	__type(value, struct end);
+} clients SEC(".maps");
+
+/* A client's key -> its server's end, from pairing until the client first sends or closes. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, ENDS_MAX / 2);
+	__type(key, __u64);
+	__type(value, struct end);
+} servers SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct control);
+} control SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct instance);
+} instance SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct counters);
+} counters SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 2);
+	__type(key, __u32);
+	__type(value, struct rule_set);
+} rule_sets SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, RULE_PREFIXES_MAX);
+	__type(key, struct address_prefix);
+	__type(value, struct rule_bits);
+} rule_addresses SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, RULE_PREFIXES_MAX);
+	__type(key, struct port_prefix);
+	__type(value, struct rule_bits);
+} rule_ports SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 2 * RULE_VALUES_MAX);
+	__type(key, struct owner_key);
+	__type(value, struct rule_bits);
+} rule_owners SEC(".maps");
+
+/* Connections that a rule decided: [rules_slot * RULES_MAX + rule]. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 2 * RULES_MAX);
+	__type(key, __u32);
+	__type(value, __u64);
+} rule_decisions SEC(".maps");

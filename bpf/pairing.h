@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Who may enter the sockhash, and how its two ends find each other.
+ *
+ *   SYN answered by a listener of ours     answers[handshake] = what the server's side is
+ *   client ESTABLISHED                     finds its answer: the peer is local; the rules decide; enters; clients[handshake]
+ *   accepted socket ESTABLISHED            finds its client; enters; servers[client's key]
+ *   client's first send                    finds its server
+ *
+ * A client whose SYN nobody here answered has a peer on another host: it never enters, so it pays nothing from then on. */
+#pragma once
+
+/* Also sockets in blocking mode: their reads may end early with EAGAIN (docs/limits). */
+const volatile bool all_sockets = false;
+
+static __always_inline struct sock *request_of(struct bpf_sock_ops *ops)
+{
+	struct sock *sk = NULL;
+
+	/* The program's context is the kernel's struct bpf_sock_ops_kern: readable on every kernel, where
+	 * bpf_cast_to_kern_ctx() needs 6.2 and ops->sk is NULL for a request socket. */
+	bpf_probe_read_kernel(&sk, sizeof(sk), (void *)ops + bpf_core_field_offset(struct bpf_sock_ops_kern, sk));
+	return sk;
+}
+
+static __always_inline void syn_answered(struct bpf_sock_ops *ops)
+{
+	struct tcp_request_sock *req = (void *)request_of(ops);
+	struct sock_common *common = (void *)req;
+	struct handshake key = {};
+	struct answer answer = {};
+	struct sock *listener;
+
+	if (!req)
+		return;
+	listener = BPF_CORE_READ(common, skc_listener);
+	if (!listener)
+		return;
+	listener = socket_at(listener);
+	key.client_seq = BPF_CORE_READ(req, rcv_isn) + 1;
+	key.server_seq = BPF_CORE_READ(req, snt_isn) + 1;
+	local_endpoint(common, &answer.server);
+	remote_endpoint(common, &answer.client);
+	answer.server_owner = owner_of(listener);
+	answer.nonblocking = nonblocking(listener);
+	bpf_map_update_elem(&answers, &key, &answer, BPF_ANY);
+}
+
+static __always_inline bool client_may_enter(struct sock *sk, const struct answer *answer)
+{
+	struct connection connection = {};
+
+	if (has_ulp(sk)) {
+		count(refused_protocol, 1);
+		return false;
+	}
+	if (!all_sockets && !nonblocking(sk)) {
+		count(refused_blocking_client, 1);
+		return false;
+	}
+	if (!all_sockets && !answer->nonblocking) {
+		count(refused_blocking_listener, 1);
+		return false;
+	}
+	local_endpoint((void *)sk, &connection.client[0]);
+	remote_endpoint((void *)sk, &connection.server[0]);
+	connection.client[1] = answer->client;
+	connection.server[1] = answer->server;
+	connection.client_owner = owner_of(sk);
+	connection.server_owner = answer->server_owner;
+	switch (decide(&connection)) {
+	case ACCELERATE:
+		return true;
+	case RETURN_RULE:
+		count(refused_return_rule, 1);
+		return false;
+	default:
+		count(refused_no_accept_rule, 1);
+		return false;
+	}
+}
+
+static __always_inline struct link *enter(struct bpf_sock_ops *ops, struct bpf_sock *sk, struct end *self)
+{
+	struct link *link = bpf_sk_storage_get(&links, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	long error;
+
+	if (!link)
+		return NULL;
+	link->key = self->key;
+	link->tcp_bytes_end = ops->snd_nxt;
+	self->link = (__u64)link;
+	error = bpf_sock_hash_update(ops, &sockets, &self->key, BPF_ANY);
+	if (error) {
+		bpf_sk_storage_delete(&links, sk);
+		if (error == -EBUSY)
+			count(refused_other_sockmap, 1);
+		else
+			count(refused_map_full, 1);
+		return NULL;
+	}
+	bpf_sock_ops_cb_flags_set(ops, ops->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG |
+					       BPF_SOCK_OPS_RTT_CB_FLAG);
+	return link;
+}
+
+static __always_inline void client_established(struct bpf_sock_ops *ops, struct bpf_sock *sk)
+{
+	struct handshake key = { ops->snd_nxt, ops->rcv_nxt };
+	struct tcp_sock *tp = (void *)bpf_skc_to_tcp_sock(sk);
+	struct end self = {};
+	struct answer *answer;
+	bool may_enter;
+
+	if (!tp)
+		return;
+	answer = bpf_map_lookup_elem(&answers, &key);
+	if (!answer) {
+		count(refused_not_local, 1);
+		return;
+	}
+	may_enter = client_may_enter((void *)tp, answer);
+	bpf_map_delete_elem(&answers, &key);
+	if (!may_enter)
+		return;
+	self.cookie = bpf_get_socket_cookie(ops);
+	self.key = self.cookie << 1;
+	self.tcp_sock = (__u64)tp;
+	if (enter(ops, sk, &self))
+		bpf_map_update_elem(&clients, &key, &self, BPF_ANY);
+}
+
+static __always_inline void server_established(struct bpf_sock_ops *ops, struct bpf_sock *sk)
+{
+	struct handshake key = { ops->rcv_nxt, ops->snd_nxt };
+	struct tcp_sock *tp = (void *)bpf_skc_to_tcp_sock(sk);
+	struct end self = {}, *client;
+	struct link *link;
+
+	if (!tp)
+		return;
+	client = bpf_map_lookup_elem(&clients, &key);
+	if (!client) {
+		bpf_map_delete_elem(&answers, &key);
+		return;
+	}
+	self.cookie = bpf_get_socket_cookie(ops);
+	self.key = client->key | 1;
+	self.tcp_sock = (__u64)tp;
+	if (has_ulp((void *)tp)) {
+		count(refused_protocol, 1);
+	} else if ((link = enter(ops, sk, &self))) {
+		link->peer = *client;
+		if (bpf_map_update_elem(&servers, &client->key, &self, BPF_ANY))
+			want_to_leave(link, LEAVE_UNPAIRED);
+		else
+			count(connections_paired, 1);
+	}
+	bpf_map_delete_elem(&clients, &key);
+}
+
+/* A client learns its peer when it first needs it. */
+static __always_inline bool paired(struct link *link)
+{
+	__u64 key = link->key;
+	struct end *server;
+
+	if (link->peer.key)
+		return true;
+	server = bpf_map_lookup_elem(&servers, &key);
+	if (!server)
+		return false;
+	link->peer = *server;
+	bpf_map_delete_elem(&servers, &key);
+	return true;
+}

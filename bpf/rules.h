@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Which rule decides for a connection. Every rule is a bit; each address, port and owner of the connection selects the
+ * rules that name it, and a rule matches where all of its kinds of options do. */
+#pragma once
+
+enum decision {
+	ACCELERATE,
+	RETURN_RULE,
+	NO_ACCEPT_RULE,
+};
+
+/* NAT gives an end two names: its own view and its peer's. */
+struct connection {
+	struct endpoint client[2];
+	struct endpoint server[2];
+	struct owner client_owner;
+	struct owner server_owner;
+};
+
+static __always_inline void select_rules(struct rule_bits *selected, const struct rule_bits *more)
+{
+	if (!more)
+		return;
+	for (int i = 0; i < RULES_MAX / 64; i++)
+		selected->words[i] |= more->words[i];
+}
+
+/* Not inlined, here and below: the verifier then walks each look-up once and not once for every outcome of those
+ * before it. */
+static __noinline int select_by_address(struct rule_bits *selected, const struct endpoint *end, __u32 slot)
+{
+	struct address_prefix key = {
+		.prefix_bits = 16 + (end->family == 4 ? 32 : 128),
+		.slot = slot,
+		.family = end->family,
+	};
+
+	__builtin_memcpy(key.address, end->address, sizeof(key.address));
+	select_rules(selected, bpf_map_lookup_elem(&rule_addresses, &key));
+	return 0;
+}
+
+static __noinline int select_by_port(struct rule_bits *selected, __u16 port, __u32 slot)
+{
+	struct port_prefix key = { .prefix_bits = 32, .slot = slot, .port = { port >> 8, port & 0xff } };
+
+	select_rules(selected, bpf_map_lookup_elem(&rule_ports, &key));
+	return 0;
+}
+
+static __noinline int select_by_owner(struct rule_bits *selected, __u32 id, __u32 kind, __u32 slot)
+{
+	struct owner_key key = { .slot = slot, .kind = kind, .id = id };
+
+	select_rules(selected, bpf_map_lookup_elem(&rule_owners, &key));
+	return 0;
+}
+
+static __always_inline __u32 lowest_bit(__u64 word)
+{
+	__u32 bit = 0;
+
+	for (int width = 32; width; width /= 2) {
+		if (!(word & ((1ull << width) - 1))) {
+			word >>= width;
+			bit += width;
+		}
+	}
+	return bit;
+}
+
+static __always_inline enum decision decided_by(__u32 slot, __u32 word, __u64 matching, enum decision decision)
+{
+	__u32 index = slot * RULES_MAX + word * 64 + lowest_bit(matching);
+	__u64 *decisions = bpf_map_lookup_elem(&rule_decisions, &index);
+
+	if (decisions)
+		__sync_fetch_and_add(decisions, 1);
+	return decision;
+}
+
+static __always_inline enum decision decide(const struct connection *c)
+{
+	struct rule_bits client, server, ports, uids, gids;
+	struct control *now;
+	struct rule_set *set;
+	bool accept_needed = false;
+	__u32 zero = 0, slot;
+
+	now = bpf_map_lookup_elem(&control, &zero);
+	if (!now)
+		return NO_ACCEPT_RULE;
+	slot = now->rules_slot & 1;
+	set = bpf_map_lookup_elem(&rule_sets, &slot);
+	if (!set)
+		return NO_ACCEPT_RULE;
+	if (!set->count)
+		return ACCELERATE;
+
+	client = set->any_address;
+	server = set->any_address;
+	ports = set->any_port;
+	uids = set->any_uid;
+	gids = set->any_gid;
+	select_by_address(&client, &c->client[0], slot);
+	select_by_address(&client, &c->client[1], slot);
+	select_by_address(&server, &c->server[0], slot);
+	select_by_address(&server, &c->server[1], slot);
+	select_by_port(&ports, c->client[0].port, slot);
+	select_by_port(&ports, c->client[1].port, slot);
+	select_by_port(&ports, c->server[0].port, slot);
+	select_by_port(&ports, c->server[1].port, slot);
+	select_by_owner(&uids, c->client_owner.uid, OWNER_UID, slot);
+	select_by_owner(&uids, c->server_owner.uid, OWNER_UID, slot);
+	select_by_owner(&gids, c->client_owner.gid, OWNER_GID, slot);
+	select_by_owner(&gids, c->server_owner.gid, OWNER_GID, slot);
+
+	for (int i = 0; i < RULES_MAX / 64; i++) {
+		__u64 matching = ports.words[i] & uids.words[i] & gids.words[i] &
+				 (client.words[i] | server.words[i]) & set->returning.words[i];
+
+		if (matching)
+			return decided_by(slot, i, matching, RETURN_RULE);
+		accept_needed |= set->accepting.words[i] != 0;
+	}
+	if (!accept_needed)
+		return ACCELERATE;
+	for (int i = 0; i < RULES_MAX / 64; i++) {
+		__u64 matching = ports.words[i] & uids.words[i] & gids.words[i] &
+				 client.words[i] & server.words[i] & set->accepting.words[i];
+
+		if (matching)
+			return decided_by(slot, i, matching, ACCELERATE);
+	}
+	return NO_ACCEPT_RULE;
+}

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Facts about a socket, ours or the peer's, by its kernel address. */
+#pragma once
+
+/* bpf_rdonly_cast() is there (6.2 and later): user space tries it before this object is loaded. A kernel address then
+ * reads with one load; without it with a call of bpf_probe_read_kernel(), and a send needs a dozen of them. */
+const volatile bool casts_addresses = false;
+
+extern void *bpf_rdonly_cast(const void *address, __u32 btf_id) __ksym __weak;
+
+#define socket_at(address)                                                                                        \
+	((struct sock *)(casts_addresses ? bpf_rdonly_cast((void *)(address), bpf_core_type_id_kernel(struct tcp_sock)) : \
+					   (void *)(address)))
+
+/* A field of what socket_at() gave, or of what bpf_skc_to_tcp_sock() gave. */
+#define field(pointer, path) (casts_addresses ? (pointer)->path : BPF_CORE_READ(pointer, path))
+
+static __always_inline bool nonblocking(struct sock *sk)
+{
+	struct socket *socket = field(sk, sk_socket);
+	struct file *file;
+
+	if (!socket)
+		return false;
+	file = field(socket, file);
+	return file && field(file, f_flags) & O_NONBLOCK;
+}
+
+/* kTLS, MPTCP's subflows, SMC: what they send is not what their peer's application reads. */
+static __always_inline bool has_ulp(struct sock *sk)
+{
+	struct inet_connection_sock *icsk = (void *)sk;
+
+	return field(icsk, icsk_ulp_ops) != NULL;
+}
+
+/* The fsuid and fsgid of whoever called socket(2) (sock_alloc(), net/socket.c), which is what iptables' owner match
+ * compares; fchown(2) on the socket changes it. An accepted socket's owner is its listener's: nobody has accepted it yet. */
+static __always_inline struct owner owner_of(struct sock *sk)
+{
+	struct socket_alloc *alloc = (void *)BPF_CORE_READ(sk, sk_socket);
+	struct owner owner = { ~0u, ~0u };
+
+	if (alloc) {
+		owner.uid = BPF_CORE_READ(alloc, vfs_inode.i_uid.val);
+		owner.gid = BPF_CORE_READ(alloc, vfs_inode.i_gid.val);
+	}
+	return owner;
+}
+
+static __always_inline void endpoint_address(struct endpoint *end, __u16 family, __be32 v4, const struct in6_addr *v6)
+{
+	__u32 *words = (__u32 *)end->address;
+	__u8 bytes[16] = {};
+
+	end->family = 4;
+	*words = v4;
+	if (family != AF_INET6)
+		return;
+	bpf_probe_read_kernel(bytes, sizeof(bytes), v6);
+	words = (__u32 *)bytes;
+	if (!words[0] && !words[1] && words[2] == bpf_htonl(0xffff))
+		return; /* IPv4-mapped: skc_daddr and skc_rcv_saddr hold it too */
+	end->family = 6;
+	__builtin_memcpy(end->address, bytes, sizeof(bytes));
+}
+
+static __always_inline void local_endpoint(struct sock_common *sk, struct endpoint *end)
+{
+	endpoint_address(end, BPF_CORE_READ(sk, skc_family), BPF_CORE_READ(sk, skc_rcv_saddr),
+			 __builtin_preserve_access_index(&sk->skc_v6_rcv_saddr));
+	end->port = BPF_CORE_READ(sk, skc_num);
+}
+
+static __always_inline void remote_endpoint(struct sock_common *sk, struct endpoint *end)
+{
+	endpoint_address(end, BPF_CORE_READ(sk, skc_family), BPF_CORE_READ(sk, skc_daddr),
+			 __builtin_preserve_access_index(&sk->skc_v6_daddr));
+	end->port = bpf_ntohs(BPF_CORE_READ(sk, skc_dport));
+}
+
+static __always_inline struct sk_psock *psock_of(struct sock *sk)
+{
+	/* The low bits are flags: SK_USER_DATA_PTRMASK. */
+	return (void *)((__u64)BPF_CORE_READ(sk, sk_user_data) & ~7ull);
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the launcher carries, in a loaded section and not behind the last one: strip(1), which packagers run on every
+ * executable, keeps it. DENO and PROGRAM are the files' names.
+ */
+	.section .payload, "a", @progbits
+
+	.balign 4096
+	.globl payload_deno
+payload_deno:
+	.incbin DENO
+
+	.balign 4096
+	.globl payload_program, payload_program_end
+payload_program:
+	.incbin PROGRAM
+payload_program_end:
+
+	.section .note.GNU-stack, "", @progbits

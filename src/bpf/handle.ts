@@ -1,0 +1,54 @@
+import * as libc from "../host/libc.ts";
+import { BpfError, callForNumber } from "./errors.ts";
+
+/** What a BPF descriptor can be of. */
+export type BpfKind = "map" | "prog" | "link";
+
+/** What descriptors belong to that close with it. */
+export interface Owner {
+  readonly isClosed: boolean;
+}
+
+/**
+ * Opens what is pinned at `path`; undefined when there is nothing.
+ *
+ * @throws BpfError when the kernel refuses
+ * @throws Error when it is not of that kind
+ */
+export function openPinnedFd(path: string, kind: BpfKind): number | undefined {
+  let fd: number;
+  try {
+    fd = callForNumber(`open ${path}`, (s) => s.bpf_obj_get(libc.cString(path)));
+  } catch (error) {
+    if (error instanceof BpfError && error.code === "ENOENT") return undefined;
+    throw error;
+  }
+  const found = kindOf(fd);
+  if (found !== kind) {
+    libc.close(fd);
+    throw new Error(
+      `Cannot use ${path} as a BPF ${kind}: it is a BPF ${found ?? "object of an unknown kind"}`,
+    );
+  }
+  return fd;
+}
+
+// BPF_OBJ_GET_INFO_BY_FD does not say of what the descriptor is; every kind has its own lines in fdinfo.
+function kindOf(fd: number): BpfKind | undefined {
+  const text = Deno.readTextFileSync(`/proc/self/fdinfo/${fd}`);
+  return (["map", "prog", "link"] as const).find((kind) => text.includes(`\n${kind}_type:`));
+}
+
+/** Removes a pin; nothing happens when there is none. */
+export function unpin(path: string): void {
+  try {
+    Deno.removeSync(path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
+
+/** Closes a descriptor that is not yet closed (negative). */
+export function closeFd(fd: number): void {
+  if (fd >= 0) libc.close(fd);
+}

@@ -1,0 +1,196 @@
+import { SystemError } from "../host/errno.ts";
+import * as libc from "../host/libc.ts";
+import { abi, abiEnums } from "./abi.ts";
+import { callForNumber, callForPointer } from "./errors.ts";
+import { closeFd, openPinnedFd, type Owner, unpin } from "./handle.ts";
+import { BpfLink } from "./link.ts";
+import type { BpfMap } from "./map.ts";
+import { readStruct, writeStruct } from "./struct.ts";
+
+const { BPF_SK_MSG_VERDICT } = abiEnums.bpf_attach_type;
+
+export interface ProgramInfo {
+  id: number;
+  /** enum bpf_prog_type of linux/bpf.h. */
+  type: number;
+  /** At most 15 characters; the kernel cuts longer names. */
+  name: string;
+  /** Hexadecimal digest of the instructions: equal programs have equal tags. */
+  tag: string;
+}
+
+/** A loaded program by its descriptor, whoever loaded it. */
+export class BpfProgram implements Disposable {
+  readonly info: ProgramInfo;
+  #fd: number;
+  readonly #owner: Owner | undefined;
+
+  /** @param owner what closes the descriptor, when it is not this handle's own */
+  constructor(fd: number, owner?: Owner) {
+    this.#fd = fd;
+    this.#owner = owner;
+    this.info = programInfo(fd);
+  }
+
+  /**
+   * Opens the program pinned at `path`; undefined when nothing is there.
+   *
+   * @throws Error when it is no program, BpfError when the kernel refuses
+   */
+  static openPinned(path: string): BpfProgram | undefined {
+    const fd = openPinnedFd(path, "prog");
+    if (fd === undefined) return undefined;
+    try {
+      return new BpfProgram(fd);
+    } catch (error) {
+      closeFd(fd);
+      throw error;
+    }
+  }
+
+  get fd(): number {
+    if (this.#fd < 0 || this.#owner?.isClosed) {
+      throw new Error(`Cannot use program ${this.info.name}: it is closed`);
+    }
+    return this.#fd;
+  }
+
+  /**
+   * Attaches an sk_msg program to the messages of the sockets in a sockhash. The sockets there at the time
+   * keep it.
+   */
+  attachToSockets(sockhash: BpfMap): void {
+    callForNumber(
+      `attach program ${this.info.name} to sockhash ${sockhash.info.name}`,
+      (s) => s.bpf_prog_attach(this.fd, sockhash.fd, BPF_SK_MSG_VERDICT, 0),
+    );
+  }
+
+  /** Undoes {@link attachToSockets} for sockets that come later. */
+  detachFromSockets(sockhash: BpfMap): void {
+    callForNumber(
+      `detach program ${this.info.name} from sockhash ${sockhash.info.name}`,
+      (s) => s.bpf_prog_detach2(this.fd, sockhash.fd, BPF_SK_MSG_VERDICT),
+    );
+  }
+
+  /** Makes the program outlive its users, under `path` on a bpffs. */
+  pin(path: string): void {
+    callForNumber(`pin program ${this.info.name} at ${path}`, (s) => {
+      return s.bpf_obj_pin(this.fd, libc.cString(path));
+    });
+  }
+
+  /** Removes the pin; what uses the program keeps it. */
+  unpin(path: string): void {
+    unpin(path);
+  }
+
+  /** Closes the descriptor; the one of a program of a {@link BpfObject} is closed with that. */
+  close(): void {
+    if (this.#owner) return;
+    closeFd(this.#fd);
+    this.#fd = -1;
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}
+
+/** A program of an object that this process has loaded. */
+export class BpfObjectProgram extends BpfProgram {
+  readonly #pointer: Deno.PointerObject;
+
+  constructor(fd: number, pointer: Deno.PointerObject, owner: Owner) {
+    super(fd, owner);
+    this.#pointer = pointer;
+  }
+
+  /** Attaches where the program's section says (tp_btf, tracepoint, raw_tp, …). */
+  attach(): BpfLink {
+    return this.#link(`attach program ${this.info.name}`, (s) => s.bpf_program__attach(this.#open()));
+  }
+
+  /**
+   * Attaches a sockops or cgroup program to a cgroup, beside those that are there.
+   *
+   * @param cgroupFd a descriptor of the cgroup's directory, which may be closed afterwards
+   */
+  attachCgroup(cgroupFd: number): BpfLink {
+    return this.#link(
+      `attach program ${this.info.name} to ${Deno.readLinkSync(`/proc/self/fd/${cgroupFd}`)}`,
+      (s) => s.bpf_program__attach_cgroup(this.#open(), cgroupFd),
+      {
+        EPERM: "a program may be attached to this cgroup or one above it exclusively: `bpftool cgroup tree`",
+      },
+    );
+  }
+
+  /**
+   * Runs an iterator from beginning to end, over the elements of `map` if it is one of maps; returns what it
+   * wrote.
+   */
+  iterate(map?: BpfMap): Uint8Array<ArrayBuffer> {
+    const linkInfo = writeStruct(abi, "bpf_iter_link_info", { map: { map_fd: map?.fd ?? 0 } });
+    const options = writeStruct(abi, "bpf_iter_attach_opts", {
+      sz: abi.bpf_iter_attach_opts.size,
+      link_info: Deno.UnsafePointer.value(Deno.UnsafePointer.of(linkInfo)),
+      link_info_len: linkInfo.length,
+    });
+    using link = this.#link(
+      `attach iterator ${this.info.name}`,
+      (s) => s.bpf_program__attach_iter(this.#open(), map ? options : null),
+    );
+    const fd = callForNumber(`start iterator ${this.info.name}`, (s) => s.bpf_iter_create(link.fd));
+    try {
+      return readToEnd(fd);
+    } finally {
+      libc.close(fd);
+    }
+  }
+
+  #link(...call: Parameters<typeof callForPointer>): BpfLink {
+    return new BpfLink(callForPointer(...call));
+  }
+
+  #open(): Deno.PointerObject {
+    // Throws when the object, and with it the struct behind the pointer, is gone.
+    void this.fd;
+    return this.#pointer;
+  }
+}
+
+function readToEnd(fd: number): Uint8Array<ArrayBuffer> {
+  const chunks: Uint8Array[] = [];
+  const buffer = new Uint8Array(new ArrayBuffer(65536));
+  for (;;) {
+    try {
+      const count = libc.read(fd, buffer);
+      if (count === 0) break;
+      chunks.push(buffer.slice(0, count));
+    } catch (error) {
+      // bpf_seq_read gives up after a million objects without output, and goes on where it was at the next
+      // read.
+      if (!(error instanceof SystemError && (error.code === "EAGAIN" || error.code === "EINTR"))) throw error;
+    }
+  }
+  const all = new Uint8Array(new ArrayBuffer(chunks.reduce((sum, chunk) => sum + chunk.length, 0)));
+  let at = 0;
+  for (const chunk of chunks) {
+    all.set(chunk, at);
+    at += chunk.length;
+  }
+  return all;
+}
+
+function programInfo(fd: number): ProgramInfo {
+  const bytes = new Uint8Array(new ArrayBuffer(abi.bpf_prog_info.size));
+  const length = new Uint8Array(new Uint32Array([bytes.length]).buffer);
+  callForNumber(
+    `describe the program of descriptor ${fd}`,
+    (s) => s.bpf_obj_get_info_by_fd(fd, bytes, length),
+  );
+  const info = readStruct(abi, "bpf_prog_info", bytes);
+  return { id: info.id, type: info.type, name: info.name, tag: info.tag.toHex() };
+}

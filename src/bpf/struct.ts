@@ -1,0 +1,222 @@
+/**
+ * Reads and writes C structs by the layouts that BTF gives (layouts.ts, abi.ts). Little-endian, as x86-64 and
+ * arm64.
+ */
+
+export interface FieldLayout {
+  readonly offset: number;
+  /** Bytes, all elements of an array together. */
+  readonly size: number;
+  /** A scalar (`u8` to `u64`, `s8` to `s64`, `bool`, `char`), `enum NAME`, or the name of another struct. */
+  readonly type: string;
+  /** Elements, when it is an array. */
+  readonly length?: number;
+}
+
+export interface StructLayout {
+  readonly size: number;
+  readonly fields: Readonly<Record<string, FieldLayout>>;
+}
+
+export type Layouts = Readonly<Record<string, StructLayout>>;
+
+/** What one element of a C type is in TypeScript. */
+export type ElementValue<L extends Layouts, T extends string> = T extends "u64" | "s64" ? bigint
+  : T extends "bool" ? boolean
+  : T extends keyof L ? StructValue<L, T>
+  : number;
+
+type FieldValue<L extends Layouts, F extends FieldLayout> = F extends { readonly length: number }
+  ? F["type"] extends "char" ? string
+  : F["type"] extends "u8" ? Uint8Array
+  : ElementValue<L, F["type"]>[]
+  : ElementValue<L, F["type"]>;
+
+/** A struct in TypeScript: char[] is a string, u8[] bytes, 64-bit numbers are bigint. */
+export type StructValue<L extends Layouts, S extends keyof L> = {
+  -readonly [F in keyof L[S]["fields"]]: FieldValue<L, L[S]["fields"][F]>;
+};
+
+type Input<V> = V extends bigint ? bigint | number
+  : V extends Uint8Array ? Uint8Array
+  : V extends (infer E)[] ? readonly Input<E>[]
+  : V extends object ? { readonly [K in keyof V]?: Input<V[K]> }
+  : V;
+
+/** A struct to write: fields may be left out and are zero then; 64-bit fields take numbers as well. */
+export type StructInput<L extends Layouts, S extends keyof L> = Input<StructValue<L, S>>;
+
+/**
+ * Reads a struct.
+ *
+ * @throws RangeError when `bytes` has too few from `offset` on
+ *
+ * @example
+ * ```ts
+ * const { mode } = readStruct(layouts, "control", control.lookup(u32(0))!);
+ * ```
+ */
+export function readStruct<L extends Layouts, S extends keyof L & string>(
+  layouts: L,
+  name: S,
+  bytes: Uint8Array,
+  offset = 0,
+): StructValue<L, S> {
+  need(layouts, name, bytes, offset);
+  return readFields(layouts, name, bytes, offset) as StructValue<L, S>;
+}
+
+/**
+ * Writes a struct, into bytes of its own unless `into` is given; fields that `value` lacks are left as they
+ * were.
+ *
+ * @returns the bytes written to
+ * @throws RangeError when a string, array or number is larger than its field, or `into` too small
+ *
+ * @example
+ * ```ts
+ * owners.update(writeStruct(layouts, "owner_key", { slot, kind: 0, id: 1337 }), bits);
+ * ```
+ */
+export function writeStruct<L extends Layouts, S extends keyof L & string>(
+  layouts: L,
+  name: S,
+  value: StructInput<L, S>,
+  into: Uint8Array<ArrayBuffer> = new Uint8Array(new ArrayBuffer(layouts[name].size)),
+  offset = 0,
+): Uint8Array<ArrayBuffer> {
+  need(layouts, name, into, offset);
+  writeFields(layouts, name, value as Record<string, unknown>, into, offset);
+  return into;
+}
+
+/** The four bytes of a 32-bit key or value. */
+export function u32(value: number): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(new ArrayBuffer(4));
+  writeScalar(view(bytes), 0, "u32", 4, value);
+  return bytes;
+}
+
+/** The eight bytes of a 64-bit key or value. */
+export function u64(value: bigint | number): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(new ArrayBuffer(8));
+  writeScalar(view(bytes), 0, "u64", 8, value);
+  return bytes;
+}
+
+function need(layouts: Layouts, name: string, bytes: Uint8Array, offset: number): void {
+  const { size } = layouts[name];
+  if (bytes.length - offset < size) {
+    throw new RangeError(`Cannot find a struct ${name} in ${bytes.length - offset} bytes: it has ${size}`);
+  }
+}
+
+function readFields(
+  layouts: Layouts,
+  name: string,
+  bytes: Uint8Array,
+  base: number,
+): Record<string, unknown> {
+  const value: Record<string, unknown> = {};
+  for (const [fieldName, field] of Object.entries(layouts[name].fields)) {
+    value[fieldName] = readField(layouts, field, bytes, base + field.offset);
+  }
+  return value;
+}
+
+function readField(layouts: Layouts, field: FieldLayout, bytes: Uint8Array, at: number): unknown {
+  const element = (index: number, size: number) =>
+    field.type in layouts
+      ? readFields(layouts, field.type, bytes, at + index * size)
+      : readScalar(view(bytes), at + index * size, field.type, size);
+  if (field.length === undefined) return element(0, field.size);
+  const raw = bytes.slice(at, at + field.size);
+  if (field.type === "u8") return raw;
+  if (field.type === "char") {
+    const end = raw.indexOf(0);
+    return new TextDecoder().decode(end < 0 ? raw : raw.subarray(0, end));
+  }
+  return Array.from({ length: field.length }, (_, index) => element(index, field.size / field.length!));
+}
+
+function writeFields(
+  layouts: Layouts,
+  name: string,
+  value: Record<string, unknown>,
+  bytes: Uint8Array,
+  base: number,
+): void {
+  const { fields } = layouts[name];
+  for (const [fieldName, fieldValue] of Object.entries(value)) {
+    const field = fields[fieldName];
+    if (!field) throw new TypeError(`Cannot write ${name}.${fieldName}: the struct has no such field`);
+    try {
+      writeField(layouts, field, fieldValue, bytes, base + field.offset);
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      throw new RangeError(`Cannot write ${name}.${fieldName}: ${error.message}`);
+    }
+  }
+}
+
+function writeField(
+  layouts: Layouts,
+  field: FieldLayout,
+  value: unknown,
+  bytes: Uint8Array,
+  at: number,
+): void {
+  const write = (index: number, size: number, element: unknown) =>
+    field.type in layouts
+      ? writeFields(layouts, field.type, element as Record<string, unknown>, bytes, at + index * size)
+      : writeScalar(view(bytes), at + index * size, field.type, size, element as number | bigint | boolean);
+  if (field.length === undefined) return write(0, field.size, value);
+  const elements = typeof value === "string" ? new TextEncoder().encode(value) : value as ArrayLike<unknown>;
+  // A string keeps its terminating zero.
+  const room = field.type === "char" ? field.length - 1 : field.length;
+  if (elements.length > room) throw new RangeError(`${elements.length} elements do not fit into ${room}`);
+  bytes.fill(0, at, at + field.size);
+  for (let i = 0; i < elements.length; i++) write(i, field.size / field.length, elements[i]);
+}
+
+function view(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+function isSigned(type: string): boolean {
+  return type.startsWith("s");
+}
+
+function readScalar(view: DataView, at: number, type: string, size: number): number | bigint | boolean {
+  if (type === "bool") return view.getUint8(at) !== 0;
+  const signed = isSigned(type);
+  switch (size) {
+    case 1:
+      return signed ? view.getInt8(at) : view.getUint8(at);
+    case 2:
+      return signed ? view.getInt16(at, true) : view.getUint16(at, true);
+    case 4:
+      return signed ? view.getInt32(at, true) : view.getUint32(at, true);
+    default:
+      return signed ? view.getBigInt64(at, true) : view.getBigUint64(at, true);
+  }
+}
+
+/** Writes an integer, boolean or enum of `size` bytes. */
+export function writeScalar(
+  view: DataView,
+  at: number,
+  type: string,
+  size: number,
+  value: number | bigint | boolean,
+): void {
+  const number = BigInt(value);
+  const bits = BigInt(size * 8);
+  const [low, high] = type === "bool"
+    ? [0n, 1n]
+    : isSigned(type)
+    ? [-(1n << (bits - 1n)), (1n << (bits - 1n)) - 1n]
+    : [0n, (1n << bits) - 1n];
+  if (number < low || number > high) throw new RangeError(`${value} does not fit into a ${type}`);
+  for (let i = 0; i < size; i++) view.setUint8(at + i, Number(number >> BigInt(i * 8) & 0xffn));
+}

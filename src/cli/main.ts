@@ -1,0 +1,45 @@
+import { CommanderError } from "@commander-js/extra-typings";
+import { ConfigurationError } from "../config/mistakes.ts";
+import { print, printError } from "./output.ts";
+import { createProgram } from "./program.ts";
+
+/** Wrong usage, or a configuration with mistakes. */
+const exitUsage = 2;
+
+/** Thrown out of the parser: --version needs libbpf, whose loading a parser's event cannot wait for. */
+class VersionWanted extends Error {}
+
+/** Runs one command to its end. Returns the exit status, and prints what went wrong. */
+export async function runCommandLine(args: string[]): Promise<number> {
+  // What fails where nobody waits for it must not look different.
+  for (const event of ["error", "unhandledrejection"] as const) {
+    globalThis.addEventListener(event, (event) => {
+      event.preventDefault();
+      Deno.exit(report(event instanceof ErrorEvent ? event.error : event.reason));
+    });
+  }
+  const program = createProgram(() => {
+    throw new VersionWanted();
+  });
+  try {
+    await program.parseAsync(args, { from: "user" });
+    return Deno.exitCode;
+  } catch (error) {
+    if (!(error instanceof VersionWanted)) return report(error);
+    const { versionText } = await import("./version.ts");
+    print(await versionText());
+    return 0;
+  }
+}
+
+function report(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : exitUsage; // said already
+  const debug = Deno.env.get("MDA_DEBUG") === "1";
+  if (error instanceof ConfigurationError) {
+    printError(`${debug ? error.stack : error.message}\n`);
+    return exitUsage;
+  }
+  const said = error instanceof Error ? (debug ? error.stack : error.message) : String(error);
+  printError(`mda: ${said}\n`);
+  return 1;
+}

@@ -1,0 +1,29 @@
+/** What --output takes; `table` is for people. */
+export const formats = ["table", "json", "yaml"] as const;
+
+export type Format = typeof formats[number];
+
+/** Writes to standard output. When nobody reads it any more (`mda check | head`), what is left is dropped. */
+export function print(text: string): void {
+  write(Deno.stdout, text);
+}
+
+/** Writes to standard error, where everything goes that is not the answer. */
+export function printError(text: string): void {
+  write(Deno.stderr, text);
+}
+
+export async function printAs(format: Exclude<Format, "table">, value: unknown): Promise<void> {
+  if (format === "json") return print(JSON.stringify(value, null, 2) + "\n");
+  const { stringify } = await import("yaml"); // 10 ms that only this format needs
+  print(stringify(value));
+}
+
+function write(stream: { writeSync(bytes: Uint8Array): number }, text: string): void {
+  let rest = new TextEncoder().encode(text);
+  try {
+    while (rest.length > 0) rest = rest.subarray(stream.writeSync(rest));
+  } catch (error) {
+    if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
+  }
+}

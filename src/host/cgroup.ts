@@ -1,0 +1,46 @@
+import * as libc from "./libc.ts";
+import { parseMounts } from "./mounts.ts";
+
+const CGROUP2_SUPER_MAGIC = 0x63677270;
+
+/**
+ * The directory where the first cgroup2 is mounted.
+ *
+ * @param mounts the text of /proc/mounts
+ * @throws Error that says how to mount one when there is none
+ */
+export function findCgroup2(mounts = Deno.readTextFileSync("/proc/mounts")): string {
+  const parsed = parseMounts(mounts);
+  const found = parsed.find((mount) => mount.type === "cgroup2");
+  if (found) return found.target;
+  const v1 = parsed.some((mount) => mount.type === "cgroup")
+    ? "this host mounts cgroup v1 only"
+    : "none is mounted";
+  throw new Error(
+    `Cannot find a cgroup2 mount: ${v1}; mount one beside it with ` +
+      "`mkdir -p /run/cgroup2 && mount -t cgroup2 none /run/cgroup2`, or name a mounted one with --cgroup",
+  );
+}
+
+/**
+ * Opens a cgroup's directory, to attach programs to; the caller closes the descriptor.
+ *
+ * @throws Error when it is no directory of a cgroup2
+ */
+export function openCgroup(path: string): number {
+  const fail = (why: string): never => {
+    throw new Error(`Cannot use ${path} as the cgroup: ${why}`);
+  };
+  let isDirectory = false;
+  try {
+    isDirectory = Deno.statSync(path).isDirectory;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) fail("there is no such directory");
+    throw error;
+  }
+  if (!isDirectory) fail("it is not a directory");
+  if (libc.filesystemMagic(path) !== CGROUP2_SUPER_MAGIC) {
+    fail("it is not on a cgroup2 filesystem; `grep cgroup2 /proc/mounts` shows where one is mounted");
+  }
+  return libc.open(path, libc.O_RDONLY | libc.O_DIRECTORY);
+}

@@ -1,0 +1,275 @@
+/**
+ * The functions of the C library that Deno has no API for. File descriptors are plain numbers; who opens one
+ * closes it. A failure throws a {@link SystemError}.
+ */
+import { SystemError } from "./errno.ts";
+
+const symbols = {
+  __errno_location: { parameters: [], result: "pointer" },
+  strerror: { parameters: ["i32"], result: "pointer" },
+  vsnprintf: { parameters: ["buffer", "usize", "pointer", "pointer"], result: "i32" },
+  open: { parameters: ["buffer", "i32", "u32"], result: "i32" },
+  close: { parameters: ["i32"], result: "i32" },
+  dup: { parameters: ["i32"], result: "i32" },
+  read: { parameters: ["i32", "buffer", "usize"], result: "isize" },
+  write: { parameters: ["i32", "buffer", "usize"], result: "isize" },
+  memfd_create: { parameters: ["buffer", "u32"], result: "i32" },
+  flock: { parameters: ["i32", "i32"], result: "i32" },
+  statfs: { parameters: ["buffer", "buffer"], result: "i32" },
+  mount: { parameters: ["buffer", "buffer", "buffer", "u64", "buffer"], result: "i32" },
+  umount2: { parameters: ["buffer", "i32"], result: "i32" },
+  geteuid: { parameters: [], result: "u32" },
+  inet_pton: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
+  socket: { parameters: ["i32", "i32", "i32"], result: "i32" },
+  bind: { parameters: ["i32", "buffer", "u32"], result: "i32" },
+  listen: { parameters: ["i32", "i32"], result: "i32" },
+  connect: { parameters: ["i32", "buffer", "u32"], result: "i32" },
+  accept4: { parameters: ["i32", "buffer", "buffer", "i32"], result: "i32" },
+  getsockname: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
+  send: { parameters: ["i32", "buffer", "usize", "i32"], result: "isize" },
+  recv: { parameters: ["i32", "buffer", "usize", "i32"], result: "isize" },
+  shutdown: { parameters: ["i32", "i32"], result: "i32" },
+  setsockopt: { parameters: ["i32", "i32", "i32", "buffer", "u32"], result: "i32" },
+  getsockopt: { parameters: ["i32", "i32", "i32", "buffer", "buffer"], result: "i32" },
+  poll: { parameters: ["buffer", "u64", "i32"], result: "i32" },
+} as const;
+
+/** Values from the kernel's headers; the same on x86-64 and arm64 unless a comment says otherwise. */
+export const O_RDONLY = 0;
+export const O_RDWR = 2;
+export const O_CREAT = 0o100;
+export const O_NONBLOCK = 0o4000;
+/** Differs between the architectures: asm/fcntl.h of arm64 has its own. */
+export const O_DIRECTORY = Deno.build.arch === "aarch64" ? 0o40000 : 0o200000;
+export const O_CLOEXEC = 0o2000000;
+export const LOCK_EX = 2;
+export const LOCK_NB = 4;
+export const LOCK_UN = 8;
+export const MFD_CLOEXEC = 1;
+export const MFD_NOEXEC_SEAL = 8;
+export const MS_NOSUID = 2;
+export const MS_NODEV = 4;
+export const MS_NOEXEC = 8;
+export const MNT_DETACH = 2;
+export const AF_INET = 2;
+export const AF_INET6 = 10;
+export const SOCK_STREAM = 1;
+export const SOCK_NONBLOCK = O_NONBLOCK;
+export const SOCK_CLOEXEC = O_CLOEXEC;
+export const SOL_SOCKET = 1;
+export const SO_REUSEADDR = 2;
+export const SO_SNDBUF = 7;
+export const SO_RCVBUF = 8;
+export const SO_COOKIE = 57;
+export const MSG_DONTWAIT = 0x40;
+export const SHUT_WR = 1;
+export const POLLIN = 1;
+export const POLLOUT = 4;
+
+function openLibc() {
+  return Deno.dlopen("libc.so.6", symbols).symbols;
+}
+
+type Libc = ReturnType<typeof openLibc>;
+
+let opened: Libc | undefined;
+let errnoCell: Int32Array | undefined;
+
+/** The C library's own functions, for callers that need an address or a buffer of their own. */
+export function libc(): Libc {
+  return opened ??= openLibc();
+}
+
+/**
+ * The calling thread's errno, as the last call left it. It is read straight from memory, because another call
+ * into the C library could overwrite it.
+ */
+export function errno(): number {
+  errnoCell ??= new Int32Array(Deno.UnsafePointerView.getArrayBuffer(libc().__errno_location()!, 4));
+  return errnoCell[0];
+}
+
+/** The C library's text for an error number: `Operation not permitted`. */
+export function strerror(errno: number): string {
+  return Deno.UnsafePointerView.getCString(libc().strerror(errno)!);
+}
+
+/** A zero-terminated string for a C function. */
+export function cString(text: string): Uint8Array<ArrayBuffer> {
+  if (text.includes("\0")) throw new TypeError(`Cannot pass ${JSON.stringify(text)} to C: it contains a NUL`);
+  return new TextEncoder().encode(text + "\0");
+}
+
+function check(task: string, result: number | bigint): number {
+  if (result < 0) throw new SystemError(task, errno());
+  return Number(result);
+}
+
+function c(): Libc {
+  // Found before the call, so that nothing comes between the call and the reading of its errno.
+  if (!errnoCell) errno();
+  return libc();
+}
+
+/** Opens a file or directory; returns its descriptor, which is closed on exec. */
+export function open(path: string, flags: number, mode = 0): number {
+  return check(`open ${path}`, c().open(cString(path), flags | O_CLOEXEC, mode));
+}
+
+export function close(fd: number): void {
+  check(`close descriptor ${fd}`, c().close(fd));
+}
+
+/** Reads at most `buffer.length` bytes; returns how many, 0 at the end. */
+export function read(fd: number, buffer: Uint8Array<ArrayBuffer>): number {
+  return check(`read descriptor ${fd}`, c().read(fd, buffer, BigInt(buffer.length)));
+}
+
+/** Writes all of `bytes`. */
+export function write(fd: number, bytes: Uint8Array<ArrayBuffer>): void {
+  for (let done = 0; done < bytes.length;) {
+    const rest = bytes.subarray(done);
+    done += check(`write descriptor ${fd}`, c().write(fd, rest, BigInt(rest.length)));
+  }
+}
+
+/** A file in memory without a name in any directory; returns its descriptor. */
+export function memfdCreate(name: string): number {
+  const create = (flags: number) =>
+    check(`create a memory file for ${name}`, c().memfd_create(cString(name), flags | MFD_CLOEXEC));
+  try {
+    // With vm.memfd_noexec=2 the kernel creates no others; a library in one can still be mapped.
+    return create(MFD_NOEXEC_SEAL);
+  } catch (error) {
+    // Kernels before 6.3 do not know the flag.
+    if (error instanceof SystemError && error.code === "EINVAL") return create(0);
+    throw error;
+  }
+}
+
+/**
+ * Takes or releases a lock on the file; false when another descriptor holds it and `operation` has LOCK_NB.
+ */
+export function flock(fd: number, operation: number): boolean {
+  try {
+    check(`lock descriptor ${fd}`, c().flock(fd, operation));
+    return true;
+  } catch (error) {
+    if (error instanceof SystemError && error.code === "EAGAIN") return false;
+    throw error;
+  }
+}
+
+/** The magic number of the filesystem that `path` is on, as linux/magic.h names them. */
+export function filesystemMagic(path: string): number {
+  const buffer = new ArrayBuffer(256);
+  check(`find the filesystem of ${path}`, c().statfs(cString(path), new Uint8Array(buffer)));
+  // f_type is the first member of struct statfs, a long.
+  return Number(new DataView(buffer).getBigUint64(0, true));
+}
+
+export function mount(source: string, target: string, type: string, flags: number, data: string): void {
+  const result = c().mount(cString(source), cString(target), cString(type), BigInt(flags), cString(data));
+  check(`mount ${type} at ${target}`, result);
+}
+
+export function unmount(target: string, flags = 0): void {
+  check(`unmount ${target}`, c().umount2(cString(target), flags));
+}
+
+/** The effective user id of this process; 0 is root. */
+export function geteuid(): number {
+  return c().geteuid();
+}
+
+/** Opens a socket, which is closed on exec. `type` may have SOCK_NONBLOCK. */
+export function socket(family: number, type: number, protocol = 0): number {
+  return check("open a socket", c().socket(family, type | SOCK_CLOEXEC, protocol));
+}
+
+/** A struct sockaddr_in or sockaddr_in6 for an address written as numbers. */
+export function socketAddress(address: string, port: number): Uint8Array<ArrayBuffer> {
+  const v6 = address.includes(":");
+  const bytes = new Uint8Array(v6 ? 28 : 16);
+  const view = new DataView(bytes.buffer);
+  view.setUint16(0, v6 ? AF_INET6 : AF_INET, true);
+  view.setUint16(2, port);
+  const octets = bytes.subarray(v6 ? 8 : 4);
+  if (c().inet_pton(v6 ? AF_INET6 : AF_INET, cString(address), octets) !== 1) {
+    throw new TypeError(`Cannot use ${address} as an address: it is neither IPv4 nor IPv6`);
+  }
+  return bytes;
+}
+
+export function bind(fd: number, address: string, port: number): void {
+  const bytes = socketAddress(address, port);
+  check(`bind to ${address} port ${port}`, c().bind(fd, bytes, bytes.length));
+}
+
+export function listen(fd: number, backlog = 16): void {
+  check(`listen on descriptor ${fd}`, c().listen(fd, backlog));
+}
+
+/** Connects; false when the socket does not block and the handshake is still under way. */
+export function connect(fd: number, address: string, port: number): boolean {
+  const bytes = socketAddress(address, port);
+  try {
+    check(`connect to ${address} port ${port}`, c().connect(fd, bytes, bytes.length));
+    return true;
+  } catch (error) {
+    if (error instanceof SystemError && error.code === "EINPROGRESS") return false;
+    throw error;
+  }
+}
+
+/** Accepts a connection; `flags` may have SOCK_NONBLOCK. */
+export function accept(fd: number, flags = 0): number {
+  return check(`accept on descriptor ${fd}`, c().accept4(fd, null, null, flags | SOCK_CLOEXEC));
+}
+
+/** The port that a socket is bound to. */
+export function localPort(fd: number): number {
+  const address = new DataView(new ArrayBuffer(128));
+  const length = new Uint32Array([128]);
+  const result = c().getsockname(fd, new Uint8Array(address.buffer), new Uint8Array(length.buffer));
+  check(`find the address of descriptor ${fd}`, result);
+  return address.getUint16(2);
+}
+
+/** Sends; returns how many bytes the kernel took. */
+export function send(fd: number, bytes: Uint8Array<ArrayBuffer>, flags = 0): number {
+  return check(`send on descriptor ${fd}`, c().send(fd, bytes, BigInt(bytes.length), flags));
+}
+
+/** Receives; returns how many bytes, 0 at the end of the stream. */
+export function recv(fd: number, buffer: Uint8Array<ArrayBuffer>, flags = 0): number {
+  return check(`receive on descriptor ${fd}`, c().recv(fd, buffer, BigInt(buffer.length), flags));
+}
+
+export function shutdown(fd: number, how: number): void {
+  check(`shut down descriptor ${fd}`, c().shutdown(fd, how));
+}
+
+/** Sets an option that is an int. */
+export function setSocketOption(fd: number, level: number, option: number, value: number): void {
+  const bytes = new Uint8Array(new Int32Array([value]).buffer);
+  check(`set option ${option} of descriptor ${fd}`, c().setsockopt(fd, level, option, bytes, 4));
+}
+
+/** Reads an option of up to 8 bytes: an int, or SO_COOKIE's 64 bits. */
+export function getSocketOption(fd: number, level: number, option: number): bigint {
+  const value = new BigUint64Array(1);
+  const length = new Uint32Array([8]);
+  const buffers = [new Uint8Array(value.buffer), new Uint8Array(length.buffer)] as const;
+  check(`get option ${option} of descriptor ${fd}`, c().getsockopt(fd, level, option, ...buffers));
+  return value[0];
+}
+
+/** Waits until one of `events` holds; returns those that do, 0 when the time is over. */
+export function poll(fd: number, events: number, timeoutMs: number): number {
+  const entry = new DataView(new ArrayBuffer(8));
+  entry.setInt32(0, fd, true);
+  entry.setInt16(4, events, true);
+  check(`poll descriptor ${fd}`, c().poll(new Uint8Array(entry.buffer), 1n, timeoutMs));
+  return entry.getInt16(6, true);
+}

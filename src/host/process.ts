@@ -1,0 +1,37 @@
+/** A process that cannot be mistaken for a later one with the same number. */
+export interface ProcessIdentity {
+  pid: number;
+  /** When it started, in clock ticks since the host did. */
+  startTicks: number;
+}
+
+/** The identity of a process that runs (a zombie does not); undefined when there is none. */
+export function identifyProcess(pid: number): ProcessIdentity | undefined {
+  const text = readProc(pid, "stat");
+  if (text === undefined) return undefined;
+  // The second field is the name in parentheses, which may itself have blanks and parentheses.
+  const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
+  const [state] = fields;
+  if (state === "Z" || state === "X") return undefined;
+  // starttime is field 22; `fields` begins with field 3.
+  return { pid, startTicks: Number(fields[22 - 3]) };
+}
+
+/** Whether that very process still runs. */
+export function isRunning(process: ProcessIdentity): boolean {
+  return identifyProcess(process.pid)?.startTicks === process.startTicks;
+}
+
+/** The name of a process as ps shows it; undefined when it is gone. */
+export function processName(pid: number): string | undefined {
+  return readProc(pid, "comm")?.trimEnd();
+}
+
+function readProc(pid: number, file: string): string | undefined {
+  try {
+    return Deno.readTextFileSync(`/proc/${pid}/${file}`);
+  } catch {
+    // Gone (ENOENT), gone while it was read (ESRCH), or hidden (hidepid).
+    return undefined;
+  }
+}

@@ -1,0 +1,62 @@
+import probeBytes from "../../build/probe.bpf.o" with { type: "bytes" };
+import { BpfError } from "../bpf/errors.ts";
+import { openObject } from "../bpf/object.ts";
+import { u32 } from "../bpf/struct.ts";
+import * as libc from "../host/libc.ts";
+
+/** SO_MEMINFO of asm-generic/socket.h; its first number is sk_rmem_alloc. */
+const SO_MEMINFO = 55;
+const PROBE_BYTES = 1000;
+
+/** What differs between kernels, found out by trying. The names are those of the BPF object's constants. */
+export interface KernelFeatures {
+  /** Redirecting a message charges its receiver's sk_rmem_alloc, so that one read tells how full a reader is. */
+  charges_receiver: boolean;
+  /** bpf_rdonly_cast() is there, so that reading a kernel address is a load and not a call. */
+  casts_addresses: boolean;
+}
+
+/** Tries what this kernel can do. A feature that cannot be tried counts as missing: the data plane works without any. */
+export function probeKernel(): KernelFeatures {
+  return { charges_receiver: chargesReceiver(), casts_addresses: castsAddresses() };
+}
+
+function castsAddresses(): boolean {
+  using object = openObject(probeBytes, "probe", { autoload: { redirect_to_one: false } });
+  try {
+    object.load();
+    return true;
+  } catch (error) {
+    if (error instanceof BpfError) return false;
+    throw error;
+  }
+}
+
+function chargesReceiver(): boolean {
+  using object = openObject(probeBytes, "probe", { autoload: { cast_address: false } });
+  object.load();
+  const pair = object.map("pair");
+  object.program("redirect_to_one").attachToSockets(pair);
+  const fds: number[] = [];
+  const keep = (fd: number) => (fds.push(fd), fd);
+  try {
+    const listener = keep(libc.socket(libc.AF_INET, libc.SOCK_STREAM | libc.SOCK_CLOEXEC));
+    libc.bind(listener, "127.0.0.1", 0);
+    libc.listen(listener);
+    const sender = keep(libc.socket(libc.AF_INET, libc.SOCK_STREAM | libc.SOCK_CLOEXEC));
+    libc.connect(sender, "127.0.0.1", libc.localPort(listener));
+    const receiver = keep(libc.accept(listener, libc.SOCK_CLOEXEC));
+    for (const [index, fd] of [sender, receiver].entries()) {
+      pair.update(u32(index), u32(fd));
+    }
+    libc.send(sender, new Uint8Array(new ArrayBuffer(PROBE_BYTES)), libc.MSG_DONTWAIT);
+    const charged = Number(libc.getSocketOption(receiver, libc.SOL_SOCKET, SO_MEMINFO) & 0xffffffffn);
+    return charged >= PROBE_BYTES;
+  } catch (error) {
+    // No loopback to try it on, say: counting the unread messages works everywhere.
+    if (error instanceof Error) return false;
+    throw error;
+  } finally {
+    fds.reverse().forEach(libc.close);
+  }
+}

@@ -1,0 +1,44 @@
+import type { BpfMap } from "../bpf/map.ts";
+import { enums, layouts } from "../bpf/layouts.ts";
+import { readStruct, u32, writeStruct } from "../bpf/struct.ts";
+import { compile } from "../config/compile.ts";
+import type { Rule } from "../config/rules.ts";
+
+export type Mode = keyof typeof enums.mode;
+
+const slots = [0, 1] as const;
+
+/** The maps that rules go into, by their names in the BPF object. */
+export interface RuleMaps {
+  map(name: "control" | "rule_sets" | "rule_addresses" | "rule_ports" | "rule_owners"): BpfMap;
+}
+
+/**
+ * Makes `rules` those that hold for connections from now on: they go into the slot that is not in use, then one write
+ * switches, so that a connection is never decided by a mixture. What held before is removed afterwards.
+ */
+export function replaceRules(maps: RuleMaps, rules: Rule[], mode: Mode): void {
+  const control = maps.map("control");
+  const slot = readStruct(layouts, "control", control.lookup(u32(0))!).rules_slot === 0 ? 1 : 0;
+  clearSlot(maps, slot);
+  for (const [name, entries] of Object.entries(compile(rules, slot))) {
+    const map = maps.map(name as keyof ReturnType<typeof compile>);
+    for (const { key, value } of entries) map.update(key, value);
+  }
+  control.update(u32(0), writeStruct(layouts, "control", { mode: enums.mode[mode], rules_slot: slot }));
+  clearSlot(maps, slots[1 - slot]);
+}
+
+function clearSlot(maps: RuleMaps, slot: number): void {
+  const keyed = {
+    rule_addresses: "address_prefix",
+    rule_ports: "port_prefix",
+    rule_owners: "owner_key",
+  } as const;
+  for (const [name, struct] of Object.entries(keyed)) {
+    const map = maps.map(name as keyof typeof keyed);
+    for (const key of map.keys()) {
+      if (readStruct(layouts, struct, key).slot === slot) map.delete(key);
+    }
+  }
+}

@@ -1,0 +1,84 @@
+import { enums, layouts } from "../bpf/layouts.ts";
+import type { BpfMap } from "../bpf/map.ts";
+import { readStruct, u32 } from "../bpf/struct.ts";
+import { openPinnedLink, openPinnedMap } from "./pins.ts";
+
+type CounterGroup = Record<string, number>;
+
+/** What `mda status -o json` prints: names stay, new ones may come. */
+export interface Status {
+  enabled: boolean;
+  /** The cgroup's directory, empty when nothing is pinned. */
+  cgroup: string;
+  rules: number;
+  connections: {
+    /** Since the start. */
+    paired: number;
+    /** Now, with both ends in the sockhash. */
+    active: number;
+  };
+  redirected: { messages: number; bytes: number };
+  /** Messages of sockets in the sockhash that went to TCP, by reason. */
+  passed: CounterGroup;
+  /** Connections that were left to TCP from the start, by reason. */
+  refused: CounterGroup;
+  /** Sockets that went back to plain TCP before they closed, by reason. */
+  left: CounterGroup;
+}
+
+/** What the data plane of a pin directory has done so far; all zero when none is pinned there. */
+export function readStatus(pinDir: string): Status {
+  using control = openPinnedMap(pinDir, "control");
+  using instance = openPinnedMap(pinDir, "instance");
+  using counters = openPinnedMap(pinDir, "counters");
+  using sockets = openPinnedMap(pinDir, "sockets");
+  const instanceBytes = instance?.lookup(u32(0));
+  const { cgroup, rules } = instanceBytes
+    ? readStruct(layouts, "instance", instanceBytes)
+    : { cgroup: "", rules: 0 };
+  const groups = sumCounters(counters);
+  return {
+    enabled: control !== undefined && isRedirecting(control) && isAttached(pinDir),
+    cgroup,
+    rules,
+    connections: { paired: groups.connections.paired, active: sockets ? countPairs(sockets) : 0 },
+    redirected: { messages: groups.redirected.messages, bytes: groups.redirected.bytes },
+    passed: groups.passed,
+    refused: groups.refused,
+    left: groups.left,
+  };
+}
+
+function isRedirecting(control: BpfMap): boolean {
+  return readStruct(layouts, "control", control.lookup(u32(0))!).mode === enums.mode.MODE_REDIRECT;
+}
+
+/** A link outlives the removal of its cgroup, attached to nothing. */
+function isAttached(pinDir: string): boolean {
+  using link = openPinnedLink(pinDir);
+  return link !== undefined && link.info().cgroupId !== 0n;
+}
+
+/** The counters of all CPUs, `passed_unread` as `passed.unread`. */
+function sumCounters(map: BpfMap | undefined): Record<string, CounterGroup> {
+  const groups: Record<string, CounterGroup> = {};
+  const cpus = map?.lookupPerCpu(u32(0))?.map((bytes) => readStruct(layouts, "counters", bytes)) ?? [];
+  for (const name of Object.keys(layouts.counters.fields) as (keyof typeof layouts.counters.fields)[]) {
+    const [group, ...rest] = name.split("_");
+    groups[group] ??= {};
+    groups[group][rest.join("_")] = Number(cpus.reduce((sum, cpu) => sum + cpu[name], 0n));
+  }
+  return groups;
+}
+
+/** Keys of a connection's two ends differ in the lowest bit: bpf/maps.h, struct link. */
+function countPairs(sockets: BpfMap): number {
+  const waiting = new Set<bigint>();
+  let pairs = 0;
+  for (const key of sockets.keys()) {
+    const number = new DataView(key.buffer).getBigUint64(0, true);
+    if (waiting.delete(number ^ 1n)) pairs++;
+    else waiting.add(number);
+  }
+  return pairs;
+}

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Receivers that stop reading: how many bytes can their senders queue, does every byte arrive once they read again,
+ * and is the memory back afterwards?
+ *
+ *   hold 4|6 CONNECTIONS BYTES
+ *
+ * Non-blocking sockets, BYTES a write. Prints `queued N bytes`, the sum over all connections in the first round. */
+#define _GNU_SOURCE
+#include "lab.h"
+
+#include <poll.h>
+
+#define BYTES_MAX	65536
+#define WARM_UP		20	/* messages that are read at once, before the receiver stops */
+#define AFTERWARDS	(1 << 20) /* bytes sent after the receiver reads again */
+#define SETTLED_MS	500	/* senders that cannot write for so long are held */
+#define ROUNDS		3
+#define STALL_MS	20000
+#define QUEUED_MAX	(256ul << 20) /* nobody holds this sender */
+
+struct pair {
+	int sender, receiver;
+	uint32_t stream;
+	uint64_t sent, received;
+};
+
+static unsigned long message_bytes;
+
+static bool ready(int fd, short events, int timeout_ms)
+{
+	struct pollfd wait = { .fd = fd, .events = events };
+
+	return poll(&wait, 1, timeout_ms) > 0;
+}
+
+/* False when the socket takes nothing now. */
+static bool send_some(struct pair *pair)
+{
+	uint8_t bytes[BYTES_MAX];
+	ssize_t count;
+
+	fill(bytes, message_bytes, pair->stream, pair->sent);
+	count = write(pair->sender, bytes, message_bytes);
+	if (count < 0 && errno != EAGAIN)
+		err(1, "write after %llu bytes", (unsigned long long)pair->sent);
+	if (count > 0)
+		pair->sent += count;
+	return count > 0;
+}
+
+static bool receive_some(struct pair *pair)
+{
+	uint8_t bytes[BYTES_MAX];
+	ssize_t count = read(pair->receiver, bytes, sizeof(bytes));
+
+	if (count < 0 && errno == EAGAIN)
+		return false;
+	if (count < 0)
+		err(1, "read after %llu bytes", (unsigned long long)pair->received);
+	if (count == 0)
+		errx(1, "the stream ends after %llu bytes", (unsigned long long)pair->received);
+	check(bytes, count, pair->stream, pair->received);
+	pair->received += count;
+	return true;
+}
+
+static void receive_all(struct pair *pair)
+{
+	while (pair->received < pair->sent) {
+		if (!receive_some(pair) && !ready(pair->receiver, POLLIN, STALL_MS))
+			errx(1, "stream %u: %llu of %llu bytes came within %d ms", pair->stream,
+			    (unsigned long long)pair->received, (unsigned long long)pair->sent, STALL_MS);
+	}
+}
+
+static void open_pair(struct pair *pair, struct address *address, int listening)
+{
+	pair->sender = socket(address->any.sa_family, SOCK_STREAM | SOCK_NONBLOCK, 0);
+	if (connect(pair->sender, &address->any, address->length) && errno != EINPROGRESS)
+		err(1, "Cannot connect");
+	if (!ready(listening, POLLIN, STALL_MS) || !ready(pair->sender, POLLOUT, STALL_MS))
+		errx(1, "Cannot connect within %d ms", STALL_MS);
+	pair->receiver = accept4(listening, NULL, NULL, SOCK_NONBLOCK);
+	if (pair->receiver < 0)
+		err(1, "Cannot accept");
+	for (int i = 0; i < WARM_UP; i++) {
+		if (!send_some(pair))
+			errx(1, "Cannot send %lu bytes to an idle receiver", message_bytes);
+		receive_all(pair);
+	}
+}
+
+/* Bytes queued once no sender can write any more. */
+static uint64_t fill_up(struct pair *pairs, unsigned long count)
+{
+	uint64_t queued;
+	bool moved;
+
+	do {
+		queued = 0;
+		moved = false;
+		for (unsigned long i = 0; i < count; i++) {
+			moved |= ready(pairs[i].sender, POLLOUT, SETTLED_MS / count);
+			while (send_some(&pairs[i]))
+				if (pairs[i].sent - pairs[i].received > QUEUED_MAX)
+					errx(1, "stream %u: %lu bytes queued and the sender is not held",
+					     pairs[i].stream, QUEUED_MAX);
+			queued += pairs[i].sent - pairs[i].received;
+		}
+	} while (moved);
+	return queued;
+}
+
+static void go_on(struct pair *pair)
+{
+	uint64_t target = pair->sent + AFTERWARDS;
+
+	while (pair->sent < target) {
+		while (pair->sent < target && send_some(pair))
+			;
+		if (!receive_some(pair) && !ready(pair->receiver, POLLIN, STALL_MS))
+			errx(1, "stream %u stands still after %llu bytes", pair->stream,
+			     (unsigned long long)pair->received);
+	}
+	receive_all(pair);
+}
+
+static unsigned long available_bytes(void)
+{
+	unsigned long kib = 0;
+	char line[256];
+	FILE *file = fopen("/proc/meminfo", "r");
+
+	while (file && fgets(line, sizeof(line), file))
+		if (sscanf(line, "MemAvailable: %lu", &kib) == 1)
+			break;
+	if (!kib)
+		err(1, "Cannot read MemAvailable of /proc/meminfo");
+	fclose(file);
+	return kib << 10;
+}
+
+/* One round: returns what was queued, and stores what it took of the machine's memory. */
+static uint64_t hold(const char *version, unsigned long connections, unsigned long *memory)
+{
+	struct address address = loopback(version, 0);
+	int listening = listener(&address, SOCK_NONBLOCK);
+	struct pair *pairs = calloc(connections, sizeof(*pairs));
+	unsigned long before, held;
+	uint64_t queued;
+
+	for (unsigned long i = 0; i < connections; i++) {
+		pairs[i].stream = i + 1;
+		open_pair(&pairs[i], &address, listening);
+	}
+	before = available_bytes();
+	queued = fill_up(pairs, connections);
+	held = available_bytes();
+	*memory = before > held ? before - held : 0;
+	for (unsigned long i = 0; i < connections; i++) {
+		go_on(&pairs[i]);
+		close(pairs[i].sender);
+		close(pairs[i].receiver);
+	}
+	close(listening);
+	free(pairs);
+	return queued;
+}
+
+int main(int count, char **arguments)
+{
+	unsigned long connections, memory, warm, now;
+	uint64_t queued;
+
+	if (count != 4)
+		errx(1, "usage: hold 4|6 CONNECTIONS BYTES");
+	connections = number(arguments[2], "CONNECTIONS");
+	message_bytes = number(arguments[3], "BYTES");
+	if (message_bytes > BYTES_MAX)
+		errx(1, "Cannot send %lu bytes at once: %d is the limit", message_bytes, BYTES_MAX);
+
+	queued = hold(arguments[1], connections, &memory);
+	printf("queued %llu bytes, %lu KiB of memory\n", (unsigned long long)queued, memory >> 10);
+	/* Freed pages first fill the allocator's per-CPU lists, which MemAvailable leaves out: only what further
+	 * rounds take is lost. */
+	warm = available_bytes();
+	for (int i = 1; i < ROUNDS; i++)
+		hold(arguments[1], connections, &memory);
+	/* Queues are freed by RCU, some time after close(2). */
+	for (int i = 0; (now = available_bytes()) + queued / 4 < warm && i < 50; i++)
+		usleep(100000);
+	printf("%ld KiB kept after %d more rounds\n", ((long)warm - (long)now) / 1024, ROUNDS - 1);
+	if (now + queued / 4 < warm)
+		errx(1, "%lu KiB of memory did not come back", (warm - now) >> 10);
+	return 0;
+}
