@@ -9,6 +9,8 @@
 #   ./build.sh test [FILE...]  all tests (or these), against the real kernel and real servers
 #   ./build.sh test-kernels    the data plane on Debian's 5.10, 6.1 and 6.12 kernels, under qemu
 #   ./build.sh bench [ARG...]  plain TCP, a textbook sockmap data plane and mda, measured side by side
+#   ./build.sh link PROGRAM EXECUTABLE
+#                              any bundled program and Deno in one file, as dist/mda is made without denort
 #   ./build.sh help            this text
 #
 # Environment:
@@ -132,9 +134,8 @@ install_deno() {
 	step "install Deno $wanted from npm"
 	mkdir -p build/tools
 	cp packaging/tools/package.json packaging/tools/package-lock.json build/tools/
-	# The package's script would only hard-link the executable to a second place.
 	quietly build/npm.log "install Deno $wanted (is the npm registry reachable?)" \
-		npm ci --prefix build/tools --ignore-scripts --no-audit --no-fund
+		npm ci --prefix build/tools --no-audit --no-fund
 }
 
 # v3 is what 5.10 understands of BPF's instructions. bpftool's linker leaves BTF in and DWARF out.
@@ -182,28 +183,36 @@ bundle() {
 	mv build/mda.part.js build/mda.js
 }
 
-# By `deno compile`, if it gets its base binary within 20 s.
-compile() {
-	timeout 20 $deno compile --quiet --no-config --allow-all --output "$output.part" build/mda.js \
-		>build/compile.log 2>&1 || return 1
-	step "compile $output with deno compile"
+# By `deno compile`, when it gets its base binary: from DENORT_BIN or within 20 s.
+compile() { # $1 the executable to make
+	if timeout 20 $deno compile --quiet --no-config --no-code-cache --allow-all --output "$1" build/mda.js \
+		>build/compile.log 2>&1; then
+		step "compile $output with deno compile"
+	elif [[ ${DENORT_BIN-} ]]; then
+		tail -n 5 build/compile.log >&2
+		fail "Cannot compile $output with DENORT_BIN=$DENORT_BIN: see above, all of it is in build/compile.log"
+	else
+		return 1
+	fi
 }
 
-link_launcher() {
-	step "link $output: launcher, Deno and build/mda.js"
+# Without a C library, and so that GCC does not ask for parts of one: see launcher.c.
+link_launcher() { # $1 a bundled program, $2 the executable to make
+	step "link $1 and Deno with the launcher"
 	gcc -O2 -Wall -Wextra -Werror -ffreestanding -fno-stack-protector -fno-tree-loop-distribute-patterns \
-		-fno-pie -no-pie -static -nostdlib -DDENO="\"$deno\"" -DPROGRAM='"build/mda.js"' \
-		-o "$output.part" packaging/launcher/launcher.c packaging/launcher/payload.S
+		-fno-pie -no-pie -static -nostdlib -DDENO="\"$deno\"" -DPROGRAM="\"$1\"" \
+		-o "$2" packaging/launcher/launcher.c packaging/launcher/payload.S
 }
 
 link_binary() {
+	local part=$output.part
 	stale "$output" build.sh build/mda.js "$deno" packaging/launcher || return 0
 	mkdir -p "$(dirname "$output")"
-	rm -f "$output.part"
-	compile || link_launcher
-	[[ $("$output.part" --version 2>&1) == 'mda '* ]] ||
-		fail "Cannot use $output.part: it does not run${DENORT_BIN:+ (is DENORT_BIN=$DENORT_BIN denort, of the same version as Deno?)}"
-	mv "$output.part" "$output"
+	rm -f "$part"
+	compile "$part" || link_launcher build/mda.js "$part"
+	[[ $("$part" --version 2>&1) == 'mda '* ]] ||
+		fail "Cannot use $part: it is not mda${DENORT_BIN:+; is $DENORT_BIN denort, of the same version as $deno?}"
+	mv "$part" "$output"
 }
 
 build() {
@@ -290,6 +299,7 @@ run) run_demo ;;
 test) run_tests "${@:2}" ;;
 test-kernels) run_kernel_tests "${@:2}" ;;
 bench) run_bench "${@:2}" ;;
+link) (($# == 3)) && link_launcher "$2" "$3" ;;
 help | -h | --help) help ;;
 *)
 	help >&2

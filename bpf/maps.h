@@ -5,6 +5,7 @@
 #define ENDS_MAX 262144
 /* Handshakes between the SYN and the accepting end's ESTABLISHED, LRU. */
 #define HANDSHAKES_MAX 16384
+#define LISTENERS_MAX 4096
 #define RULE_VALUES_MAX 4096
 /* A port range splits into at most 30 prefixes; two rule sets exist while one replaces the other. */
 #define RULE_PREFIXES_MAX (2 * 30 * RULE_VALUES_MAX)
@@ -86,6 +87,20 @@ struct {
 	__type(key, struct handshake);
 	__type(value, struct answer);
 } answers SEC(".maps");
+
+/* Where a listener is, as a SYN that asks for it has it; see cookies.h. */
+struct listening_at {
+	__u64 net;
+	struct endpoint local;
+	__u32 pad;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, LISTENERS_MAX);
+	__type(key, struct listening_at);
+	__type(value, __u64); /* kernel address */
+} listeners SEC(".maps");
 
 /* Clients in the sockhash that wait for their server's end. */
 struct {

@@ -20,6 +20,7 @@
 #include "flow.h"
 #include "order.h"
 #include "leave.h"
+#include "cookies.h"
 #include "pairing.h"
 #include "bulk.h"
 
@@ -93,6 +94,8 @@ int follow(struct bpf_sock_ops *ops)
 
 	if (ops->op == BPF_SOCK_OPS_RWND_INIT && !ops->is_fullsock)
 		syn_answered(ops);
+	else if (ops->op == BPF_SOCK_OPS_HDR_OPT_LEN_CB && ops->args[0] == BPF_WRITE_HDR_TCP_SYNACK_COOKIE)
+		syn_answered(ops);
 	else if (!sk)
 		return 1;
 	else if (ops->op == BPF_SOCK_OPS_RTT_CB)
@@ -103,6 +106,8 @@ int follow(struct bpf_sock_ops *ops)
 		server_established(ops, sk);
 	else if (ops->op == BPF_SOCK_OPS_STATE_CB)
 		state_changed(ops, sk);
+	else if (ops->op == BPF_SOCK_OPS_TCP_LISTEN_CB)
+		started_to_listen(ops, sk);
 	return 1;
 }
 

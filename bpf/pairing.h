@@ -34,6 +34,8 @@ static __always_inline void syn_answered(struct bpf_sock_ops *ops)
 		return;
 	listener = BPF_CORE_READ(common, skc_listener);
 	if (!listener)
+		listener = listener_behind(common);
+	if (!listener)
 		return;
 	listener = socket_at(listener);
 	key.client_seq = BPF_CORE_READ(req, rcv_isn) + 1;
@@ -136,6 +138,7 @@ static __always_inline void server_established(struct bpf_sock_ops *ops, struct 
 	struct end self = {}, *client;
 	struct link *link;
 
+	give_up_header_options(ops);
 	if (!tp)
 		return;
 	client = bpf_map_lookup_elem(&clients, &key);

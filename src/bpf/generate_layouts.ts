@@ -61,34 +61,19 @@ const abiFields: Record<string, string[]> = {
   btf_var_secinfo: ["type", "offset", "size"],
 };
 const abiEnums: Record<string, string[]> = {
-  bpf_attach_type: ["BPF_CGROUP_SOCK_OPS", "BPF_SK_MSG_VERDICT", "BPF_CGROUP_INET_SOCK_CREATE"],
+  bpf_attach_type: ["BPF_SK_MSG_VERDICT"],
   bpf_link_type: ["BPF_LINK_TYPE_CGROUP"],
   bpf_map_type: [
-    "BPF_MAP_TYPE_ARRAY",
     "BPF_MAP_TYPE_HASH",
     "BPF_MAP_TYPE_PERCPU_HASH",
     "BPF_MAP_TYPE_PERCPU_ARRAY",
-    "BPF_MAP_TYPE_LRU_HASH",
     "BPF_MAP_TYPE_LRU_PERCPU_HASH",
     "BPF_MAP_TYPE_LPM_TRIE",
     "BPF_MAP_TYPE_SOCKHASH",
     "BPF_MAP_TYPE_SK_STORAGE",
-    "BPF_MAP_TYPE_RINGBUF",
   ],
-  bpf_prog_type: [
-    "BPF_PROG_TYPE_CGROUP_SOCK",
-    "BPF_PROG_TYPE_SOCK_OPS",
-    "BPF_PROG_TYPE_SK_MSG",
-    "BPF_PROG_TYPE_RAW_TRACEPOINT",
-    "BPF_PROG_TYPE_TRACING",
-  ],
-  bpf_func_id: [
-    "BPF_FUNC_sk_storage_get",
-    "BPF_FUNC_skc_to_tcp_sock",
-    "BPF_FUNC_msg_redirect_hash",
-    "BPF_FUNC_sock_hash_update",
-    "BPF_FUNC_probe_read_kernel",
-  ],
+  bpf_prog_type: ["BPF_PROG_TYPE_CGROUP_SOCK", "BPF_PROG_TYPE_SOCK_OPS", "BPF_PROG_TYPE_SK_MSG"],
+  bpf_func_id: ["BPF_FUNC_sk_storage_get", "BPF_FUNC_skc_to_tcp_sock"],
 };
 
 const unnamed = "(anon)";

@@ -105,6 +105,14 @@ export const layouts = {
       "bulk": { "offset": 62, "size": 1, "type": "u8" },
     },
   },
+  "listening_at": {
+    "size": 32,
+    "fields": {
+      "net": { "offset": 0, "size": 8, "type": "u64" },
+      "local": { "offset": 8, "size": 20, "type": "endpoint" },
+      "pad": { "offset": 28, "size": 4, "type": "u32" },
+    },
+  },
   "address_prefix": {
     "size": 24,
     "fields": {
@@ -159,6 +167,7 @@ export const maps = {
   "counters": { "type": 6, "maxEntries": 1, "key": "u32", "value": "counters" },
   "instance": { "type": 2, "maxEntries": 1, "key": "u32", "value": "instance" },
   "links": { "type": 24, "maxEntries": 0, "key": "s32", "value": "link" },
+  "listeners": { "type": 9, "maxEntries": 4096, "key": "listening_at", "value": "u64" },
   "rule_addresses": { "type": 11, "maxEntries": 245760, "key": "address_prefix", "value": "rule_bits" },
   "rule_decisions": { "type": 6, "maxEntries": 512, "key": "u32", "value": "u64" },
   "rule_owners": { "type": 1, "maxEntries": 8192, "key": "owner_key", "value": "rule_bits" },

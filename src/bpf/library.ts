@@ -3,8 +3,6 @@ import { carriedLibraries } from "./carried.ts";
 import { captureMessages } from "./messages.ts";
 
 const symbols = {
-  libbpf_major_version: { parameters: [], result: "u32" },
-  libbpf_minor_version: { parameters: [], result: "u32" },
   libbpf_version_string: { parameters: [], result: "pointer" },
   libbpf_strerror: { parameters: ["i32", "buffer", "usize"], result: "i32" },
   libbpf_set_print: { parameters: ["function"], result: "pointer" },
@@ -12,7 +10,6 @@ const symbols = {
   libbpf_probe_bpf_map_type: { parameters: ["i32", "pointer"], result: "i32" },
   libbpf_probe_bpf_prog_type: { parameters: ["i32", "pointer"], result: "i32" },
   libbpf_probe_bpf_helper: { parameters: ["i32", "i32", "pointer"], result: "i32" },
-  libbpf_find_vmlinux_btf_id: { parameters: ["buffer", "i32"], result: "i32" },
 
   bpf_object__open_mem: { parameters: ["buffer", "usize", "buffer"], result: "pointer" },
   bpf_object__load: { parameters: ["pointer"], result: "i32" },
@@ -27,12 +24,10 @@ const symbols = {
   bpf_map__fd: { parameters: ["pointer"], result: "i32" },
   bpf_map__initial_value: { parameters: ["pointer", "buffer"], result: "pointer" },
   bpf_map__set_max_entries: { parameters: ["pointer", "u32"], result: "i32" },
-  bpf_map__set_autocreate: { parameters: ["pointer", "bool"], result: "i32" },
   bpf_map__reuse_fd: { parameters: ["pointer", "i32"], result: "i32" },
 
   bpf_program__fd: { parameters: ["pointer"], result: "i32" },
   bpf_program__set_autoload: { parameters: ["pointer", "bool"], result: "i32" },
-  bpf_program__attach: { parameters: ["pointer"], result: "pointer" },
   bpf_program__attach_cgroup: { parameters: ["pointer", "i32"], result: "pointer" },
   bpf_program__attach_iter: { parameters: ["pointer", "buffer"], result: "pointer" },
 

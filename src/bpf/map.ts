@@ -1,5 +1,5 @@
 import * as libc from "../host/libc.ts";
-import { abi } from "./abi.ts";
+import { abi, abiEnums } from "./abi.ts";
 import { callForNumber, check } from "./errors.ts";
 import { closeFd, openPinnedFd, type Owner, unpin } from "./handle.ts";
 import { libbpf } from "./library.ts";
@@ -12,10 +12,14 @@ export const BPF_ANY = 0;
 export const BPF_NOEXIST = 1;
 export const BPF_EXIST = 2;
 
-/**
- * BPF_MAP_TYPE numbers whose values the kernel keeps once a CPU: PERCPU_HASH, PERCPU_ARRAY, LRU_PERCPU_HASH.
- */
-const perCpuTypes = [5, 6, 10];
+const { BPF_MAP_TYPE_PERCPU_HASH, BPF_MAP_TYPE_PERCPU_ARRAY, BPF_MAP_TYPE_LRU_PERCPU_HASH } =
+  abiEnums.bpf_map_type;
+/** Maps that have a value of their own for each CPU. */
+const perCpuTypes: number[] = [
+  BPF_MAP_TYPE_PERCPU_HASH,
+  BPF_MAP_TYPE_PERCPU_ARRAY,
+  BPF_MAP_TYPE_LRU_PERCPU_HASH,
+];
 
 export interface MapInfo {
   id: number;

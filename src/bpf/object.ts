@@ -15,8 +15,6 @@ export interface OpenOptions {
   maxEntries?: Readonly<Record<string, number>>;
   /** false leaves a program out. */
   autoload?: Readonly<Record<string, boolean>>;
-  /** false leaves a map out. Programs that use it must be left out too. */
-  autocreate?: Readonly<Record<string, boolean>>;
   /** Existing maps to use instead of creating them, by name. The object keeps a descriptor of its own. */
   reuse?: Readonly<Record<string, BpfMap>>;
 }
@@ -102,10 +100,6 @@ export class BpfObject implements Disposable {
     for (const [name, load] of Object.entries(options.autoload ?? {})) {
       const program = this.#findProgram(name);
       callForNumber(`choose program ${name}`, (s) => s.bpf_program__set_autoload(program, load));
-    }
-    for (const [name, create] of Object.entries(options.autocreate ?? {})) {
-      const map = this.#findMap(name);
-      callForNumber(`choose map ${name}`, (s) => s.bpf_map__set_autocreate(map, create));
     }
     for (const [name, existing] of Object.entries(options.reuse ?? {})) {
       const map = this.#findMap(name);

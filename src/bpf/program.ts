@@ -107,11 +107,6 @@ export class BpfObjectProgram extends BpfProgram {
     this.#pointer = pointer;
   }
 
-  /** Attaches where the program's section says (tp_btf, tracepoint, raw_tp, …). */
-  attach(): BpfLink {
-    return this.#link(`attach program ${this.info.name}`, (s) => s.bpf_program__attach(this.#open()));
-  }
-
   /**
    * Attaches a sockops or cgroup program to a cgroup, beside those that are there.
    *

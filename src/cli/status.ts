@@ -14,17 +14,24 @@ export async function status({ pinDir, output }: StatusOptions): Promise<number>
   return status.enabled ? 0 : 1;
 }
 
-/** One line a number, with the groups' names before it; a counter that never counted is left out. */
-function toTable(status: Status): string {
-  const rows: [string, string][] = [];
-  const add = (path: string[], value: unknown) => {
-    if (typeof value === "object" && value !== null) {
-      for (const [name, inner] of Object.entries(value)) add([...path, name], inner);
-    } else if (value !== 0 || path.length === 1) {
-      rows.push([path.join(" "), typeof value === "number" ? value.toLocaleString("en") : String(value)]);
-    }
-  };
-  add([], status);
-  const width = Math.max(...rows.map(([name]) => name.length));
-  return rows.map(([name, value]) => `${name.padEnd(width)}  ${value}\n`).join("");
+/** A line for each number; of the reasons why connections and messages went to TCP, those that there were. */
+function toTable({ enabled, cgroup, rules, connections, redirected, ...reasons }: Status): string {
+  const rows = [
+    ["enabled", enabled ? "yes" : "no"],
+    ["cgroup", cgroup || "none"],
+    ["rules", count(rules)],
+    ...rowsOf({ connections, redirected }),
+    ...rowsOf(reasons).filter(([_name, value]) => value !== "0"),
+  ];
+  const width = Math.max(...rows.map(([name]) => name!.length));
+  return rows.map(([name, value]) => `${name!.padEnd(width)}  ${value}\n`).join("");
 }
+
+/** `passed peer_left` as "passed: peer left" */
+function rowsOf(groups: Record<string, Record<string, number>>): string[][] {
+  return Object.entries(groups).flatMap(([group, numbers]) =>
+    Object.entries(numbers).map(([name, value]) => [`${group}: ${name.replaceAll("_", " ")}`, count(value)])
+  );
+}
+
+const count = (value: number) => value.toLocaleString("en");

@@ -6,10 +6,12 @@ export interface End {
   /** Each address that either side sees it under: NAT gives an end a second one. */
   addresses: Address[];
   ports: number[];
-  /** Who made the socket. Absent when nobody knows: no `--uid-owner` or `--gid-owner` matches it then. */
+  /** Who made the socket; 4294967295, which the kernel gives nobody, when that is not known. */
   uid?: number;
   gid?: number;
 }
+
+const UNKNOWN_OWNER = 0xffff_ffff;
 
 export interface Connection {
   client: End;
@@ -47,15 +49,15 @@ export function decide(rules: Rule[], connection: Connection): Decision {
 }
 
 /** Whether all of a rule's kinds of option match; a kind that it has no option of always does. */
-export function matches(rule: Rule, { client, server }: Connection): boolean {
+function matches(rule: Rule, { client, server }: Connection): boolean {
   const ends = [client, server];
   const inside = (end: End) =>
     rule.addresses.some((prefix) => end.addresses.some((address) => contains(prefix, address)));
   const hasPort = (end: End) => end.ports.some((port) => rule.ports.some((range) => isIn(range, port)));
   return (rule.addresses.length === 0 || (rule.jump === "ACCEPT" ? ends.every(inside) : ends.some(inside))) &&
     (rule.ports.length === 0 || ends.some(hasPort)) &&
-    (rule.uids.length === 0 || ends.some(({ uid }) => uid !== undefined && rule.uids.includes(uid))) &&
-    (rule.gids.length === 0 || ends.some(({ gid }) => gid !== undefined && rule.gids.includes(gid)));
+    (rule.uids.length === 0 || ends.some(({ uid = UNKNOWN_OWNER }) => rule.uids.includes(uid))) &&
+    (rule.gids.length === 0 || ends.some(({ gid = UNKNOWN_OWNER }) => rule.gids.includes(gid)));
 }
 
 function isIn({ first, last }: PortRange, port: number): boolean {

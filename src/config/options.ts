@@ -1,5 +1,5 @@
 import { closest } from "./closest.ts";
-import { visible } from "./visible.ts";
+import { quote } from "./visible.ts";
 
 /** What an option is about, whichever way it is spelled. */
 export type Option = "ip" | "port" | "uid-owner" | "gid-owner" | "jump";
@@ -61,7 +61,7 @@ function nearLongOption(name: string): string | undefined {
 }
 
 function unknown(option: string, near: string | undefined): string {
-  return `unknown option ${visible(option)}: ${
+  return `unknown option ${quote(option)}: ${
     near ? `did you mean ${near}?` : `the options are ${allOptions}`
   }`;
 }

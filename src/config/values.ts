@@ -2,25 +2,13 @@ import ipaddr from "ipaddr.js";
 import { isMappedSpelling, MAPPED_BITS, maskAddress, parseAddress } from "./addresses.ts";
 import type { AddressPrefix, Jump, PortRange } from "./rules.ts";
 import { closest } from "./closest.ts";
-import { visible } from "./visible.ts";
+import { quote } from "./visible.ts";
 
 const PORT_MAX = 65535;
 const OWNER_MAX = 0xffff_ffff;
-const QUOTE_LENGTH = 50;
 
-/** Takes note of what is wrong with the characters `start` (its first) to `end` (its last) of a value. */
+/** Takes note of what is wrong with a value, or with its characters from `start` to `end`. */
 export type Report = (what: string, start?: number, end?: number) => undefined;
-
-/**
- * `text` for use in a sentence: what does not show is made visible, what is long is cut, and what ends in something else
- * than a letter or digit gets quotation marks.
- */
-export function quote(text: string): string {
-  const characters = [...text.slice(0, QUOTE_LENGTH * 2)];
-  const shown = visible(characters.slice(0, QUOTE_LENGTH).join(""));
-  if (characters.length > QUOTE_LENGTH) return `${shown}…`;
-  return /[\p{L}\p{N}"']$/u.test(text) ? shown : `"${shown}"`;
-}
 
 /** An address, or a CIDR block with its host bits set to 0. */
 export function parseAddressPrefix(text: string, report: Report): AddressPrefix | undefined {

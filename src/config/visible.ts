@@ -5,6 +5,8 @@ const zeroWidth = /\p{M}/u;
 const twoColumnsWide =
   /[\p{sc=Han}\p{sc=Hiragana}\p{sc=Katakana}\p{sc=Hangul}\p{Emoji_Presentation}\u3001-\u303e\uff01-\uff60\uffe0-\uffe6]/u;
 
+const QUOTE_LENGTH = 50;
+
 /** The first character of `text` that does not show on a terminal, as `{ character, offset }`. */
 export function findHidden(text: string): { character: string; offset: number } | undefined {
   const found = hidden.exec(text);
@@ -14,6 +16,17 @@ export function findHidden(text: string): { character: string; offset: number } 
 /** `text` with each character that would not show written as `\x1b` or `\u{202e}`. */
 export function visible(text: string): string {
   return text.replace(hiddenAnywhere, escape);
+}
+
+/**
+ * `text` for use in a sentence: what does not show is made visible, what is long is cut, and what ends in something else
+ * than a letter or digit gets quotation marks.
+ */
+export function quote(text: string): string {
+  const characters = [...text.slice(0, QUOTE_LENGTH * 2)];
+  const shown = visible(characters.slice(0, QUOTE_LENGTH).join(""));
+  if (characters.length > QUOTE_LENGTH) return `${shown}…`;
+  return /[\p{L}\p{N}"']$/u.test(text) ? shown : `"${shown}"`;
 }
 
 /** `U+00A0`, for people to look up. */

@@ -7,6 +7,7 @@ export const mapNames = [
   "sockets",
   "links",
   "answers",
+  "listeners",
   "clients",
   "servers",
   "control",

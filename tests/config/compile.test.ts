@@ -108,10 +108,8 @@ function evaluator(compiled: CompiledRules, slot: 0 | 1) {
   const byAddress = ({ family, bytes }: Address) =>
     found(longestMatch(compiled.rule_addresses, [slot, family, ...bytes]));
   const byPort = (port: number) => found(longestMatch(compiled.rule_ports, [slot, 0, port >> 8, port & 255]));
-  const byOwner = (kind: number, id: number | undefined) =>
-    id === undefined ? none : found(exactMatch(compiled.rule_owners, [
-      ...new Uint8Array(new Uint32Array([slot, kind, id]).buffer),
-    ]));
+  const byOwner = (kind: number, id = 0xffff_ffff) =>
+    found(exactMatch(compiled.rule_owners, [...new Uint8Array(new Uint32Array([slot, kind, id]).buffer)]));
   const { OWNER_UID, OWNER_GID } = enums.owner_kind;
 
   return ({ client, server }: Connection): { accelerated: boolean; index?: number } => {

@@ -75,10 +75,11 @@ Deno.test("ports and owners count at either end, and need not meet at the same o
   deepStrictEqual(decided("chain -u 1001"), [false]);
 });
 
-Deno.test("an owner that nobody knows matches no owner option", () => {
+Deno.test("an owner that is not known matches no owner that there can be", () => {
   const connection = { client: end(["::1"], [40000]), server: end(["::1"], [80]) };
-  deepStrictEqual(decided("chain -u 0", connection), [false]);
-  deepStrictEqual(decided("chain -g 4294967295 -j RETURN", connection), [true]);
+  deepStrictEqual(decided("chain -u 0 -u 65534", connection), [false]);
+  deepStrictEqual(decided("chain -g 4294967294 -j RETURN", connection), [true]);
+  deepStrictEqual(decided("chain -u 4294967295", connection), [true, 1]);
 });
 
 Deno.test("0.0.0.0/0 is every IPv4 connection and ::/0 every IPv6 connection, IPv4-mapped being IPv4", () => {

@@ -125,19 +125,30 @@ static void go_on(struct pair *pair)
 	receive_all(pair);
 }
 
+/* The sum of all numbers behind `name` in a file of /proc. */
+static unsigned long sum(const char *path, const char *name)
+{
+	unsigned long value, total = 0;
+	char format[64], line[256];
+	FILE *file = fopen(path, "r");
+
+	if (!file)
+		err(1, "Cannot open %s", path);
+	snprintf(format, sizeof(format), " %s: %%lu", name);
+	while (fgets(line, sizeof(line), file))
+		if (sscanf(line, format, &value) == 1)
+			total += value;
+	fclose(file);
+	if (!total)
+		errx(1, "Cannot find %s in %s", name, path);
+	return total;
+}
+
+/* Freed pages first fill the allocator's per-CPU lists (pcp in free_unref_page), which MemAvailable leaves out: tens
+ * of megabytes since 5.14. */
 static unsigned long available_bytes(void)
 {
-	unsigned long kib = 0;
-	char line[256];
-	FILE *file = fopen("/proc/meminfo", "r");
-
-	while (file && fgets(line, sizeof(line), file))
-		if (sscanf(line, "MemAvailable: %lu", &kib) == 1)
-			break;
-	if (!kib)
-		err(1, "Cannot read MemAvailable of /proc/meminfo");
-	fclose(file);
-	return kib << 10;
+	return (sum("/proc/meminfo", "MemAvailable") << 10) + sum("/proc/zoneinfo", "count") * sysconf(_SC_PAGESIZE);
 }
 
 /* One round: returns what was queued, and stores what it took of the machine's memory. */
@@ -181,8 +192,7 @@ int main(int count, char **arguments)
 
 	queued = hold(arguments[1], connections, &memory);
 	printf("queued %llu bytes, %lu KiB of memory\n", (unsigned long long)queued, memory >> 10);
-	/* Freed pages first fill the allocator's per-CPU lists, which MemAvailable leaves out: only what further
-	 * rounds take is lost. */
+	/* The first round fills slabs that stay; what further rounds take is lost. */
 	warm = available_bytes();
 	for (int i = 1; i < ROUNDS; i++)
 		hold(arguments[1], connections, &memory);

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* SYN cookies. A SYN that is answered with a cookie leaves no request behind that knows its listener, and the callback
+ * that shows other SYNs (RWND_INIT) does not come: sk_to_full_sk() finds no socket whose cgroup it could run for. But a
+ * listener may ask to see the options of the SYN-ACKs that it sends, and those with a cookie then show (HDR_OPT_LEN_CB).
+ * Only listeners in a namespace with net.ipv4.tcp_syncookies=2 ask: elsewhere cookies mean a flood, and in a flood plain
+ * TCP will do. Accepted sockets inherit the wish, for every segment they send, and give it up at once. */
+#pragma once
+
+static __always_inline struct net *net_of(struct sock_common *sk)
+{
+	return BPF_CORE_READ(sk, skc_net.net);
+}
+
+static __always_inline void started_to_listen(struct bpf_sock_ops *ops, struct bpf_sock *sk)
+{
+	struct sock *tp = (void *)bpf_skc_to_tcp_sock(sk);
+	struct sock_common *common = (void *)tp;
+	struct listening_at key = {};
+	__u64 address = (__u64)tp;
+
+	if (!tp || BPF_CORE_READ(net_of(common), ipv4.sysctl_tcp_syncookies) != 2)
+		return;
+	key.net = (__u64)net_of(common);
+	local_endpoint(common, &key.local);
+	bpf_map_update_elem(&listeners, &key, &address, BPF_ANY);
+	bpf_sock_ops_cb_flags_set(ops, ops->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_WRITE_HDR_OPT_CB_FLAG);
+}
+
+static __always_inline bool listens_at(__u64 listener, const struct listening_at *key)
+{
+	struct sock_common *sk = (void *)listener;
+
+	return BPF_CORE_READ(sk, skc_state) == BPF_TCP_LISTEN && BPF_CORE_READ(sk, skc_num) == key->local.port &&
+	       (__u64)net_of(sk) == key->net;
+}
+
+/* The listener that has sent a cookie to a request: at its address, at any, or at any of both families. */
+static __always_inline struct sock *listener_behind(struct sock_common *request)
+{
+	struct listening_at key = {};
+	__u64 *found;
+
+	key.net = (__u64)net_of(request);
+	local_endpoint(request, &key.local);
+	for (int i = 0; i < 3; i++) {
+		found = bpf_map_lookup_elem(&listeners, &key);
+		if (found && listens_at(*found, &key))
+			return (void *)*found;
+		__builtin_memset(key.local.address, 0, sizeof(key.local.address));
+		if (i)
+			key.local.family = 6;
+	}
+	return NULL;
+}
+
+static __always_inline void give_up_header_options(struct bpf_sock_ops *ops)
+{
+	if (ops->bpf_sock_ops_cb_flags & BPF_SOCK_OPS_WRITE_HDR_OPT_CB_FLAG)
+		bpf_sock_ops_cb_flags_set(ops, ops->bpf_sock_ops_cb_flags & ~BPF_SOCK_OPS_WRITE_HDR_OPT_CB_FLAG);
+}
