@@ -28,11 +28,18 @@ static __always_inline bool peer_wants_to_leave(const struct link *link)
 	return leave;
 }
 
-static __always_inline bool in_use(struct sk_psock *psock)
+/* One reference to a psock is the sockhash's. tcp_bpf_sendmsg() holds another from before the verdict until after the
+ * message is in the peer's queue. */
+static __always_inline int references(struct sk_psock *psock)
 {
-	/* One reference is the sockhash's. tcp_bpf_sendmsg() holds another from before the verdict until after the
-	 * message is in the peer's queue. */
-	return BPF_CORE_READ(psock, refcnt.refs.counter) != 1;
+	return BPF_CORE_READ(psock, refcnt.refs.counter);
+}
+
+/* From the verdict on a message that passes because an end leaves: the sendmsg that it belongs to is the only one. */
+static __always_inline void note_if_quiet(struct link *link, struct sock *own)
+{
+	if (!link->quiet && references(psock_of(own)) == 2)
+		link->quiet = 1;
 }
 
 /* No redirection to this socket is under way, and none will begin: its peer saw `leave` or MODE_PASS. */
@@ -40,20 +47,19 @@ static __always_inline bool peer_is_quiet(struct link *link)
 {
 	struct sock *peer = (void *)link->peer.tcp_sock;
 	struct sk_psock *psock;
-	__u64 left_at_ns = 0;
+	struct link peer_link;
 
-	if (!peer)
-		return true;
-	if ((__u64)BPF_CORE_READ(peer, __sk_common.skc_cookie.counter) != link->peer.cookie ||
+	if (!peer || (__u64)BPF_CORE_READ(peer, __sk_common.skc_cookie.counter) != link->peer.cookie ||
 	    BPF_CORE_READ(peer, __sk_common.skc_state) == BPF_TCP_CLOSE)
 		return true;
 	psock = psock_of(peer);
-	if (psock)
-		return !in_use(psock);
-	/* The peer left before: a sendmsg of its own may have outlived its place in the sockhash, but not by seconds. */
-	bpf_probe_read_kernel(&left_at_ns, sizeof(left_at_ns),
-			      (void *)(link->peer.link + offsetof(struct link, left_at_ns)));
-	return bpf_ktime_get_ns() - left_at_ns > LEFT_SETTLES_NS;
+	if (psock && references(psock) == 1)
+		return true;
+	if (bpf_probe_read_kernel(&peer_link, sizeof(peer_link), (void *)link->peer.link))
+		return false;
+	/* A peer that left may have been in a sendmsg that outlived its place in the sockhash, but not by seconds. */
+	return peer_link.quiet ||
+	       (peer_link.left_at_ns && bpf_ktime_get_ns() - peer_link.left_at_ns > LEFT_SETTLES_NS);
 }
 
 static __always_inline bool may_leave(struct link *link, struct sock *sk)
@@ -66,6 +72,5 @@ static __always_inline long leave(struct link *link)
 	__u64 key = link->key;
 
 	link->left_at_ns = bpf_ktime_get_ns();
-	link->left = 1;
 	return bpf_map_delete_elem(&sockets, &key);
 }

@@ -54,16 +54,17 @@ enum leave {
 	LEAVE_WITH_PEER,
 };
 
-/* What a socket that entered the sockhash knows. Its peer reads `leave`, `left` and `left_at_ns`. */
+/* What a socket that entered the sockhash knows. Its peer reads `leave` on every send: the first 56 bytes share a cache
+ * line in the kernel's bpf_local_storage_elem, and what a send writes comes after them. */
 struct link {
 	__u64 leave; /* enum leave; first and this wide: see peer_wants_to_leave() */
+	__u64 left_at_ns; /* 0 while in the sockhash */
 	__u64 key; /* the client's cookie << 1, plus 1 for the server's end */
 	struct end peer; /* all 0 until known */
-	__u64 left_at_ns;
 	__u32 tcp_bytes_end; /* write_seq when all that TCP carried in this direction was last seen read */
-	__u8 on_tcp; /* messages went to TCP since then */
-	__u8 left;
-	__u8 bulk; /* see bulk.h */
+	__u32 mean_bytes; /* of the messages sent, see bulk.h */
+	__u32 on_tcp; /* messages went to TCP since tcp_bytes_end was set */
+	__u32 quiet; /* it redirects no more, and no redirection of its own is under way */
 };
 
 struct {

@@ -48,7 +48,7 @@ static __always_inline void count_left(enum leave why)
 
 static __always_inline void leave_if_possible(struct bpf_sock_ops *ops, struct link *link, struct sock *sk)
 {
-	if (link->left || !may_leave(link, sk))
+	if (link->left_at_ns || !may_leave(link, sk))
 		return;
 	if (leave(link))
 		return; /* close(2) has taken it out */
@@ -118,6 +118,12 @@ int follow(struct bpf_sock_ops *ops)
 		return SK_PASS;      \
 	})
 
+#define pass_leaving()                    \
+	({                                \
+		note_if_quiet(link, own); \
+		pass(leaving);            \
+	})
+
 SEC("sk_msg")
 int redirect(struct sk_msg_md *msg)
 {
@@ -139,10 +145,10 @@ int redirect(struct sk_msg_md *msg)
 	if (!paired(link))
 		pass(unpaired);
 	if (link->leave)
-		pass(leaving);
+		pass_leaving();
 	if (peer_wants_to_leave(link)) {
 		want_to_leave(link, LEAVE_WITH_PEER);
-		pass(leaving);
+		pass_leaving();
 	}
 
 	peer = socket_at(link->peer.tcp_sock);
@@ -160,7 +166,7 @@ int redirect(struct sk_msg_md *msg)
 		pass(lowat);
 	if (is_bulk(link, msg->size)) {
 		want_to_leave(link, LEAVE_BULK);
-		pass(leaving);
+		pass_leaving();
 	}
 	if (tcp_bytes_are_unread(link, (void *)own, (void *)peer))
 		pass(unread);
@@ -180,10 +186,10 @@ int drain(struct bpf_iter__bpf_sk_storage_map *at)
 	struct sock *sk = at->sk;
 	struct sk_psock *psock;
 
-	if (!sk || !link || link->left)
+	if (!sk || !link || link->left_at_ns)
 		return 0;
 	psock = psock_of(sk);
-	if (psock && !in_use(psock) && may_leave(link, sk))
+	if (psock && references(psock) == 1 && may_leave(link, sk))
 		leave(link);
 	return 0;
 }

@@ -36,12 +36,14 @@ const interrupted = new Promise<never>((_resolve, reject) => {
   }
 });
 
+let run: Deno.ChildProcess | undefined;
 try {
   await Promise.race([demonstrate(), interrupted]);
 } catch (error) {
   console.error(`demo: ${(error as Error).message}`);
   Deno.exitCode = 1;
 } finally {
+  await stopMda();
   await removeCgroup();
   Deno.removeSync(directory, { recursive: true });
 }
@@ -62,11 +64,14 @@ async function demonstrate(): Promise<void> {
   print(tcp);
 
   console.log(`\n$ ${mda} run --config packaging/sample.conf --cgroup ${cgroup} --pin-dir ${pinDir}`);
-  const run = new Deno.Command(mda, {
+  run = new Deno.Command(mda, {
     args: ["run", "--config", config, "--cgroup", cgroup, "--pin-dir", pinDir],
     stdin: "null",
   }).spawn();
-  await until("mda runs", async () => (await status("json")).success);
+  const ended = run.status.then(({ code }) => {
+    throw new Error(`${mda} has ended with exit status ${code}`);
+  });
+  await Promise.race([until("mda runs", async () => (await status("json")).success), ended]);
 
   console.log("\nWith mda, the same:");
   const accelerated = await measure(port);
@@ -80,9 +85,17 @@ async function demonstrate(): Promise<void> {
   console.log(new TextDecoder().decode((await status("table")).stdout));
 
   console.log("SIGTERM to mda:");
-  run.kill("SIGTERM");
-  const { code } = await run.status;
+  const code = await stopMda();
   if (code !== 0) throw new Error(`${mda} ended with exit status ${code}`);
+}
+
+async function stopMda(): Promise<number | undefined> {
+  try {
+    run?.kill("SIGTERM");
+  } catch {
+    // It has ended by itself.
+  }
+  return (await run?.status)?.code;
 }
 
 function status(format: string): Promise<Deno.CommandOutput> {

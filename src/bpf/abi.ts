@@ -79,32 +79,17 @@ export const abi = {
 } as const;
 
 export const abiEnums = {
-  "bpf_attach_type": { "BPF_CGROUP_SOCK_OPS": 3, "BPF_SK_MSG_VERDICT": 7, "BPF_CGROUP_INET_SOCK_CREATE": 2 },
+  "bpf_attach_type": { "BPF_SK_MSG_VERDICT": 7 },
   "bpf_link_type": { "BPF_LINK_TYPE_CGROUP": 3 },
   "bpf_map_type": {
-    "BPF_MAP_TYPE_ARRAY": 2,
     "BPF_MAP_TYPE_HASH": 1,
     "BPF_MAP_TYPE_PERCPU_HASH": 5,
     "BPF_MAP_TYPE_PERCPU_ARRAY": 6,
-    "BPF_MAP_TYPE_LRU_HASH": 9,
     "BPF_MAP_TYPE_LRU_PERCPU_HASH": 10,
     "BPF_MAP_TYPE_LPM_TRIE": 11,
     "BPF_MAP_TYPE_SOCKHASH": 18,
     "BPF_MAP_TYPE_SK_STORAGE": 24,
-    "BPF_MAP_TYPE_RINGBUF": 27,
   },
-  "bpf_prog_type": {
-    "BPF_PROG_TYPE_CGROUP_SOCK": 9,
-    "BPF_PROG_TYPE_SOCK_OPS": 13,
-    "BPF_PROG_TYPE_SK_MSG": 16,
-    "BPF_PROG_TYPE_RAW_TRACEPOINT": 17,
-    "BPF_PROG_TYPE_TRACING": 26,
-  },
-  "bpf_func_id": {
-    "BPF_FUNC_sk_storage_get": 107,
-    "BPF_FUNC_skc_to_tcp_sock": 137,
-    "BPF_FUNC_msg_redirect_hash": 71,
-    "BPF_FUNC_sock_hash_update": 70,
-    "BPF_FUNC_probe_read_kernel": 113,
-  },
+  "bpf_prog_type": { "BPF_PROG_TYPE_SOCK_OPS": 13, "BPF_PROG_TYPE_SK_MSG": 16 },
+  "bpf_func_id": { "BPF_FUNC_sk_storage_get": 107, "BPF_FUNC_skc_to_tcp_sock": 137 },
 } as const;

@@ -1,14 +1,13 @@
 import { abiEnums } from "./abi.ts";
 import { callForNumber } from "./errors.ts";
 
-const { BPF_PROG_TYPE_SOCK_OPS, BPF_PROG_TYPE_SK_MSG, BPF_PROG_TYPE_CGROUP_SOCK } = abiEnums.bpf_prog_type;
+const { BPF_PROG_TYPE_SOCK_OPS, BPF_PROG_TYPE_SK_MSG } = abiEnums.bpf_prog_type;
 const { BPF_MAP_TYPE_SOCKHASH, BPF_MAP_TYPE_SK_STORAGE, BPF_MAP_TYPE_LPM_TRIE } = abiEnums.bpf_map_type;
 const { BPF_FUNC_sk_storage_get, BPF_FUNC_skc_to_tcp_sock } = abiEnums.bpf_func_id;
 
 const programTypes = [
   { type: BPF_PROG_TYPE_SOCK_OPS, name: "sockops programs", option: "CONFIG_CGROUP_BPF" },
   { type: BPF_PROG_TYPE_SK_MSG, name: "sk_msg programs", option: "CONFIG_BPF_STREAM_PARSER" },
-  { type: BPF_PROG_TYPE_CGROUP_SOCK, name: "cgroup/sock_create programs", option: "CONFIG_CGROUP_BPF" },
 ];
 const mapTypes = [
   { type: BPF_MAP_TYPE_SOCKHASH, name: "sockhash maps", option: "CONFIG_BPF_STREAM_PARSER" },

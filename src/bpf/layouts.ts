@@ -93,16 +93,16 @@ export const layouts = {
     },
   },
   "link": {
-    "size": 64,
+    "size": 72,
     "fields": {
       "leave": { "offset": 0, "size": 8, "type": "u64" },
-      "key": { "offset": 8, "size": 8, "type": "u64" },
-      "peer": { "offset": 16, "size": 32, "type": "end" },
-      "left_at_ns": { "offset": 48, "size": 8, "type": "u64" },
+      "left_at_ns": { "offset": 8, "size": 8, "type": "u64" },
+      "key": { "offset": 16, "size": 8, "type": "u64" },
+      "peer": { "offset": 24, "size": 32, "type": "end" },
       "tcp_bytes_end": { "offset": 56, "size": 4, "type": "u32" },
-      "on_tcp": { "offset": 60, "size": 1, "type": "u8" },
-      "left": { "offset": 61, "size": 1, "type": "u8" },
-      "bulk": { "offset": 62, "size": 1, "type": "u8" },
+      "mean_bytes": { "offset": 60, "size": 4, "type": "u32" },
+      "on_tcp": { "offset": 64, "size": 4, "type": "u32" },
+      "quiet": { "offset": 68, "size": 4, "type": "u32" },
     },
   },
   "listening_at": {

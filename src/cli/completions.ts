@@ -107,16 +107,16 @@ function zsh({ name, options, commands }: ProgramWords): string {
   const quoted = (text: string) => `'${text.replaceAll("'", `'\\''`)}'`;
   const escaped = (text: string) => text.replace(/[\\:\[\]]/g, "\\$&");
   const action = (values: Values) =>
-    values === "files" ? "_files" : values === "directories" ? "_files -/" : `(${values.join(" ")})`;
+    values === "files" ? "_files" : values === "directories" ? "_directories" : `(${values.join(" ")})`;
+  // The mark says that the value may stand in the same word: --config=FILE, -cFILE.
+  const valueMark = (name: string) => name.startsWith("--") ? "=" : "+";
+  const optionSpec = (name: string, { names, description, values }: OptionWords) =>
+    quoted([
+      `(${names.join(" ")})${name}${values ? valueMark(name) : ""}[${escaped(description)}]`,
+      ...values ? ["value", action(values)] : [],
+    ].join(":"));
   const optionSpecs = (options: OptionWords[]) =>
-    options.flatMap(({ names, description, values }) =>
-      names.map((name) =>
-        quoted(
-          `(${names.join(" ")})${name}[${escaped(description)}]` +
-            (values ? `:value:${action(values)}` : ""),
-        )
-      )
-    );
+    options.flatMap((option) => option.names.map((name) => optionSpec(name, option)));
   const describe = ({ name, description }: CommandWords) => quoted(`${name}:${escaped(description)}`);
   const commandCase = (command: CommandWords) => {
     const argument = command.values.length > 0 ? [quoted(`1:argument:(${command.values.join(" ")})`)] : [];

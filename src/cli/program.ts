@@ -17,6 +17,7 @@ export function createProgram(printVersion: () => never) {
     .usage("COMMAND [OPTION...]")
     .option("-V, --version", "print the versions of mda and of its parts")
     .helpOption("-h, --help", "print help for mda or a command")
+    .helpCommand("help [COMMAND]", "print help for a command")
     .on("option:version", printVersion)
     .addOption(
       new Option("--pin-dir <DIR>", "directory on bpffs, one for each running mda").default(pinDirectory),

@@ -32,7 +32,7 @@ export function findLongOption(name: string): { option: Option } | { wrong: stri
   if (exact) return { option: exact };
   const begun = [...longNames].filter(([longName]) => longName.startsWith(name));
   const options = new Set(begun.map(([, option]) => option));
-  if (options.size === 1) return { option: begun[0]![1] };
+  if (options.size === 1) return { option: begun[0][1] };
   if (options.size > 1) {
     const names = [...options].map((option) => `--${option}`).join(", ");
     return { wrong: `ambiguous option --${name}: it could be ${names}` };
@@ -61,7 +61,6 @@ function nearLongOption(name: string): string | undefined {
 }
 
 function unknown(option: string, near: string | undefined): string {
-  return `unknown option ${quote(option)}: ${
-    near ? `did you mean ${near}?` : `the options are ${allOptions}`
-  }`;
+  const remedy = near ? `did you mean ${near}?` : `the options are ${allOptions}`;
+  return `unknown option ${quote(option)}: ${remedy}`;
 }

@@ -56,7 +56,10 @@ export function parse(text: string): Parsed {
       }
     }
   }
-  for (const over of [overRules, overValues]) if (over) mistakes.push(over());
+  // A file that was not looked at to its end has no number of rules or values to tell.
+  if (mistakes.length <= MISTAKES_MAX) {
+    for (const over of [overRules, overValues]) if (over) mistakes.push(over());
+  }
   return { rules, mistakes: mistakes.sort((a, b) => a.line - b.line || a.column - b.column) };
 }
 
@@ -175,10 +178,8 @@ function readOption(word: Span): { name: string; value?: Span } & ({ option: Opt
   }
   const meant = findSingleDashed(word.text);
   if (meant) {
-    const wrong = `${quote(word.text)} means ${word.text.slice(0, 2)} ${
-      quote(word.text.slice(2))
-    }: did you mean ${meant}?`;
-    return { name: word.text, wrong };
+    const read = `${word.text.slice(0, 2)} ${quote(word.text.slice(2))}`;
+    return { name: word.text, wrong: `${quote(word.text)} means ${read}: did you mean ${meant}?` };
   }
   const letter = String.fromCodePoint(word.text.codePointAt(1)!);
   const found = findShortOption(letter, word.text);

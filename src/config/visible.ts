@@ -1,11 +1,12 @@
+/** Characters of a value that a sentence quotes. */
+const QUOTE_LENGTH = 50;
+
 // Everything that a terminal would obey, reorder or hide instead of showing it, the ordinary space excepted.
 const hidden = /(?! )[\p{C}\p{Z}]/u;
 const hiddenAnywhere = new RegExp(hidden, "gu");
 const zeroWidth = /\p{M}/u;
 const twoColumnsWide =
   /[\p{sc=Han}\p{sc=Hiragana}\p{sc=Katakana}\p{sc=Hangul}\p{Emoji_Presentation}\u3001-\u303e\uff01-\uff60\uffe0-\uffe6]/u;
-
-const QUOTE_LENGTH = 50;
 
 /** The first character of `text` that does not show on a terminal, as `{ character, offset }`. */
 export function findHidden(text: string): { character: string; offset: number } | undefined {

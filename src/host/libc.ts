@@ -10,14 +10,12 @@ const symbols = {
   vsnprintf: { parameters: ["buffer", "usize", "pointer", "pointer"], result: "i32" },
   open: { parameters: ["buffer", "i32", "u32"], result: "i32" },
   close: { parameters: ["i32"], result: "i32" },
-  dup: { parameters: ["i32"], result: "i32" },
   read: { parameters: ["i32", "buffer", "usize"], result: "isize" },
   write: { parameters: ["i32", "buffer", "usize"], result: "isize" },
   memfd_create: { parameters: ["buffer", "u32"], result: "i32" },
   flock: { parameters: ["i32", "i32"], result: "i32" },
   statfs: { parameters: ["buffer", "buffer"], result: "i32" },
   mount: { parameters: ["buffer", "buffer", "buffer", "u64", "buffer"], result: "i32" },
-  umount2: { parameters: ["buffer", "i32"], result: "i32" },
   geteuid: { parameters: [], result: "u32" },
   inet_pton: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
   socket: { parameters: ["i32", "i32", "i32"], result: "i32" },
@@ -36,29 +34,23 @@ const symbols = {
 
 /** Values from the kernel's headers; the same on x86-64 and arm64 unless a comment says otherwise. */
 export const O_RDONLY = 0;
-export const O_RDWR = 2;
-export const O_CREAT = 0o100;
 export const O_NONBLOCK = 0o4000;
 /** Differs between the architectures: asm/fcntl.h of arm64 has its own. */
 export const O_DIRECTORY = Deno.build.arch === "aarch64" ? 0o40000 : 0o200000;
 export const O_CLOEXEC = 0o2000000;
 export const LOCK_EX = 2;
 export const LOCK_NB = 4;
-export const LOCK_UN = 8;
 export const MFD_CLOEXEC = 1;
 export const MFD_NOEXEC_SEAL = 8;
 export const MS_NOSUID = 2;
 export const MS_NODEV = 4;
 export const MS_NOEXEC = 8;
-export const MNT_DETACH = 2;
 export const AF_INET = 2;
 export const AF_INET6 = 10;
 export const SOCK_STREAM = 1;
 export const SOCK_NONBLOCK = O_NONBLOCK;
 export const SOCK_CLOEXEC = O_CLOEXEC;
 export const SOL_SOCKET = 1;
-export const SO_REUSEADDR = 2;
-export const SO_SNDBUF = 7;
 export const SO_RCVBUF = 8;
 export const SO_COOKIE = 57;
 export const MSG_DONTWAIT = 0x40;
@@ -171,10 +163,6 @@ export function filesystemMagic(path: string): number {
 export function mount(source: string, target: string, type: string, flags: number, data: string): void {
   const result = c().mount(cString(source), cString(target), cString(type), BigInt(flags), cString(data));
   check(`mount ${type} at ${target}`, result);
-}
-
-export function unmount(target: string, flags = 0): void {
-  check(`unmount ${target}`, c().umount2(cString(target), flags));
 }
 
 /** The effective user id of this process; 0 is root. */

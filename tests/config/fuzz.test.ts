@@ -57,7 +57,7 @@ function check(text: string): void {
     checkMessage(error.message);
     return true;
   });
-  ok(mistakes.length <= MISTAKES_MAX + 3);
+  ok(mistakes.length <= MISTAKES_MAX + 2);
   const lines = text.replace(/^\ufeff/, "").split("\n");
   let before = 0;
   for (const { line, column, what, excerpt } of mistakes) {

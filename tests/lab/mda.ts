@@ -1,0 +1,163 @@
+import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
+import type { Status } from "../../src/plane/status.ts";
+import type { Cgroup } from "./cgroup.ts";
+import { type Output, type Place, Program, start, tryRun } from "./program.ts";
+
+/** The binary that is tested: what build.sh has made. */
+export const binary = fileURLToPath(
+  new URL(`../../${Deno.env.get("OUTPUT") ?? "dist/mda"}`, import.meta.url),
+);
+
+let made = 0;
+
+export interface MdaOptions {
+  cgroup: Cgroup;
+  /** The text of the configuration: no rule when absent. */
+  config?: string;
+  /** An existing one is used on; one of its own when absent. */
+  pinDir?: string;
+  /** More arguments of `mda run`. */
+  args?: string[];
+}
+
+/** A name on the bpffs that no other test has. */
+export function newPinDir(): string {
+  return `/sys/fs/bpf/mda-test-${Deno.pid}-${++made}`;
+}
+
+/** Runs a command of the binary to its end. */
+export async function runMda(args: string[], place: Place = {}): Promise<Output> {
+  return await tryRun(place, [binary, ...args]);
+}
+
+/** Writes a configuration as mda wants it: for nobody else to write. */
+export function writeConfig(text: string): string {
+  const path = Deno.makeTempFileSync({ prefix: "mda-test-", suffix: ".conf" });
+  Deno.writeTextFileSync(path, text);
+  Deno.chmodSync(path, 0o600);
+  return path;
+}
+
+/** A running `mda run`. `await using` ends it, and clears its pins when it could not. */
+export class Mda implements AsyncDisposable {
+  private constructor(
+    readonly program: Program,
+    readonly pinDir: string,
+    readonly configFile: string,
+  ) {}
+
+  /** Starts one and waits until it is ready. */
+  static async start({ cgroup, config = "", pinDir = newPinDir(), args = [] }: MdaOptions): Promise<Mda> {
+    const configFile = writeConfig(config);
+    const command = ["run", "--config", configFile, "--cgroup", cgroup.path, "--pin-dir", pinDir, ...args];
+    const mda = new Mda(start({}, [binary, ...command]), pinDir, configFile);
+    try {
+      await mda.program.says(/ready: .*/);
+      return mda;
+    } catch (error) {
+      await mda[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  get pid(): number {
+    return this.program.pid;
+  }
+
+  /** What `mda status` says, which must be that it is enabled. */
+  async status(): Promise<Status> {
+    const { code, status } = await statusOf(this.pinDir);
+    assert.equal(code, 0);
+    return status;
+  }
+
+  /** Runs `body` and returns by how much the counters have grown meanwhile. */
+  async during(body: () => unknown | Promise<unknown>): Promise<Growth> {
+    const before = await this.status();
+    await body();
+    return difference(before, await this.status());
+  }
+
+  /** Stops it as an operator does: status 0, and nothing left on the bpffs. Returns what it had to say. */
+  async stop(signal: "SIGTERM" | "SIGINT" = "SIGTERM"): Promise<string> {
+    const { code } = await this.program.stop(signal, 15_000);
+    assert.equal(code, 0, this.program.stderr);
+    assert.ok(!pinsOf(this.pinDir), `${this.pinDir} is still there: ${pinsOf(this.pinDir)}`);
+    return this.program.stderr;
+  }
+
+  /** Ends it as a crash does. */
+  async crash(): Promise<void> {
+    await this.program.stop("SIGKILL");
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.program[Symbol.asyncDispose]();
+    for (const name of pinsOf(this.pinDir) ?? []) Deno.removeSync(`${this.pinDir}/${name}`);
+    if (pinsOf(this.pinDir)) Deno.removeSync(this.pinDir);
+    Deno.removeSync(this.configFile);
+  }
+}
+
+/** `mda status -o json` of a pin directory, and how it exited. */
+export async function statusOf(pinDir: string): Promise<{ code: number; status: Status }> {
+  const { code, stdout, stderr } = await runMda(["--pin-dir", pinDir, "status", "-o", "json"]);
+  assert.equal(stderr, "");
+  return { code, status: JSON.parse(stdout) };
+}
+
+/** The names pinned in a directory; undefined when it is not there. */
+export function pinsOf(pinDir: string): string[] | undefined {
+  try {
+    return [...Deno.readDirSync(pinDir)].map(({ name }) => name).sort();
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}
+
+/** By how much counters have grown; `passed`, `refused` and `left` name only those that have. */
+export interface Growth {
+  paired: number;
+  messages: number;
+  bytes: number;
+  passed: Record<string, number>;
+  refused: Record<string, number>;
+  left: Record<string, number>;
+}
+
+export function difference(before: Status, after: Status): Growth {
+  const group = (name: "passed" | "refused" | "left") =>
+    Object.fromEntries(
+      Object.entries(after[name]).map(([why, count]) => [why, count - before[name][why]])
+        .filter(([, grown]) => grown !== 0),
+    );
+  return {
+    paired: after.connections.paired - before.connections.paired,
+    messages: after.redirected.messages - before.redirected.messages,
+    bytes: after.redirected.bytes - before.redirected.bytes,
+    passed: group("passed"),
+    refused: group("refused"),
+    left: group("left"),
+  };
+}
+
+/** Which part of the messages of sockets in the sockhash was redirected: 0 to 1. */
+export function redirectedShare({ messages, passed }: Growth): number {
+  const all = Object.values(passed).reduce((sum, count) => sum + count, messages);
+  return all === 0 ? 0 : messages / all;
+}
+
+/** The counters prove acceleration: at least 95 % of at least so many messages. */
+export function assertRedirected(growth: Growth, atLeast: number): void {
+  const seen = JSON.stringify(growth);
+  assert.ok(
+    growth.messages >= atLeast,
+    `only ${growth.messages} messages redirected, not ${atLeast}: ${seen}`,
+  );
+  assert.ok(
+    redirectedShare(growth) >= 0.95,
+    `${redirectedShare(growth)} of the messages redirected: ${seen}`,
+  );
+}
