@@ -92,9 +92,10 @@ install_debian() {
 		printf '#!/bin/sh\nexit 101\n' >$policy
 		chmod 755 $policy
 	fi
-	apt-get install -y --no-install-recommends "$@" >build/packages.log 2>&1 || {
+	local install=(apt-get install -y --no-install-recommends -o DPkg::Lock::Timeout=300 "$@")
+	"${install[@]}" >build/packages.log 2>&1 || {
 		quietly build/packages.log 'read the package lists' apt-get update
-		quietly build/packages.log "install $*" apt-get install -y --no-install-recommends "$@"
+		quietly build/packages.log "install $*" "${install[@]}"
 	}
 	for package in "$@"; do
 		[[ -e /lib/systemd/system/$package.service ]] && command -v systemctl >/dev/null || continue
@@ -267,7 +268,8 @@ run_tests() {
 	rm -f build/tests.xml
 	$deno test --no-check --frozen --allow-all --junit-path=build/tests.xml "${@:-tests/}" || true
 	if [[ -s build/tests.xml ]]; then
-		local bad=$(($(count failures) + $(count errors)))
+		# A test that was skipped has shown nothing.
+		local bad=$(($(count failures) + $(count errors) + $(grep -c '<skipped' build/tests.xml || true)))
 		passed=$((passed + $(count tests) - bad)) failed=$((failed + bad))
 	else
 		failed=$((failed + 1))

@@ -110,8 +110,11 @@ export class Lab implements AsyncDisposable {
     let exited = false;
     child.status.then(() => exited = true);
     this.defer(async () => {
-      tryKill(child, "SIGKILL");
+      // Not SIGKILL at once: nginx's workers would be left for init to reap.
+      tryKill(child, "SIGTERM");
+      const timer = setTimeout(() => tryKill(child, "SIGKILL"), REMOVE_MS);
       await child.status;
+      clearTimeout(timer);
     });
     for (const end = Date.now() + timeoutMs; !listens(child.pid, port); await sleep(20)) {
       this.interrupted.throwIfAborted();

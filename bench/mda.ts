@@ -31,7 +31,8 @@ export async function startMda(lab: Lab, cgroup: string, name: string): Promise<
   try {
     await log.wait(" ready: ", READY_MS, lab.interrupted);
   } catch (error) {
-    await stop();
+    // Before it is ready SIGTERM may just end it, which is in order then.
+    await stop().catch(() => {});
     throw error;
   }
   return {

@@ -117,6 +117,18 @@ export class BpfMap implements Disposable {
     });
   }
 
+  /** Sets the value of `key` to the same on each possible CPU. */
+  updatePerCpu(key: Uint8Array, value: Uint8Array): void {
+    this.#needPerCpu(true);
+    this.#checkKey(key);
+    const stride = Math.ceil(this.info.valueBytes / 8) * 8;
+    const all = new Uint8Array(new ArrayBuffer(stride * possibleCpus()));
+    for (let at = 0; at < all.length; at += stride) all.set(value, at);
+    callForNumber(`update map ${this.info.name}`, (s) => {
+      return s.bpf_map_update_elem(this.fd, own(key), all, BigInt(BPF_ANY));
+    });
+  }
+
   /** Deletes `key`; false when the map has none. */
   delete(key: Uint8Array): boolean {
     this.#checkKey(key);

@@ -1,6 +1,6 @@
 import type { BpfMap } from "../bpf/map.ts";
-import { enums, layouts } from "../bpf/layouts.ts";
-import { readStruct, u32, writeStruct } from "../bpf/struct.ts";
+import { enums, layouts, maps as mapLayouts } from "../bpf/layouts.ts";
+import { readStruct, u32, u64, writeStruct } from "../bpf/struct.ts";
 import { compile } from "../config/compile.ts";
 import type { Rule } from "../config/rules.ts";
 
@@ -10,7 +10,9 @@ const slots = [0, 1] as const;
 
 /** The maps that rules go into, by their names in the BPF object. */
 export interface RuleMaps {
-  map(name: "control" | "rule_sets" | "rule_addresses" | "rule_ports" | "rule_owners"): BpfMap;
+  map(
+    name: "control" | "rule_sets" | "rule_addresses" | "rule_ports" | "rule_owners" | "rule_decisions",
+  ): BpfMap;
 }
 
 /**
@@ -21,6 +23,9 @@ export function replaceRules(maps: RuleMaps, rules: Rule[], mode: Mode): void {
   const control = maps.map("control");
   const slot = readStruct(layouts, "control", control.lookup(u32(0))!).rules_slot === 0 ? 1 : 0;
   clearSlot(maps, slot);
+  rules.forEach((_, rule) => {
+    maps.map("rule_decisions").updatePerCpu(u32(firstDecision(slot) + rule), u64(0));
+  });
   for (const [name, entries] of Object.entries(compile(rules, slot))) {
     const map = maps.map(name as keyof ReturnType<typeof compile>);
     for (const { key, value } of entries) map.update(key, value);
@@ -41,4 +46,9 @@ function clearSlot(maps: RuleMaps, slot: number): void {
       if (readStruct(layouts, struct, key).slot === slot) map.delete(key);
     }
   }
+}
+
+/** Where the counts of a slot's rules begin in the map `rule_decisions`. */
+export function firstDecision(slot: number): number {
+  return slot * mapLayouts.rule_decisions.maxEntries / slots.length;
 }

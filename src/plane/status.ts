@@ -1,6 +1,7 @@
 import { enums, layouts } from "../bpf/layouts.ts";
 import type { BpfMap } from "../bpf/map.ts";
 import { readStruct, u32 } from "../bpf/struct.ts";
+import { firstDecision } from "./rules.ts";
 import { openPinnedLink, openPinnedMap } from "./pins.ts";
 
 type CounterGroup = Record<string, number>;
@@ -24,6 +25,8 @@ export interface Status {
   refused: CounterGroup;
   /** Sockets that went back to plain TCP before they closed, by reason. */
   left: CounterGroup;
+  /** Connections that each rule decided, in the order of the configuration file. */
+  decided: number[];
 }
 
 /** What the data plane of a pin directory has done so far; all zero when none is pinned there. */
@@ -32,6 +35,7 @@ export function readStatus(pinDir: string): Status {
   using instance = openPinnedMap(pinDir, "instance");
   using counters = openPinnedMap(pinDir, "counters");
   using sockets = openPinnedMap(pinDir, "sockets");
+  using decisions = openPinnedMap(pinDir, "rule_decisions");
   const instanceBytes = instance?.lookup(u32(0));
   const { cgroup, rules } = instanceBytes
     ? readStruct(layouts, "instance", instanceBytes)
@@ -46,11 +50,20 @@ export function readStatus(pinDir: string): Status {
     passed: groups.passed,
     refused: groups.refused,
     left: groups.left,
+    decided: control && decisions ? readDecisions(control, decisions, rules) : [],
   };
 }
 
 function isRedirecting(control: BpfMap): boolean {
   return readStruct(layouts, "control", control.lookup(u32(0))!).mode === enums.mode.MODE_REDIRECT;
+}
+
+function readDecisions(control: BpfMap, decisions: BpfMap, rules: number): number[] {
+  const { rules_slot } = readStruct(layouts, "control", control.lookup(u32(0))!);
+  return Array.from({ length: rules }, (_, rule) => {
+    const cpus = decisions.lookupPerCpu(u32(firstDecision(rules_slot) + rule))!;
+    return Number(cpus.reduce((sum, value) => sum + new DataView(value.buffer).getBigUint64(0, true), 0n));
+  });
 }
 
 /** A link outlives the removal of its cgroup, attached to nothing. */

@@ -103,7 +103,7 @@ async function buildElsewhere(setup: string, env: Record<string, string> = {}): 
 
 /** Makes a PATH that has everything of /usr/bin but one program. */
 const hide = (program: string) =>
-  `mkdir "$1/bin" && cp -s /usr/bin/* "$1/bin" && rm -f "$1/bin/${program}" && export PATH="$1/bin"`;
+  `mkdir "$1/bin" && ln -s /usr/bin/* "$1/bin" && rm "$1/bin/${program}" && export PATH="$1/bin"`;
 
 Deno.test("build.sh says that Node.js is missing", async () => {
   const { code, stderr } = await buildElsewhere(hide("npm"));

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Long streams in both directions between ends that stutter: readers stop until buffers are full and then catch up,
+ * writers burst and rest. Under mda that forces each direction back and forth between redirection and TCP. Every
+ * byte's position is checked.
+ *
+ *   stutter 4|6 CONNECTIONS MS SEED MESSAGE_MAX
+ *
+ * Writers write for MS, messages of 1 to MESSAGE_MAX bytes; then each shuts down its side, and all must have arrived. */
+#include "streams.h"
+
+#define MESSAGE_LIMIT 65536
+#define BURST_MAX     (700 << 10) /* a reader's buffer and what TCP takes on top of it */
+
+struct direction {
+	int from, to;
+	uint32_t stream;
+	uint64_t sent, messages, received;
+	pthread_t writer, reader;
+};
+
+static uint64_t end_ms;
+static unsigned long message_max, seed;
+
+/* Half of the pauses are too short for a reader to fall behind, the others long enough for any. */
+static void pause_a_while(struct random *random, unsigned long most_us)
+{
+	if (random_between(random, 0, 1))
+		sleep_us(random_between(random, 0, most_us));
+	else if (random_between(random, 0, 1))
+		sleep_us(random_between(random, 0, 50));
+}
+
+static void write_burst(struct direction *direction, struct random *random)
+{
+	uint8_t bytes[MESSAGE_LIMIT];
+	uint64_t end = direction->sent + random_between(random, 1, BURST_MAX);
+	/* Many small ones in one burst, large ones in another. */
+	uint64_t most = random_between(random, 1, message_max);
+
+	while (direction->sent < end && now_ms() < end_ms) {
+		size_t count = random_between(random, 1, most);
+		ssize_t put;
+
+		fill(bytes, count, direction->stream, direction->sent);
+		put = send(direction->from, bytes, count, MSG_NOSIGNAL);
+		if (put < 0 && errno != EAGAIN)
+			err(1, "stream %u: send after %llu bytes", direction->stream,
+			    (unsigned long long)direction->sent);
+		if (put < 0) {
+			must_be_ready(direction->from, POLLOUT, "send");
+			continue;
+		}
+		direction->sent += put;
+		direction->messages++;
+	}
+}
+
+static void *write_stream(void *argument)
+{
+	struct direction *direction = argument;
+	struct random random = random_from(seed << 32 | direction->stream << 1);
+
+	while (now_ms() < end_ms) {
+		write_burst(direction, &random);
+		pause_a_while(&random, 5000);
+	}
+	if (shutdown(direction->from, SHUT_WR))
+		err(1, "stream %u: shutdown", direction->stream);
+	return NULL;
+}
+
+static void *read_stream(void *argument)
+{
+	struct direction *direction = argument;
+	struct random random = random_from(seed << 32 | direction->stream << 1 | 1);
+	static __thread uint8_t bytes[MESSAGE_LIMIT];
+	uint64_t pause_at = 0;
+	ssize_t got = -1;
+
+	while (got) {
+		got = recv(direction->to, bytes, random_between(&random, 1, sizeof(bytes)), 0);
+		if (got < 0 && errno != EAGAIN)
+			err(1, "stream %u: recv after %llu bytes", direction->stream,
+			    (unsigned long long)direction->received);
+		if (got < 0) {
+			if (!ready(direction->to, POLLIN, STALL_MS))
+				errx(1, "stream %u stands still: %llu bytes sent, %llu received", direction->stream,
+				     (unsigned long long)direction->sent, (unsigned long long)direction->received);
+			continue;
+		}
+		check(bytes, got, direction->stream, direction->received);
+		direction->received += got;
+		if (direction->received < pause_at)
+			continue;
+		pause_a_while(&random, 20000);
+		pause_at = direction->received + random_between(&random, 1, BURST_MAX);
+	}
+	return NULL;
+}
+
+int main(int count, char **arguments)
+{
+	unsigned long connections;
+	uint64_t bytes = 0, messages = 0;
+	struct direction *directions;
+	struct address address;
+	int listening;
+
+	if (count != 6)
+		errx(1, "usage: stutter 4|6 CONNECTIONS MS SEED MESSAGE_MAX");
+	connections = number(arguments[2], "CONNECTIONS");
+	end_ms = now_ms() + number(arguments[3], "MS");
+	seed = number(arguments[4], "SEED");
+	message_max = number(arguments[5], "MESSAGE_MAX");
+	if (!message_max || message_max > MESSAGE_LIMIT)
+		errx(1, "Cannot send %lu bytes at once: 1 to %d", message_max, MESSAGE_LIMIT);
+
+	limit_seconds(60 + number(arguments[3], "MS") / 1000);
+	address = loopback(arguments[1], 0);
+	listening = listener(&address, SOCK_NONBLOCK);
+	directions = calloc(2 * connections, sizeof(*directions));
+	for (unsigned long i = 0; i < 2 * connections; i += 2) {
+		struct pair pair = open_pair(mode_named("nonblocking"), listening, &address);
+
+		directions[i] = (struct direction){ .from = pair.client, .to = pair.server, .stream = i };
+		directions[i + 1] = (struct direction){ .from = pair.server, .to = pair.client, .stream = i + 1 };
+	}
+	for (unsigned long i = 0; i < 2 * connections; i++) {
+		start_thread(&directions[i].writer, write_stream, &directions[i]);
+		start_thread(&directions[i].reader, read_stream, &directions[i]);
+	}
+	for (unsigned long i = 0; i < 2 * connections; i++) {
+		pthread_join(directions[i].writer, NULL);
+		pthread_join(directions[i].reader, NULL);
+		if (directions[i].received != directions[i].sent)
+			errx(1, "stream %lu: %llu bytes sent, the stream ends after %llu", i,
+			     (unsigned long long)directions[i].sent, (unsigned long long)directions[i].received);
+		bytes += directions[i].sent;
+		messages += directions[i].messages;
+	}
+	printf("%lu streams, %llu messages, %llu bytes, every byte right\n", 2 * connections,
+	       (unsigned long long)messages, (unsigned long long)bytes);
+	return 0;
+}
