@@ -261,7 +261,7 @@ run_tests() {
 	install_packages "$test_packages"
 	bpftool prog show >/dev/null || fail 'Cannot test: the kernel refuses BPF to root here (see above)'
 	step 'check the format, lint and types'
-	check 'deno fmt' $deno fmt --quiet --check
+	check 'deno fmt' $deno fmt --check
 	check 'deno lint' $deno lint --quiet
 	check 'deno check' $deno check --quiet --frozen
 	step 'run the tests'

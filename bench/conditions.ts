@@ -9,9 +9,11 @@ export interface Conditions {
   cpu: string;
   memoryGiB: number;
   options: Options;
+  /** How much of the CPUs' time programs used that do not belong to the run: 0 to 1. */
+  othersShare: number;
 }
 
-export function describeRun(options: Options): Conditions {
+export function describeRun(options: Options, othersShare: number): Conditions {
   return {
     date: new Date().toISOString().slice(0, 10),
     kernel: Deno.osRelease(),
@@ -19,13 +21,18 @@ export function describeRun(options: Options): Conditions {
     cpu: /^model name\s*: (.*)$/m.exec(Deno.readTextFileSync("/proc/cpuinfo"))?.[1] ?? Deno.build.arch,
     memoryGiB: Math.round(Deno.systemMemoryInfo().total / 2 ** 30),
     options,
+    othersShare,
   };
 }
 
-export function formatConditions({ date, kernel, cpus, cpu, memoryGiB, options }: Conditions): string {
+export function formatConditions(
+  { date, kernel, cpus, cpu, memoryGiB, options, othersShare }: Conditions,
+): string {
   const { rounds, sliceSeconds } = options;
   return [
     `${date}, kernel ${kernel}, ${cpus} CPUs (${cpu}), ${memoryGiB} GiB`,
-    `${rounds} rounds of ${sliceSeconds} s for each client and variant`,
+    `${rounds} rounds of ${sliceSeconds} s for each client and variant; other programs used ${
+      Math.round(othersShare * 100)
+    } % of the CPUs`,
   ].join("\n");
 }

@@ -1,49 +1,44 @@
-import type { Lab } from "./lab.ts";
-import type { Limit } from "./results.ts";
-import { startMda } from "./mda.ts";
-import { summarize } from "./statistics.ts";
+import { createCgroup } from "../tests/lab/cgroup.ts";
+import { Mda } from "../tests/lab/mda.ts";
+import { type Limit, limit } from "./results.ts";
 
-const STARTS = 5;
+const starts = 5;
 const MB = 1e6;
 
 /** How long `mda run` takes to be ready, and how much memory it has then. */
-export async function measureFootprint(lab: Lab): Promise<Limit[]> {
-  const cgroup = lab.makeCgroup("start");
-  const readyMs: number[] = [], resident: number[] = [], withCopies: number[] = [];
-  for (let start = 0; start < STARTS; start++) {
-    const mda = await startMda(lab, cgroup, "start");
-    readyMs.push(mda.readyMs);
-    const { own, copies } = residentBytes(mda.pid);
-    resident.push(own / MB);
-    withCopies.push((own + copies) / MB);
+export async function measureFootprint(): Promise<Limit[]> {
+  await using cgroup = createCgroup("bench-start");
+  const readyMs: number[] = [], ownMB: number[] = [], withFilesMB: number[] = [];
+  for (let start = 0; start < starts; start++) {
+    const started = performance.now();
+    await using mda = await Mda.start({ cgroup });
+    readyMs.push(performance.now() - started);
+    const { own, files } = residentBytes(mda.pid);
+    ownMB.push(own / MB);
+    withFilesMB.push((own + files) / MB);
     await mda.stop();
   }
-  const limit = (name: string, unit: string, limit: number, values: number[]): Limit => {
-    return { name, unit, limit, measured: summarize(values).median };
-  };
   return [
-    limit("mda run: start to ready", "ms", 500, readyMs),
-    limit("mda run: resident", "MB", 120, resident),
-    limit("mda run: resident, with files it has in memory", "MB", 220, withCopies),
+    limit("mda run, start to ready", "ms", 500, readyMs),
+    limit("mda run, resident", "MB", 120, ownMB),
+    limit("mda run, resident, and its files in memory", "MB", 220, withFilesMB),
   ];
 }
 
-/** Memory of a process, and of the memory files (memfd_create) that it has open or runs, as the launcher makes. */
-function residentBytes(pid: number): { own: number; copies: number } {
+/**
+ * The memory of a process, and of the files that exist in memory only (memfd_create(2)) as far as it is not the same:
+ * the launcher makes such files.
+ */
+function residentBytes(pid: number): { own: number; files: number } {
   const status = Deno.readTextFileSync(`/proc/${pid}/status`);
-  const kB = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, "m").exec(status)![1]);
+  const bytes = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, "m").exec(status)![1]) * 1024;
   const files = new Map<number, number>();
-  for (const path of [`/proc/${pid}/exe`, ...fileDescriptors(pid)]) {
+  const descriptors = [...Deno.readDirSync(`/proc/${pid}/fd`)].map(({ name }) => `/proc/${pid}/fd/${name}`);
+  for (const path of [`/proc/${pid}/exe`, ...descriptors]) {
     if (!Deno.readLinkSync(path).startsWith("/memfd:")) continue;
     const { ino, blocks } = Deno.statSync(path);
     files.set(ino!, blocks! * 512);
   }
-  const copies = files.values().reduce((sum, bytes) => sum + bytes, 0);
-  // What of them is mapped is in RssShmem as well.
-  return { own: kB("VmRSS") * 1024, copies: Math.max(0, copies - kB("RssShmem") * 1024) };
-}
-
-function fileDescriptors(pid: number): string[] {
-  const directory = `/proc/${pid}/fd`;
-  return [...Deno.readDirSync(directory)].map(({ name }) => `${directory}/${name}`);
+  const all = files.values().reduce((sum, bytes) => sum + bytes, 0);
+  return { own: bytes("VmRSS"), files: Math.max(0, all - bytes("RssShmem")) };
 }

@@ -1,8 +1,8 @@
-import { dataPlanes, type Variant } from "./variants.ts";
-import type { Slice, Target, Workload } from "./workload.ts";
-import { wrk } from "./wrk.ts";
+import { runWrk, startNginx, type WrkResult } from "../tests/lab/servers.ts";
+import { dataPlanes } from "./variants.ts";
+import { type Slice, type Target, wholeSeconds, type Workload } from "./workload.ts";
 
-const PORT = 8080;
+const port = 8080;
 
 interface Body {
   name: string;
@@ -18,41 +18,30 @@ const bodies: readonly Body[] = [
 ];
 
 /** wrk to nginx, which reads files and writes them to its sockets (sendfile off). */
-export const nginx: Workload = async (lab, variants, { connections, sliceSeconds }) => {
-  const root = `${lab.directory}/www`;
-  Deno.mkdirSync(root);
-  for (const { bytes } of bodies) Deno.writeFileSync(`${root}/${bytes}`, new Uint8Array(bytes).fill(0x61));
-  for (const variant of variants) {
-    const config = writeNginxConfig(variant, `listen ${PORT}; root ${root};`);
-    await lab.serve(variant, ["nginx", "-c", config], PORT);
+export const nginx: Workload = async (stack, variants, options) => {
+  const { connections } = options;
+  const seconds = wholeSeconds(options);
+  const files = Object.fromEntries(bodies.map(({ bytes }) => [`${bytes}`, "a".repeat(bytes)]));
+  for (const variant of variants.all) {
+    stack.use(await startNginx(variant, { port }, { bodies: files, sendfile: false }));
   }
   return bodies.map(({ name, bytes, target }): Slice => ({
     rows: [{ group: `nginx, ${connections} conn`, name, unit: "requests/s", target }],
     variants: dataPlanes,
     async measure(plane) {
-      const place = variants.find((variant) => variant.name === plane)!;
-      const url = `http://127.0.0.1:${PORT}/${bytes}`;
-      return [(await wrk(lab, place, url, connections, sliceSeconds)).requestsPerSecond];
+      const url = `http://127.0.0.1:${port}/${bytes}`;
+      const { requestsPerSecond } = faultless(
+        await runWrk(variants.find(plane), url, { connections, seconds }),
+      );
+      return { values: [requestsPerSecond], requests: requestsPerSecond * seconds };
     },
   }));
 };
 
-/** A configuration of one worker; returns the file's path. */
-export function writeNginxConfig({ directory }: Pick<Variant, "directory">, server: string): string {
-  const path = `${directory}/nginx.conf`;
-  const text = `
-    daemon off;
-    worker_processes 1;
-    pid ${directory}/nginx.pid;
-    error_log /dev/null;
-    events { worker_connections 4000; }
-    http {
-      access_log off;
-      sendfile off;
-      keepalive_requests 1000000000;
-      server { ${server} }
-    }
-  `;
-  Deno.writeTextFileSync(path, text);
-  return path;
+/** @throws Error when a request failed: then the rate says nothing */
+export function faultless(result: WrkResult): WrkResult {
+  if (result.errors > 0) {
+    throw new Error(`Cannot use what wrk has measured: ${result.errors} requests failed`);
+  }
+  return result;
 }

@@ -31,12 +31,24 @@ export interface Result {
   values: Measured["values"];
 }
 
-/** A number of mda's own that has an upper limit. */
+/** A number of mda's own, that may have an upper limit. */
 export interface Limit {
   name: string;
   unit: string;
   measured: number;
-  limit: number;
+  limit?: number;
+  verdict: Verdict;
+}
+
+/** @param limit what the median of `values` may be at most, if anything */
+export function limit(
+  name: string,
+  unit: string,
+  limit: number | undefined,
+  values: readonly number[],
+): Limit {
+  const { median, min, max } = summarize(values);
+  return { name, unit, measured: median, limit, verdict: judge({ median, min, max }, limit, true) };
 }
 
 /** Medians, and the ratios of mda to the others with their targets: never below the textbook data plane is one. */

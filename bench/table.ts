@@ -35,11 +35,11 @@ export function formatTable(results: readonly Result[], limits: readonly Limit[]
       }
     }
   }
-  if (limits.length > 0) lines.push("", "".padEnd(50) + "measured".padStart(10) + "limit".padStart(10));
-  for (const { name, unit, measured, limit } of limits) {
-    const mark = marks[measured <= limit ? "met" : "missed"];
+  if (limits.length > 0) lines.push("", "".padEnd(52) + "measured".padStart(10) + "limit".padStart(10));
+  for (const { name, unit, measured, limit, verdict } of limits) {
+    const most = limit === undefined ? "" : number(limit);
     lines.push(
-      `${name}, ${unit}`.padEnd(50) + number(measured).padStart(10) + mark + number(limit).padStart(9),
+      `${name}, ${unit}`.padEnd(52) + number(measured).padStart(10) + marks[verdict] + most.padStart(9),
     );
   }
   lines.push(

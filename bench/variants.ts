@@ -1,57 +1,56 @@
 import { openObject } from "../src/bpf/object.ts";
 import { openCgroup } from "../src/host/cgroup.ts";
 import * as libc from "../src/host/libc.ts";
-import type { Lab, Place } from "./lab.ts";
-import { type RunningMda, startMda } from "./mda.ts";
+import { type Cgroup, createCgroup } from "../tests/lab/cgroup.ts";
+import { Mda } from "../tests/lab/mda.ts";
+import { createNetns, type NetworkNamespace } from "../tests/lab/netns.ts";
 
 export const dataPlanes = ["tcp", "textbook", "mda"] as const;
 
 /** How two programs of one host talk: over plain TCP, or with a data plane. */
 export type DataPlaneName = typeof dataPlanes[number];
 
-/** AF_UNIX is what redis is compared with too. */
+/** redis is compared with AF_UNIX too. */
 export type VariantName = DataPlaneName | "unix";
 
 /** The place of a data plane: programs that run here have it. */
-export interface Variant extends Place {
+export interface Variant {
   name: DataPlaneName;
-  /** For the variant's files. */
-  directory: string;
+  cgroup: Cgroup;
+  netns: NetworkNamespace;
 }
 
-/** Makes a cgroup and a network namespace for each data plane, and starts the data planes. */
-export async function startVariants(lab: Lab): Promise<{ variants: Variant[]; mda: RunningMda }> {
-  const variants: Variant[] = [];
+export interface Variants {
+  all: Variant[];
+  /** AF_UNIX has the place of plain TCP. */
+  find(name: VariantName): Variant;
+  mda: Mda;
+}
+
+/** Makes a cgroup and a network namespace for each data plane, and starts the data planes; `stack` ends all of it. */
+export async function startVariants(stack: AsyncDisposableStack): Promise<Variants> {
+  const all: Variant[] = [];
   for (const name of dataPlanes) {
-    const directory = `${lab.directory}/${name}`;
-    Deno.mkdirSync(directory);
-    variants.push({
-      name,
-      directory,
-      cgroup: lab.makeCgroup(name),
-      namespace: await lab.makeNamespace(name),
-    });
+    const cgroup = stack.use(createCgroup(`bench-${name}`));
+    all.push({ name, cgroup, netns: stack.use(await createNetns(`bench-${name}`)) });
   }
-  const [, textbook, accelerated] = variants;
-  startTextbook(lab, textbook.cgroup);
-  const mda = await startMda(lab, accelerated.cgroup, "bench");
-  lab.defer(() => mda.stop());
-  return { variants, mda };
+  const find = (name: VariantName) =>
+    all.find((variant) => variant.name === (name === "unix" ? "tcp" : name))!;
+  startTextbook(stack, find("textbook").cgroup);
+  const mda = await Mda.start({ cgroup: find("mda").cgroup });
+  stack.use(mda);
+  return { all, find, mda };
 }
 
 /** Loads bench/textbook.bpf.c for a cgroup. */
-function startTextbook(lab: Lab, cgroup: string): void {
-  const object = openObject(
-    Deno.readFileSync(new URL("../build/textbook.bpf.o", import.meta.url)),
-    "textbook",
-  );
-  lab.defer(() => object.close());
+function startTextbook(stack: AsyncDisposableStack, cgroup: Cgroup): void {
+  const bytes = Deno.readFileSync(new URL("../build/textbook.bpf.o", import.meta.url));
+  const object = stack.use(openObject(bytes, "textbook"));
   object.load();
   object.program("redirect").attachToSockets(object.map("sockets"));
-  const fd = openCgroup(cgroup);
+  const fd = openCgroup(cgroup.path);
   try {
-    const link = object.program("follow").attachCgroup(fd);
-    lab.defer(() => link.close());
+    stack.use(object.program("follow").attachCgroup(fd));
   } finally {
     libc.close(fd);
   }

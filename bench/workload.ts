@@ -1,5 +1,4 @@
-import type { Lab } from "./lab.ts";
-import type { Variant, VariantName } from "./variants.ts";
+import type { VariantName, Variants } from "./variants.ts";
 
 /** What a run is asked for. */
 export interface Options {
@@ -8,11 +7,13 @@ export interface Options {
   sliceSeconds: number;
   /** wrk's connections to nginx. */
   connections: number;
-  /** The rows that matter most only. */
+  /** The most telling rows only. */
   quick: boolean;
+  /** Also rows of CPU time. */
+  cpu: boolean;
 }
 
-/** What a row's ratio to plain TCP must reach, from above or below, and to what else. */
+/** What a row's ratios must reach, from above, or from below where lower is better. */
 export interface Target {
   tcp?: number;
   unix?: number;
@@ -28,13 +29,29 @@ export interface Row {
   target?: Target;
 }
 
-/** One start of a client: its rows and how it is measured. */
+/** What one start of a client has measured. */
+export interface Measurement {
+  /** One for each row of the slice. */
+  values: number[];
+  /** How much work it did, in the requests that CPU time is counted for. */
+  requests: number;
+}
+
+/** A client that is started for a short time: its rows and how they are measured. */
 export interface Slice {
   rows: readonly Row[];
   variants: readonly VariantName[];
-  /** @returns a number for each of `rows` */
-  measure(name: VariantName): Promise<number[]>;
+  measure(name: VariantName): Promise<Measurement>;
 }
 
-/** Starts what the clients talk to, for each variant a copy, and tells how to measure. */
-export type Workload = (lab: Lab, variants: readonly Variant[], options: Options) => Promise<Slice[]>;
+/** Starts what the clients talk to, a copy for each variant, and tells how to measure; `stack` ends it. */
+export type Workload = (
+  stack: AsyncDisposableStack,
+  variants: Variants,
+  options: Options,
+) => Promise<Slice[]>;
+
+/** Slices of programs that take whole seconds. */
+export function wholeSeconds({ sliceSeconds }: Options): number {
+  return Math.max(1, Math.round(sliceSeconds));
+}

@@ -55,6 +55,7 @@ static const char *const environment_dropped[] = { "DENO_", "NODE_" };
 
 static const char *const environment_added[] = {
 	"DENO_DIR=/dev/null/deno", /* cannot be made: nothing is ever cached, whoever runs mda */
+	"DENO_LOG=info,deno::cache=off", /* which Deno would tell a terminal */
 	"DENO_NO_UPDATE_CHECK=1",
 };
 

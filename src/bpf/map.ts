@@ -12,6 +12,9 @@ export const BPF_ANY = 0;
 export const BPF_NOEXIST = 1;
 export const BPF_EXIST = 2;
 
+/** What bpf(2) says of a batch command that the map's type does not have; no errno of user space. */
+const ENOTSUPP = 524;
+
 const { BPF_MAP_TYPE_PERCPU_HASH, BPF_MAP_TYPE_PERCPU_ARRAY, BPF_MAP_TYPE_LRU_PERCPU_HASH } =
   abiEnums.bpf_map_type;
 /** Maps that have a value of their own for each CPU. */
@@ -107,14 +110,29 @@ export class BpfMap implements Disposable {
   update(key: Uint8Array, value: Uint8Array, flags = BPF_ANY): void {
     this.#needPerCpu(false);
     this.#checkKey(key);
-    if (value.length !== this.info.valueBytes) {
-      throw new RangeError(
-        `Cannot update map ${this.info.name}: a value has ${this.info.valueBytes} bytes, not ${value.length}`,
-      );
-    }
+    this.#checkValue(value);
     callForNumber(`update map ${this.info.name}`, (s) => {
       return s.bpf_map_update_elem(this.fd, own(key), own(value), BigInt(flags));
     });
+  }
+
+  /** Sets the values of many keys, in one call where the kernel has it for this type of map: tries since 5.13. */
+  updateAll(entries: readonly { readonly key: Uint8Array; readonly value: Uint8Array }[]): void {
+    if (entries.length === 0) return;
+    this.#needPerCpu(false);
+    const { keyBytes, valueBytes } = this.info;
+    const keys = new Uint8Array(entries.length * keyBytes);
+    const values = new Uint8Array(entries.length * valueBytes);
+    entries.forEach(({ key, value }, index) => {
+      this.#checkKey(key);
+      this.#checkValue(value);
+      keys.set(key, index * keyBytes);
+      values.set(value, index * valueBytes);
+    });
+    const count = new Uint8Array(new Uint32Array([entries.length]).buffer);
+    const result = libbpf().bpf_map_update_batch(this.fd, keys, values, count, null);
+    if (result === -ENOTSUPP) { for (const { key, value } of entries) this.update(key, value); }
+    else check(`update map ${this.info.name}`, result);
   }
 
   /** Sets the value of `key` to the same on each possible CPU. */
@@ -195,6 +213,14 @@ export class BpfMap implements Disposable {
     if (key.length !== this.info.keyBytes) {
       throw new RangeError(
         `Cannot use a key of ${key.length} bytes on map ${this.info.name}: its keys have ${this.info.keyBytes}`,
+      );
+    }
+  }
+
+  #checkValue(value: Uint8Array): void {
+    if (value.length !== this.info.valueBytes) {
+      throw new RangeError(
+        `Cannot update map ${this.info.name}: a value has ${this.info.valueBytes} bytes, not ${value.length}`,
       );
     }
   }

@@ -134,7 +134,7 @@ export class BpfObject implements Disposable {
       `reach the .rodata of BPF object ${this.#name}`,
       (s) => s.bpf_map__initial_value(this.#findMap(".rodata"), new Uint8Array(size.buffer)),
     );
-    const view = new DataView(Deno.UnsafePointerView.getArrayBuffer(memory, Number(size[0])));
+    const bytes = new Uint8Array(Deno.UnsafePointerView.getArrayBuffer(memory, Number(size[0])));
     for (const [name, value] of Object.entries(values)) {
       const variable = variables.get(name);
       if (!variable) {
@@ -142,7 +142,7 @@ export class BpfObject implements Disposable {
         throw new Error(`Cannot set ${name} in BPF object ${this.#name}: its constants are ${known}`);
       }
       try {
-        writeScalar(view, variable.offset, `u${variable.bytes * 8}`, variable.bytes, value);
+        writeScalar(bytes, variable.offset, `u${variable.bytes * 8}`, variable.bytes, value);
       } catch (error) {
         throw new RangeError(`Cannot set ${name} in BPF object ${this.#name}: ${(error as Error).message}`);
       }

@@ -82,7 +82,7 @@ export function writeStruct<L extends Layouts, S extends keyof L & string>(
   layouts: L,
   name: S,
   value: StructInput<L, S>,
-  into: Uint8Array<ArrayBuffer> = new Uint8Array(new ArrayBuffer(layouts[name].size)),
+  into: Uint8Array<ArrayBuffer> = new Uint8Array(layouts[name].size),
   offset = 0,
 ): Uint8Array<ArrayBuffer> {
   need(layouts, name, into, offset);
@@ -92,15 +92,15 @@ export function writeStruct<L extends Layouts, S extends keyof L & string>(
 
 /** The four bytes of a 32-bit key or value. */
 export function u32(value: number): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(new ArrayBuffer(4));
-  writeScalar(view(bytes), 0, "u32", 4, value);
+  const bytes = new Uint8Array(4);
+  writeScalar(bytes, 0, "u32", 4, value);
   return bytes;
 }
 
 /** The eight bytes of a 64-bit key or value. */
 export function u64(value: bigint | number): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(new ArrayBuffer(8));
-  writeScalar(view(bytes), 0, "u64", 8, value);
+  const bytes = new Uint8Array(8);
+  writeScalar(bytes, 0, "u64", 8, value);
   return bytes;
 }
 
@@ -166,17 +166,30 @@ function writeField(
   bytes: Uint8Array,
   at: number,
 ): void {
-  const write = (index: number, size: number, element: unknown) =>
-    field.type in layouts
-      ? writeFields(layouts, field.type, element as Record<string, unknown>, bytes, at + index * size)
-      : writeScalar(view(bytes), at + index * size, field.type, size, element as number | bigint | boolean);
-  if (field.length === undefined) return write(0, field.size, value);
+  const { length, size, type } = field;
+  if (length === undefined) return writeElement(layouts, type, size, value, bytes, at);
   const elements = typeof value === "string" ? new TextEncoder().encode(value) : value as ArrayLike<unknown>;
   // A string keeps its terminating zero.
-  const room = field.type === "char" ? field.length - 1 : field.length;
+  const room = type === "char" ? length - 1 : length;
   if (elements.length > room) throw new RangeError(`${elements.length} elements do not fit into ${room}`);
-  bytes.fill(0, at, at + field.size);
-  for (let i = 0; i < elements.length; i++) write(i, field.size / field.length, elements[i]);
+  bytes.fill(0, at, at + size);
+  if (elements instanceof Uint8Array && (type === "u8" || type === "char")) return bytes.set(elements, at);
+  const elementBytes = size / length;
+  for (let i = 0; i < elements.length; i++) {
+    writeElement(layouts, type, elementBytes, elements[i], bytes, at + i * elementBytes);
+  }
+}
+
+function writeElement(
+  layouts: Layouts,
+  type: string,
+  size: number,
+  value: unknown,
+  bytes: Uint8Array,
+  at: number,
+): void {
+  if (type in layouts) writeFields(layouts, type, value as Record<string, unknown>, bytes, at);
+  else writeScalar(bytes, at, type, size, value as number | bigint | boolean);
 }
 
 function view(bytes: Uint8Array): DataView {
@@ -204,19 +217,30 @@ function readScalar(view: DataView, at: number, type: string, size: number): num
 
 /** Writes an integer, boolean or enum of `size` bytes. */
 export function writeScalar(
-  view: DataView,
+  bytes: Uint8Array,
   at: number,
   type: string,
   size: number,
   value: number | bigint | boolean,
 ): void {
-  const number = BigInt(value);
-  const bits = BigInt(size * 8);
-  const [low, high] = type === "bool"
-    ? [0n, 1n]
-    : isSigned(type)
-    ? [-(1n << (bits - 1n)), (1n << (bits - 1n)) - 1n]
-    : [0n, (1n << bits) - 1n];
-  if (number < low || number > high) throw new RangeError(`${value} does not fit into a ${type}`);
-  for (let i = 0; i < size; i++) view.setUint8(at + i, Number(number >> BigInt(i * 8) & 0xffn));
+  const bits = type === "bool" ? 1 : size * 8;
+  // BigInt is slow, and rules are thousands of structs of small numbers.
+  if (size < 8) {
+    const number = Number(value);
+    const signed = isSigned(type);
+    const above = 2 ** (signed ? bits - 1 : bits);
+    if (!Number.isInteger(number) || number >= above || number < (signed ? -above : 0)) {
+      throw doesNotFit(value, type);
+    }
+    for (let i = 0; i < size; i++) bytes[at + i] = number >> (i * 8);
+  } else {
+    const number = BigInt(value);
+    const held = isSigned(type) ? BigInt.asIntN(bits, number) : BigInt.asUintN(bits, number);
+    if (held !== number) throw doesNotFit(value, type);
+    view(bytes).setBigInt64(at, number, true);
+  }
+}
+
+function doesNotFit(value: number | bigint | boolean, type: string): RangeError {
+  return new RangeError(`${value} does not fit into a ${type}`);
 }

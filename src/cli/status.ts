@@ -14,15 +14,17 @@ export async function status({ pinDir, output }: StatusOptions): Promise<number>
   return status.enabled ? 0 : 1;
 }
 
-/** A line for each number; of the reasons why connections and messages went to TCP, those that there were. */
+/** A line for each number; of the reasons why something went to TCP, and of the rules, those that there were. */
 function toTable({ enabled, cgroup, rules, connections, redirected, decided, ...reasons }: Status): string {
   const rows = [
     ["enabled", enabled ? "yes" : "no"],
     ["cgroup", cgroup || "none"],
     ["rules", count(rules)],
     ...rowsOf({ connections, redirected }),
-    ...rowsOf(reasons).filter(([_name, value]) => value !== "0"),
-    ...decided.map((connections, rule) => [`decided: rule ${rule + 1}`, count(connections)]),
+    ...[
+      ...rowsOf(reasons),
+      ...decided.map((connections, rule) => [`decided: rule ${rule + 1}`, count(connections)]),
+    ].filter(([_name, value]) => value !== "0"),
   ];
   const width = Math.max(...rows.map(([name]) => name!.length));
   return rows.map(([name, value]) => `${name!.padEnd(width)}  ${value}\n`).join("");

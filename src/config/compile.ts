@@ -36,7 +36,7 @@ function compileRuleSet(rules: Rule[]): Uint8Array {
   const those = (belongs: (rule: Rule) => boolean) => {
     const bits = noRules();
     rules.forEach((rule, index) => belongs(rule) && addRule(bits, index));
-    return readStruct(layouts, "rule_bits", toBytes(bits));
+    return readStruct(layouts, "rule_bits", bits);
   };
   return writeStruct(layouts, "rule_set", {
     accepting: those((rule) => rule.jump === "ACCEPT"),
@@ -75,7 +75,7 @@ function compileAddresses(rules: Rule[], slot: number): MapEntry[] {
         family,
         address: bytes,
       }),
-      value: toBytes(bits),
+      value: bits,
     }));
   });
 }
@@ -104,7 +104,7 @@ function compilePorts(rules: Rule[], slot: number): MapEntry[] {
         slot,
         port: new Uint8Array([first >> 8, first]),
       }),
-      value: toBytes(bits),
+      value: bits,
     };
   });
 }
@@ -151,19 +151,16 @@ function compileOwners(rules: Rule[], slot: number): MapEntry[] {
     });
     return [...rulesOf].map(([id, bits]) => ({
       key: writeStruct(layouts, "owner_key", { slot, kind, id }),
-      value: toBytes(bits),
+      value: bits,
     }));
   });
 }
 
-/**
- * The bytes of a `struct rule_bits`, in halves of its words: JavaScript has no fast 64-bit OR, and in little-endian words,
- * which struct.ts relies on too, bit r % 32 of half r / 32 is the same bit.
- */
-type RuleBits = Uint32Array<ArrayBuffer>;
+/** The bytes of a `struct rule_bits`: in little-endian words, which struct.ts relies on too, bit r is bit r % 8 of byte r / 8. */
+type RuleBits = Uint8Array;
 
 function noRules(): RuleBits {
-  return new Uint32Array(layouts.rule_bits.size / Uint32Array.BYTES_PER_ELEMENT);
+  return new Uint8Array(layouts.rule_bits.size);
 }
 
 /** The bits of `key`, which are none yet when it is new. */
@@ -174,15 +171,11 @@ function bitsOf<K>(map: Map<K, RuleBits>, key: K): RuleBits {
 }
 
 function addRule(bits: RuleBits, index: number): void {
-  bits[index >> 5] |= 1 << (index & 31);
+  bits[index >> 3] |= 1 << (index & 7);
 }
 
 function addRules(bits: RuleBits, more: RuleBits): void {
   for (let i = 0; i < bits.length; i++) bits[i] |= more[i];
-}
-
-function toBytes(bits: RuleBits): Uint8Array {
-  return new Uint8Array(bits.buffer);
 }
 
 function compareBytes(a: Uint8Array, b: Uint8Array): number {

@@ -95,7 +95,7 @@ function parsePort(text: string, least: number, offset: number, report: Report):
   }
   if (port !== undefined) return report(`${bad}: over ${PORT_MAX}`, offset, end);
   if (/^[0-9]+:[0-9]+$/.test(text)) {
-    return report(`${bad}: did you mean ${text.replace(":", "-")}?`, offset, end);
+    return report(`${bad}: did you mean ${quote(text.replace(":", "-"))}?`, offset, end);
   }
   const needed = `a number from 1 to ${PORT_MAX} or a range such as 15001-15006 is needed`;
   return report(`${bad}: ${explainZeros(text) ?? needed}`, offset, end);
@@ -108,7 +108,7 @@ function parseDecimal(text: string): number | undefined {
 
 function explainZeros(text: string): string | undefined {
   if (!/^0[0-9]+$/.test(text)) return;
-  return `a number has no leading zero, did you mean ${text.replace(/^0+(?=.)/, "")}?`;
+  return `a number has no leading zero, did you mean ${quote(text.replace(/^0+(?=.)/, ""))}?`;
 }
 
 function explainPunctuation(text: string): string | undefined {
@@ -127,7 +127,7 @@ function explainAddress(text: string): string {
     return "a range of addresses is written as CIDR, such as 192.168.1.0/24";
   }
   if (/^[0:]*:\d+\.\d+\.\d+\.\d+$/.test(text)) {
-    const ipv4 = text.slice(text.lastIndexOf(":") + 1);
+    const ipv4 = quote(text.slice(text.lastIndexOf(":") + 1));
     return `for IPv4 write ${ipv4} or ::ffff:${ipv4}`;
   }
   if (/^[0-9a-fx.]*\.[0-9a-fx.]*$/i.test(text) || /^[0-9]+$/.test(text)) {

@@ -6,8 +6,6 @@ import type { Rule } from "../config/rules.ts";
 
 export type Mode = keyof typeof enums.mode;
 
-const slots = [0, 1] as const;
-
 /** The maps that rules go into, by their names in the BPF object. */
 export interface RuleMaps {
   map(
@@ -17,7 +15,8 @@ export interface RuleMaps {
 
 /**
  * Makes `rules` those that hold for connections from now on: they go into the slot that is not in use, then one write
- * switches, so that a connection is never decided by a mixture. What held before is removed afterwards.
+ * switches. What held before stays until its slot is needed again: another CPU may be in the middle of a decision by it,
+ * and no connection is to be decided by a mixture.
  */
 export function replaceRules(maps: RuleMaps, rules: Rule[], mode: Mode): void {
   const control = maps.map("control");
@@ -27,11 +26,9 @@ export function replaceRules(maps: RuleMaps, rules: Rule[], mode: Mode): void {
     maps.map("rule_decisions").updatePerCpu(u32(firstDecision(slot) + rule), u64(0));
   });
   for (const [name, entries] of Object.entries(compile(rules, slot))) {
-    const map = maps.map(name as keyof ReturnType<typeof compile>);
-    for (const { key, value } of entries) map.update(key, value);
+    maps.map(name as keyof ReturnType<typeof compile>).updateAll(entries);
   }
   control.update(u32(0), writeStruct(layouts, "control", { mode: enums.mode[mode], rules_slot: slot }));
-  clearSlot(maps, slots[1 - slot]);
 }
 
 function clearSlot(maps: RuleMaps, slot: number): void {
@@ -42,13 +39,13 @@ function clearSlot(maps: RuleMaps, slot: number): void {
   } as const;
   for (const [name, struct] of Object.entries(keyed)) {
     const map = maps.map(name as keyof typeof keyed);
-    for (const key of map.keys()) {
-      if (readStruct(layouts, struct, key).slot === slot) map.delete(key);
-    }
+    // All of the field, or its lowest byte.
+    const at = layouts[struct].fields.slot.offset;
+    for (const key of map.keys()) if (key[at] === slot) map.delete(key);
   }
 }
 
 /** Where the counts of a slot's rules begin in the map `rule_decisions`. */
 export function firstDecision(slot: number): number {
-  return slot * mapLayouts.rule_decisions.maxEntries / slots.length;
+  return slot * mapLayouts.rule_decisions.maxEntries / mapLayouts.rule_sets.maxEntries;
 }

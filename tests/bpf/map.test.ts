@@ -5,6 +5,7 @@ import { BPF_EXIST, BPF_NOEXIST, BpfMap, possibleCpus } from "../../src/bpf/map.
 import { type BpfObject, openObject } from "../../src/bpf/object.ts";
 import { BpfProgram } from "../../src/bpf/program.ts";
 import { u32, u64 } from "../../src/bpf/struct.ts";
+import * as libc from "../../src/host/libc.ts";
 import { assertClosesDescriptors } from "../host/descriptors.ts";
 import { ownPinDirectory } from "../host/directories.ts";
 import { compileFixture } from "./compile.ts";
@@ -87,6 +88,36 @@ Deno.test("a trie answers with the longest prefix", () => {
   assert.deepEqual(prefixes.lookup(key(32, 10, 9, 2, 3)), u64(8));
   assert.equal(prefixes.lookup(key(32, 11, 9, 2, 3)), undefined);
   assert.equal([...prefixes.keys()].length, 2);
+});
+
+Deno.test("many values are set at once", () => {
+  using object = load();
+  const entries = Array.from({ length: 1000 }, (_, i) => ({ key: u32(i), value: u64(i * i) }));
+  const table = object.map("table");
+  table.update(u32(7), u64(0));
+  table.updateAll(entries);
+  for (const { key, value } of entries) assert.deepEqual(table.lookup(key), value);
+  table.updateAll([]);
+  assert.equal(numbers(table.keys()).length, entries.length);
+  const more = Array.from({ length: 100 }, (_, i) => ({ key: u32(2000 + i), value: u64(0) }));
+  assert.throws(() => table.updateAll(more), /^BpfError: Cannot update map table: E2BIG/);
+  assert.throws(() => table.updateAll([{ key: u32(1), value: u32(1) }]), /a value has 8 bytes, not 4/);
+});
+
+Deno.test("many values are set one by one in a map without batch commands", () => {
+  using object = load();
+  const fds = [1, 2, 3].map(() => libc.socket(libc.AF_INET, libc.SOCK_STREAM));
+  try {
+    for (const fd of fds) {
+      libc.bind(fd, "127.0.0.1", 0);
+      libc.listen(fd);
+    }
+    const sockets = object.map("sockets");
+    sockets.updateAll(fds.map((fd, index) => ({ key: u64(index), value: u64(fd) })));
+    assert.equal([...sockets.keys()].length, fds.length);
+  } finally {
+    fds.forEach(libc.close);
+  }
 });
 
 Deno.test("a per-CPU map has a value for every possible CPU", () => {

@@ -1,37 +1,35 @@
-/** The built binary, run as a user runs it. */
+/** The built binary, and other programs, run to their end as a user runs them. */
 import { fileURLToPath } from "node:url";
+import { binary, runMda } from "../lab/mda.ts";
+import { type Output, type Place, tryRun } from "../lab/program.ts";
+
+export { binary, type Output };
 
 export const root = fileURLToPath(new URL("../../", import.meta.url));
-export const binary = `${root}dist/mda`;
 
-export interface Result {
-  /** The exit status; 128 and more: ended by a signal. */
-  code: number;
-  stdout: string;
-  stderr: string;
+export const nobody: Place = { uid: 65534, gid: 65534 };
+
+const timeoutMs = 60_000;
+
+export function mda(...args: string[]): Promise<Output> {
+  return runMda(args);
 }
 
-/** Runs a command to its end, at most 30 s. Variables are the caller's own and `env`; no standard input. */
-export async function execute(command: string[], env: Record<string, string> = {}): Promise<Result> {
-  const { code, stdout, stderr } = await new Deno.Command("timeout", {
-    args: ["30", ...command],
-    env,
-    stdin: "null",
-  }).output();
-  const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
-  return { code, stdout: decode(stdout), stderr: decode(stderr) };
+/** Runs a command; its variables are the caller's own and `env`. */
+export function execute(
+  argv: string[],
+  env: Record<string, string> = {},
+  place: Place = {},
+): Promise<Output> {
+  return tryRun(place, argv, { env, timeoutMs });
 }
 
-export function mda(...args: string[]): Promise<Result> {
-  return execute([binary, ...args]);
-}
-
-/** A shell script, with `args` as $1 and so on. */
-export function shell(script: string, ...args: string[]): Promise<Result> {
+/** Runs a shell script, with `args` as $1 and so on. */
+export function shell(script: string, ...args: string[]): Promise<Output> {
   return execute(["sh", "-ec", script, "sh", ...args]);
 }
 
-/** A directory that `using` removes with everything in it; everyone may read it. */
+/** A directory that everyone may read; `using` removes it with everything in it. */
 export class TemporaryDirectory implements Disposable {
   readonly path = Deno.makeTempDirSync({ prefix: "mda-test-" });
 
@@ -39,7 +37,7 @@ export class TemporaryDirectory implements Disposable {
     Deno.chmodSync(this.path, 0o755);
   }
 
-  /** Writes a file for its owner only to change. Returns its path. */
+  /** Writes a file that only its owner may change. Returns its path. */
   write(name: string, text: string): string {
     const path = `${this.path}/${name}`;
     Deno.writeTextFileSync(path, text);

@@ -58,7 +58,7 @@ Deno.test("a file that is no configuration at all ends with one mistake that say
   }
 });
 
-Deno.test("the largest configuration is parsed and compiled in less than 100 ms", () => {
+Deno.test("the largest configuration is parsed and compiled", () => {
   const values: ((n: number) => string)[] = [
     (n) => `-i 10.${n >> 8}.${n & 255}.0/24`,
     (n) => `-i fd00:${n.toString(16)}::/48`,
@@ -68,14 +68,8 @@ Deno.test("the largest configuration is parsed and compiled in less than 100 ms"
   for (const value of values) {
     let text = "";
     for (let n = 0; n < VALUES_MAX; n++) text += `${n % 16 === 0 ? "\nchain" : ""} ${value(n)}`;
-    // The best of several runs: others use the machine too.
-    const times = Array.from({ length: 10 }, () => {
-      const start = performance.now();
-      const { rules, mistakes } = parse(text);
-      compile(rules, 0);
-      deepStrictEqual([rules.length, mistakes.length], [256, 0]);
-      return performance.now() - start;
-    });
-    ok(Math.min(...times) < 100, `${value(0)}: ${times.map(Math.round)} ms`);
+    const { rules, mistakes } = parse(text);
+    compile(rules, 0);
+    deepStrictEqual([rules.length, mistakes.length], [256, 0]);
   }
 });

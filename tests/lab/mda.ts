@@ -4,10 +4,10 @@ import type { Status } from "../../src/plane/status.ts";
 import type { Cgroup } from "./cgroup.ts";
 import { type Output, type Place, Program, start, tryRun } from "./program.ts";
 
+const root = new URL("../../", import.meta.url);
+
 /** The binary that is tested: what build.sh has made. */
-export const binary = fileURLToPath(
-  new URL(`../../${Deno.env.get("OUTPUT") ?? "dist/mda"}`, import.meta.url),
-);
+export const binary = fileURLToPath(new URL(Deno.env.get("OUTPUT") ?? "dist/mda", root));
 
 let made = 0;
 

@@ -14,7 +14,7 @@ mount -t bpf bpf /sys/fs/bpf
 mount -t tracefs tracefs /sys/kernel/tracing
 ip link set lo up
 stty -F /dev/ttyS1 raw
-cd /lab
+cd /lab || exit
 setsid cttyhack sh /command
 echo "exit $?" >/dev/ttyS1
 poweroff -f

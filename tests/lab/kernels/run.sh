@@ -64,7 +64,7 @@ mirror() {
 	apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' 'Label: Debian' | head -n 1
 }
 
-# Leaves $work/VERSION/vmlinuz and $work/VERSION/package.
+# Leaves $work/VERSION/vmlinuz and $work/VERSION/release, its name.
 fetch_kernel() { # $1 version
 	local directory=$work/$1 release=${releases[$1]} uri package options
 	[[ -e $directory/vmlinuz ]] && return
@@ -91,7 +91,7 @@ fetch_kernel() { # $1 version
 		quietly "$directory/apt.log" "download $package" timeout 300 apt-get "${options[@]}" download "$package"
 		dpkg -x "$package"_*.deb root
 	)
-	printf '%s\n' "$package" >"$directory/package"
+	printf '%s\n' "${package#linux-image-}" >"$directory/release"
 	mv "$directory"/apt/root/boot/vmlinuz-* "$directory/vmlinuz"
 	rm -rf "$directory/apt"
 }
@@ -116,6 +116,7 @@ copy_libraries() { # $1 root, $2 program
 build_initramfs() { # $1 its file, $2 what the machine runs
 	local root file
 	root=$(mktemp -d "$work/root.XXXXXX")
+	chmod 755 "$root"
 	mkdir -p "$root"/{bin,dev,etc/oncn-mda,lab,proc,root,sys,tmp}
 	cp "$(command -v busybox)" "$root/bin/busybox"
 	copy_libraries "$root" "$(command -v busybox)"
@@ -146,20 +147,21 @@ boot() { # $1 version, $2 initramfs, $3 file for what the machine reports, $4...
 # Prints the kernel's line; false if a test failed.
 test_kernel() { # $1 version
 	local directory=$work/$1 started=$SECONDS status=0 seconds reports failure
-	rm -f "$directory"/{reports,console.log}
+	: >"$directory/reports"
+	: >"$directory/console.log"
 	boot "$1" "$work/initramfs" "$directory/reports" -serial file:"$directory/console.log" || status=$?
 	seconds=$((SECONDS - started))
-	reports=$(sed -n 's/^report //p' "$directory/reports" | paste -sd ';' | sed 's/;/; /g')
-	failure=$(sed -n 's/^failed //p' "$directory/reports")
+	reports=$(sed -n 's/^report /; /p' "$directory/reports" | tr -d '\n')
+	failure=$(sed -n 's/^failed /FAILED: /p' "$directory/reports")
 	if ((status == 124)); then
-		failure="still running after ${VM_SECONDS:-180} s"
+		failure="FAILED: still running after ${VM_SECONDS:-180} s"
 	elif ((status)); then
-		failure="qemu: exit code $status"
+		failure="FAILED: qemu: exit code $status"
 	elif [[ -z $failure ]] && ! grep -qx 'exit 0' "$directory/reports"; then
-		failure='the machine ended before its test'
+		failure='FAILED: the machine ended before its test'
 	fi
-	printf '%s: %s%s (%d s)\n' "$(<"$directory/package")" "${reports:+$reports; }" \
-		"$([[ $failure ]] && echo "FAILED: $failure, see $directory/console.log" || echo ok)" $seconds
+	printf '%s: %s (%d s)%s\n' "$(<"$directory/release")" "${failure:-ok}" $seconds "$reports"
+	[[ -z $failure ]] || printf '%s:\n%s\n' "$directory/console.log" "$(tail -n 30 "$directory/console.log")" >&2
 	[[ -z $failure ]]
 }
 
@@ -185,7 +187,9 @@ while (($#)); do
 done
 
 ((EUID == 0)) || fail 'Cannot build the machines: not root'
-[[ -x $mda ]] || fail "Cannot run $mda: not there (./build.sh makes it)"
+for file in "$mda" $deno; do
+	[[ -x $file ]] || fail "Cannot run $file: not there (./build.sh makes it)"
+done
 mkdir -p "$work"
 exec 9>"$work/lock"
 flock 9

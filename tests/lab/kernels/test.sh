@@ -7,14 +7,14 @@ set -u
 
 report() {
 	echo "report $*" >/dev/ttyS1
-	echo "== $*"
+	echo "== $(cut -d ' ' -f 1 /proc/uptime) $*"
 }
 
 fail() {
 	echo "failed $*" >/dev/ttyS1
 	{
 		echo "== FAILED: $*"
-		cat mda.log
+		cat status.json mda.log
 		dmesg
 	} >&2
 	exit 1
@@ -34,48 +34,28 @@ within() { # $1 seconds, $2... the condition
 }
 
 # A number of `mda status -o json`, in the object $1 under the name $2.
-number() { sed -n "s/.*\"$1\":{[^{}]*\"$2\":\([0-9]*\).*/\1/p" status.json; }
+number() { tr -d ' \n' <status.json | sed -n "s/.*\"$1\":{[^{}]*\"$2\":\([0-9]*\).*/\1/p"; }
 
-read_status() {
-	timeout 30 mda status -o json >status.text || fail "mda status: exit code $?"
-	tr -d ' \n' <status.text >status.json
+paired_before=0
+messages_before=0
+
+# Sets `paired` and `messages` to what mda has counted since the last call. mda takes seconds of
+# emulated CPU to start: seldom is better.
+count() {
+	timeout 60 mda status -o json >status.json || fail "mda status: exit code $?"
 	paired_now=$(number connections paired)
 	messages_now=$(number redirected messages)
 	[ "$paired_now" ] && [ "$messages_now" ] || fail "mda status: no counters in $(cat status.json)"
-}
-
-# Runs a workload; sets `paired` and `messages` to what it added to mda's counters.
-counted() {
-	paired=$paired_now
-	messages=$messages_now
-	run "$@"
-	read_status
-	paired=$((paired_now - paired))
-	messages=$((messages_now - messages))
-}
-
-connections=8
-trips=1000
-
-accelerated() { # $1 its name in the report, $2 IP version
-	counted nonblocking "$2" 0 $connections $trips 2000
-	[ $paired -eq $connections ] || fail "$1: $paired of $connections connections paired"
-	[ $messages -ge $((connections * trips * 2 * 95 / 100)) ] ||
-		fail "$1: $messages of $((connections * trips * 2)) messages redirected"
-	report "$1: $paired of $connections paired, $messages of $((connections * trips * 2)) messages redirected"
-}
-
-left_alone() { # $1 its name in the report, $2... the workload
-	name=$1
-	shift
-	counted "$@"
-	[ $paired -eq 0 ] && [ $messages -eq 0 ] || fail "$name: $paired paired, $messages messages redirected"
+	paired=$((paired_now - paired_before))
+	messages=$((messages_now - messages_before))
+	paired_before=$paired_now
+	messages_before=$messages_now
 }
 
 queued() { # what `hold` of these arguments queues, bytes
 	timeout 100 hold "$@" >hold.log || fail "hold $*: exit code $?"
-	sed -n 's/queued \([0-9]*\) bytes.*/\1/p' hold.log
 	cat hold.log >&2
+	sed -n 's/queued \([0-9]*\) bytes.*/\1/p' hold.log
 }
 
 held() { # $1 its name in the report, $2 what TCP queued, $3... arguments of `hold`
@@ -83,7 +63,9 @@ held() { # $1 its name in the report, $2 what TCP queued, $3... arguments of `ho
 	tcp=$2
 	shift 2
 	bytes=$(queued "$@") || exit 1
-	[ "$bytes" -le $((tcp * 2)) ] && [ "$bytes" -ge $((tcp / 2)) ] || fail "$name: $bytes bytes queued, on TCP $tcp"
+	# Less than TCP is fine to a degree: redirected bytes do not grow the congestion window, and by it the send buffer
+	# (tcp_sndbuf_expand).
+	[ "$bytes" -le $((tcp * 2)) ] && [ "$bytes" -ge $((tcp / 4)) ] || fail "$name: $bytes bytes queued, on TCP $tcp"
 	report "$name held at $((bytes * 100 / tcp))% of TCP"
 }
 
@@ -96,32 +78,37 @@ sysctl -q net.ipv4.tcp_no_metrics_save=1 # or each run would size its queues by 
 dmesg -c >/dev/null # what it says from here on counts
 run bpf_objects >objects.before
 find /sys/fs/bpf >pins.before
-small_on_tcp=$(queued 4 8 512) || exit 1
-large_on_tcp=$(queued 6 8 8192) || exit 1
+small_on_tcp=$(queued 4 4 512) || exit 1
+large_on_tcp=$(queued 6 4 8192) || exit 1
 
 mda run --config /etc/oncn-mda/oncn-mda.conf --cgroup /sys/fs/cgroup >mda.log 2>&1 &
 mda=$!
 within 60 is_ready_or_gone || fail 'mda run: not ready within 60 s'
 kill -0 $mda 2>/dev/null || fail 'mda run: gone before it was ready'
-report "$(grep ready mda.log)"
-read_status
+report "$(sed -n 's/.*ready: //p' mda.log)"
 
-accelerated IPv4 4
-accelerated IPv6 6
-held 'small messages' "$small_on_tcp" 4 8 512
-held 'large messages' "$large_on_tcp" 6 8 8192
-read_status
+connections=8
+trips=250
+for cookies in 1 2; do # SYN cookies when the queue is full, and always
+	sysctl -q net.ipv4.tcp_syncookies=$cookies
+	run nonblocking 4 0 $connections $trips 2000
+	run nonblocking 6 0 $connections $trips 2000
+done
+count
+found="$paired of $((4 * connections)) connections paired, $messages of $((8 * connections * trips)) messages redirected"
+[ $paired -eq $((4 * connections)) ] && [ $messages -ge $((8 * connections * trips * 95 / 100)) ] || fail "$found"
+report "$found"
 
-sysctl -q net.ipv4.tcp_syncookies=2
-accelerated 'SYN cookies, IPv4' 4
-accelerated 'SYN cookies, IPv6' 6
-sysctl -q net.ipv4.tcp_syncookies=1
+run blocking 4 2 25 1000
+run nonblocking 4 4001 $connections 10 100
+run su sidecar -c "/lab/nonblocking 6 0 $connections 10 100"
+count
+found="blocking sockets, RETURN rules: $paired connections paired, $messages messages redirected"
+[ $paired -eq 0 ] && [ $messages -eq 0 ] || fail "$found"
+report "$found"
 
-left_alone 'blocking sockets' blocking 4 2 100 1000
-left_alone 'a port with a RETURN rule' nonblocking 4 4001 $connections 10 100
-left_alone 'an owner with a RETURN rule' \
-	su sidecar -c "/lab/nonblocking 6 0 $connections 10 100"
-report 'blocking sockets and RETURN rules left to TCP'
+held 'small messages' "$small_on_tcp" 4 4 512
+held 'large messages' "$large_on_tcp" 6 4 8192
 
 # A stop amid traffic: the connections live on, and nothing of mda holds on to them.
 nonblocking 4 0 $connections 0 2000 >traffic.log 2>&1 &
@@ -133,7 +120,6 @@ within 20 objects_are_gone || fail "left in the kernel: $(bpf_objects | grep -vx
 find /sys/fs/bpf | cmp -s - pins.before || fail "left on bpffs: $(find /sys/fs/bpf | tr '\n' ' ')"
 kill -TERM $traffic || fail "connections did not outlive mda: $(cat traffic.log)"
 wait $traffic || fail "connections broke when mda stopped: $(cat traffic.log)"
-timeout 30 mda status >status.text && fail "mda status after the stop: exit code 0"
 report "stopped clean ($(cat traffic.log))"
 
 warnings=$(dmesg | grep -E 'WARNING: |BUG: ' | grep -v 'soft lockup') # QEMU on a busy host is slow, not locked up

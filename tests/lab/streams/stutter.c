@@ -9,7 +9,7 @@
 #include "streams.h"
 
 #define MESSAGE_LIMIT 65536
-#define BURST_MAX     (700 << 10) /* a reader's buffer and what TCP takes on top of it */
+#define BURST_MAX     (300 << 10) /* a reader's buffer and what TCP takes on top of it */
 
 struct direction {
 	int from, to;
@@ -62,7 +62,7 @@ static void *write_stream(void *argument)
 
 	while (now_ms() < end_ms) {
 		write_burst(direction, &random);
-		pause_a_while(&random, 5000);
+		pause_a_while(&random, 2000);
 	}
 	if (shutdown(direction->from, SHUT_WR))
 		err(1, "stream %u: shutdown", direction->stream);
@@ -92,7 +92,7 @@ static void *read_stream(void *argument)
 		direction->received += got;
 		if (direction->received < pause_at)
 			continue;
-		pause_a_while(&random, 20000);
+		pause_a_while(&random, 5000);
 		pause_at = direction->received + random_between(&random, 1, BURST_MAX);
 	}
 	return NULL;

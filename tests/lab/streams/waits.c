@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Calls that wait, on a socket in blocking mode: what they return, and that they wait.
  *
- *   waits 4|6 MODE
+ *   waits 4|6 MODE exchange|silence
  *
  * MODE (streams.h) says which ends are in blocking mode. The subject is one that is: the client where it blocks, else
- * the server. Every line is an observation that plain TCP makes too. */
+ * the server. `exchange`: it waits after bytes went to and fro, or for bytes that are there; `silence`: it waits on a
+ * connection that has carried none since it is in blocking mode. Every line is an observation that plain TCP makes
+ * too. */
 #include "streams.h"
 
 #define SHORT_US 3000 /* time enough for the subject to fall asleep */
@@ -205,8 +207,26 @@ static void *read_answer(void *argument)
 	}
 }
 
+/* Each end has spoken, and what it said is acknowledged and read. */
+static void exchange(struct ends ends)
+{
+	char bytes[5];
+
+	if (send(ends.subject, "hello", 5, 0) != 5)
+		err(1, "send");
+	receive_all(ends.partner, bytes, 5);
+	send_all(ends.partner, "hello", 5);
+	if (recv(ends.subject, bytes, 5, MSG_WAITALL) != 5)
+		errx(1, "the answer is cut short");
+}
+
+static const char *when(bool used_before)
+{
+	return used_before ? "after a round trip" : "at once";
+}
+
 /* One thread waits for the answer, another still sends: send buffer freed, the reader is woken without data. */
-static void read_while_another_sends(void)
+static void read_while_another_sends(bool used_before)
 {
 	const unsigned long bytes_to_send = 8 << 20;
 	struct findings findings = {};
@@ -217,6 +237,8 @@ static void read_while_another_sends(void)
 		struct errand partner = { .ends = ends, .bytes = bytes_to_send }, reader = { .ends = ends };
 
 		set_option(ends.subject, SOL_SOCKET, SO_SNDBUF, 256 << 10);
+		if (used_before)
+			exchange(ends);
 		start_thread(&reader.thread, read_answer, &reader);
 		sleep_us(SHORT_US);
 		start_thread(&partner.thread, answer_in_the_end, &partner);
@@ -233,6 +255,7 @@ static void read_while_another_sends(void)
 		found(&findings, "%lu waits ended without data", reader.bytes);
 		close_pair(ends.pair);
 	}
+	printf("%s, ", when(used_before));
 	print_findings("recv in one thread, send in another", &findings);
 }
 
@@ -323,29 +346,23 @@ static void wait_for_the_end(const char *what, void *(*end)(void *), bool used_b
 
 	for (int i = 0; i < 30; i++) {
 		struct errand errand = { .ends = connect_ends() };
-		char bytes[5];
+		char byte;
 
-		if (used_before) {
-			if (send(errand.ends.subject, "hello", 5, 0) != 5)
-				err(1, "send");
-			receive_all(errand.ends.partner, bytes, 5);
-			send_all(errand.ends.partner, "hello", 5);
-			if (recv(errand.ends.subject, bytes, 5, MSG_WAITALL) != 5)
-				errx(1, "the answer is cut short");
-		}
+		if (used_before)
+			exchange(errand.ends);
 		start_thread(&errand.thread, end, &errand);
-		found(&findings, "%s", outcome(recv(errand.ends.subject, bytes, sizeof(bytes), 0)));
+		found(&findings, "%s", outcome(recv(errand.ends.subject, &byte, 1, 0)));
 		pthread_join(errand.thread, NULL);
 		close(errand.ends.subject);
 		if (end != reset_later)
 			close(errand.ends.partner);
 	}
-	printf("%s, ", used_before ? "after a round trip" : "at once");
+	printf("%s, ", when(used_before));
 	print_findings(what, &findings);
 }
 
 /* SO_RCVTIMEO: EAGAIN then, and not before. */
-static void wait_with_a_limit(void)
+static void wait_with_a_limit(bool used_before)
 {
 	const struct timeval limit = { .tv_usec = 30000 };
 	struct findings findings = {};
@@ -356,17 +373,17 @@ static void wait_with_a_limit(void)
 		char byte;
 		ssize_t got;
 
+		if (used_before)
+			exchange(ends);
 		setsockopt(ends.subject, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
 		for (int round = 0; round < 3; round++) {
 			start_ms = now_ms();
 			got = recv(ends.subject, &byte, 1, 0);
 			found(&findings, "%s %s", outcome(got), now_ms() - start_ms < 29 ? "early" : "in time");
-			if (send(ends.subject, "x", 1, 0) != 1)
-				err(1, "send");
-			receive_all(ends.partner, &byte, 1);
 		}
 		close_pair(ends.pair);
 	}
+	printf("%s, ", when(used_before));
 	print_findings("recv with SO_RCVTIMEO", &findings);
 }
 
@@ -393,8 +410,10 @@ static void other_flags(void)
 
 int main(int count, char **arguments)
 {
-	if (count != 3)
-		errx(1, "usage: waits 4|6 MODE");
+	bool used_before;
+
+	if (count != 4 || (strcmp(arguments[3], "exchange") && strcmp(arguments[3], "silence")))
+		errx(1, "usage: waits 4|6 MODE exchange|silence");
 	mode = mode_named(arguments[2]);
 	if (!mode->client_blocks && !mode->server_blocks)
 		errx(1, "Cannot use mode %s: no end is in blocking mode", arguments[2]);
@@ -402,19 +421,20 @@ int main(int count, char **arguments)
 	address = loopback(arguments[1], 0);
 	listening = listener(&address, mode->listener_blocks ? 0 : SOCK_NONBLOCK);
 
-	wait_for_all();
-	wait_for_all_of_an_answer();
-	wait_for_all_of_a_greeting();
-	read_after_shutdown();
-	read_while_another_sends();
-	request_and_response();
-	wait_for_the_end("recv until the partner shuts down", close_later, false);
-	wait_for_the_end("recv until the partner shuts down", close_later, true);
-	wait_for_the_end("recv until the partner resets", reset_later, false);
-	wait_for_the_end("recv until the partner resets", reset_later, true);
-	wait_for_the_end("recv until another thread shuts down", shut_down_subject_later, false);
-	wait_for_the_end("recv until another thread shuts down", shut_down_subject_later, true);
-	wait_with_a_limit();
-	other_flags();
+	used_before = !strcmp(arguments[3], "exchange");
+	if (used_before) {
+		wait_for_all();
+		wait_for_all_of_an_answer();
+		read_after_shutdown();
+		request_and_response();
+		other_flags();
+	} else {
+		wait_for_all_of_a_greeting();
+	}
+	read_while_another_sends(used_before);
+	wait_for_the_end("recv until the partner shuts down", close_later, used_before);
+	wait_for_the_end("recv until the partner resets", reset_later, used_before);
+	wait_for_the_end("recv until another thread shuts down", shut_down_subject_later, used_before);
+	wait_with_a_limit(used_before);
 	return 0;
 }

@@ -1,0 +1,152 @@
+/** Rules and connections that nobody thought of, through NAT too. */
+import assert from "node:assert/strict";
+import { formatAddress } from "../../src/config/addresses.ts";
+import { parseRules } from "../../src/config/parse.ts";
+import { printRules } from "../../src/config/print.ts";
+import { type Rule, RULES_MAX } from "../../src/config/rules.ts";
+import { openPinnedMap } from "../../src/plane/pins.ts";
+import { replaceRules } from "../../src/plane/rules.ts";
+import {
+  type Random,
+  randomAddress,
+  randomOwner,
+  randomPort,
+  randomRules,
+  withSeeds,
+} from "../config/random.ts";
+import { createCgroup } from "../lab/cgroup.ts";
+import { Mda } from "../lab/mda.ts";
+import type { NetworkNamespace } from "../lab/netns.ts";
+import { createLocalNetns, type Ends, type Owner, within } from "./connections.ts";
+import { observe } from "./observe.ts";
+
+Deno.test("connections are decided as the reference does, by random rules of a running mda", async () => {
+  await using cgroup = createCgroup("random");
+  await using netns = await createNatNetns("random");
+  await using mda = await Mda.start({ cgroup });
+  let accelerated = 0, refused = 0;
+  {
+    using _inside = cgroup.enter();
+    withSeeds(6000, (random) => {
+      const rules = randomRules(random, random.chance(10) ? RULES_MAX : 8);
+      replaceRulesOf(mda.pinDir, rules);
+      const ends = randomConnections(random, 16).map((ends) => within(netns, ends));
+      for (const decided of observe(mda.pinDir, rules, ends).accelerated) decided ? accelerated++ : refused++;
+    });
+  }
+  // Rules that are all of one mind would prove little.
+  assert.ok(Math.min(accelerated, refused) > (accelerated + refused) / 10, `${accelerated}, ${refused}`);
+  await mda.stop();
+});
+
+Deno.test("connections are decided as the reference does, by random rules that mda is started with", async () => {
+  const cases: { rules: Rule[]; connections: Ends[] }[] = [];
+  withSeeds(5, (random) => {
+    cases.push({ rules: randomRules(random, 20), connections: randomConnections(random, 40) });
+  });
+  await using netns = await createNatNetns("random");
+  for (const { rules, connections } of cases) {
+    await using cgroup = createCgroup("random");
+    const config = printRules(rules);
+    await using mda = await Mda.start({ cgroup, config });
+    {
+      using _inside = cgroup.enter();
+      observe(mda.pinDir, parseRules("rules.conf", config), connections.map((ends) => within(netns, ends)));
+    }
+    await mda.stop();
+  }
+});
+
+function replaceRulesOf(pinDir: string, rules: Rule[]): void {
+  using maps = new DisposableStack();
+  replaceRules({ map: (name) => maps.use(openPinnedMap(pinDir, name)!) }, rules, "MODE_REDIRECT");
+}
+
+/** What NAT makes of a connection, by the port that its client connects to. */
+interface Way {
+  port: number;
+  /** Where the server is, when not where the client connects to. */
+  server?: Record<4 | 6, string>;
+  /** The address that the server takes the client for. */
+  client?: Record<4 | 6, string>;
+}
+
+const backend = { 4: "10.10.192.10", 6: "fdfd::1:20" };
+const masquerade = { 4: "192.10.0.128", 6: "fd00:1::fd" };
+const redirect: Way = { port: 21, server: { 4: "127.0.0.1", 6: "::1" } };
+const dnat: Way = { port: 22, server: backend };
+const snat: Way = { port: 23, client: masquerade };
+const dnatAndSnat: Way = { port: 24, server: backend, client: masquerade };
+const serverPort = 15006;
+
+async function createNatNetns(name: string): Promise<NetworkNamespace> {
+  const netns = await createLocalNetns(name);
+  await netns.sysctl("net.netfilter.nf_conntrack_tcp_timeout_close", 0);
+  for (const family of [4, 6] as const) {
+    const spell = (address: string) => family === 4 ? address : `[${address}]`;
+    const output = (way: Way, target: string) =>
+      netns.nat(family, `-A OUTPUT -p tcp --dport ${way.port} -j ${target}`);
+    await output(redirect, `REDIRECT --to-ports ${serverPort}`);
+    for (const way of [dnat, dnatAndSnat]) {
+      await output(way, `DNAT --to-destination ${spell(way.server![family])}:${serverPort}`);
+    }
+    for (const { port, client } of [snat, dnatAndSnat]) {
+      const of = `-A POSTROUTING -p tcp -m conntrack --ctorigdstport ${port}`;
+      await netns.nat(family, `${of} -j SNAT --to-source ${spell(client![family])}:32768-33768`);
+    }
+  }
+  return netns;
+}
+
+/** Connections of which no two share a client's address and port. */
+function randomConnections(random: Random, count: number): Ends[] {
+  const all = new Map<string, Ends>();
+  while (all.size < count) {
+    const ends = randomEnds(random);
+    const { address, port } = ends.client;
+    // A client cannot be bound where its server listens.
+    if (port !== ends.server.port) all.set(`${address} ${port}`, ends);
+  }
+  return [...all.values()];
+}
+
+function randomEnds(random: Random): Ends {
+  const family = random.pick([4, 6] as const);
+  // Some IPv4 is spoken by IPv6 sockets.
+  const spelled = (address: string, percent: number) =>
+    family === 4 && random.chance(percent) ? `::ffff:${address}` : address;
+  const way: Way = random.chance(60)
+    ? { port: randomPort(random) }
+    : random.pick([redirect, dnat, snat, dnatAndSnat]);
+  const address = randomUnicast(random, family);
+  const client = {
+    address: spelled(randomUnicast(random, family), 20),
+    port: randomPort(random),
+    ...randomOwners(random),
+  };
+  const at = way.server ? way.server[family] : address;
+  return {
+    client,
+    server: {
+      address: random.chance(20) ? "::" : spelled(at, 20),
+      port: way.server ? serverPort : way.port,
+      ...randomOwners(random),
+    },
+    to: { address: client.address.startsWith("::ffff:") ? `::ffff:${address}` : address, port: way.port },
+  };
+}
+
+function randomUnicast(random: Random, family: 4 | 6): string {
+  for (;;) {
+    const address = randomAddress(random);
+    const [first] = address.bytes;
+    const isUnicast = family === 4 ? first > 0 && first < 224 : first < 0xff;
+    if (address.family === family && isUnicast) return formatAddress(address);
+  }
+}
+
+function randomOwners(random: Random): Owner {
+  // 4294967295 is no id.
+  const id = () => Math.min(randomOwner(random), 0xffff_fffe);
+  return { uid: id(), gid: id() };
+}
