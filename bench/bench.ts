@@ -60,7 +60,7 @@ async function measure(
   interrupted: AbortSignal,
 ): Promise<Report> {
   await using stack = new AsyncDisposableStack();
-  const limits = chosen.includes("footprint") ? await measureFootprint() : [];
+  const limits = chosen.includes("footprint") ? await measureFootprint(options) : [];
   interrupted.throwIfAborted();
   const variants = await startVariants(stack);
   const slices: Slice[] = [];
@@ -69,7 +69,7 @@ async function measure(
     if (chosen.includes(name)) slices.push(...await start(stack, variants, options));
   }
   const { measured, othersShare } = await measureSlices(slices, variants, options, interrupted);
-  if (chosen.includes("memory")) limits.push(...await measureKernelMemory(variants));
+  if (chosen.includes("memory")) limits.push(...await measureKernelMemory(variants, options));
   await variants.mda.stop();
   return { conditions: describeRun(options, othersShare), results: measured.map(evaluate), limits };
 }

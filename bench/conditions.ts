@@ -8,6 +8,8 @@ export interface Conditions {
   cpus: number;
   cpu: string;
   memoryGiB: number;
+  /** TCP's congestion control. */
+  congestionControl: string;
   options: Options;
   /** How much of the CPUs' time programs used that do not belong to the run: 0 to 1. */
   othersShare: number;
@@ -20,19 +22,21 @@ export function describeRun(options: Options, othersShare: number): Conditions {
     cpus: navigator.hardwareConcurrency,
     cpu: /^model name\s*: (.*)$/m.exec(Deno.readTextFileSync("/proc/cpuinfo"))?.[1] ?? Deno.build.arch,
     memoryGiB: Math.round(Deno.systemMemoryInfo().total / 2 ** 30),
+    congestionControl: Deno.readTextFileSync("/proc/sys/net/ipv4/tcp_congestion_control").trim(),
     options,
     othersShare,
   };
 }
 
-export function formatConditions(
-  { date, kernel, cpus, cpu, memoryGiB, options, othersShare }: Conditions,
-): string {
-  const { rounds, sliceSeconds } = options;
+/** Lines of at most 80 columns. */
+export function formatConditions(conditions: Conditions): string {
+  const { date, kernel, cpus, cpu, memoryGiB, congestionControl, othersShare } = conditions;
+  const { rounds, sliceSeconds } = conditions.options;
   return [
-    `${date}, kernel ${kernel}, ${cpus} CPUs (${cpu}), ${memoryGiB} GiB`,
-    `${rounds} rounds of ${sliceSeconds} s for each client and variant; other programs used ${
+    `${date}, kernel ${kernel}, TCP with ${congestionControl}`,
+    `${cpus} CPUs (${cpu}), ${memoryGiB} GiB; other programs used ${
       Math.round(othersShare * 100)
     } % of the CPUs`,
+    `${rounds} rounds, in each ${sliceSeconds} s for each client and variant`,
   ].join("\n");
 }

@@ -1,12 +1,13 @@
 import { createCgroup } from "../tests/lab/cgroup.ts";
 import { Mda } from "../tests/lab/mda.ts";
 import { type Limit, limit } from "./results.ts";
+import type { Options } from "./workload.ts";
 
-const starts = 5;
 const MB = 1e6;
 
 /** How long `mda run` takes to be ready, and how much memory it has then. */
-export async function measureFootprint(): Promise<Limit[]> {
+export async function measureFootprint({ quick }: Options): Promise<Limit[]> {
+  const starts = quick ? 3 : 7;
   await using cgroup = createCgroup("bench-start");
   const readyMs: number[] = [], ownMB: number[] = [], withFilesMB: number[] = [];
   for (let start = 0; start < starts; start++) {

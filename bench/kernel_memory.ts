@@ -7,11 +7,11 @@ import { type Place, start } from "../tests/lab/program.ts";
 import { sleep } from "../tests/lab/wait.ts";
 import { type Limit, limit } from "./results.ts";
 import type { Variants } from "./variants.ts";
+import type { Options } from "./workload.ts";
 
 const connections = 10_000;
 /** Processes that hold them: a process often may have no more than 20,000 files open. */
 const holders = 2;
-const times = 3;
 const openMs = 30_000;
 /** Sockets and map elements are freed after an RCU grace period, in the background. */
 const settleMs = 700;
@@ -19,7 +19,8 @@ const MB = 1e6;
 const program = fileURLToPath(new URL("hold_connections.ts", import.meta.url));
 
 /** What connections cost the kernel beyond what they cost it on plain TCP, and what mda's maps take without any. */
-export async function measureKernelMemory({ find, mda }: Variants): Promise<Limit[]> {
+export async function measureKernelMemory({ find, mda }: Variants, { quick }: Options): Promise<Limit[]> {
+  const times = quick ? 1 : 5;
   await using stack = new AsyncDisposableStack();
   const placeOf = async (name: "tcp" | "mda") => {
     const netns: NetworkNamespace = stack.use(await createNetns(`bench-${name}-hold`));

@@ -51,10 +51,10 @@ export function limit(
   return { name, unit, measured: median, limit, verdict: judge({ median, min, max }, limit, true) };
 }
 
-/** Medians, and the ratios of mda to the others with their targets: never below the textbook data plane is one. */
+/** Medians, and the ratios of mda to the others with their targets. A row with a target has one more: the textbook. */
 export function evaluate({ row, values }: Measured): Result {
   const { group, name, unit, lowerIsBetter = false } = row;
-  const target: Partial<Record<VariantName, number>> = { textbook: 1, ...row.target };
+  const target: Partial<Record<VariantName, number>> = row.target ? { textbook: 1, ...row.target } : {};
   const others = (["tcp", "textbook", "unix"] as const).filter((other) => values[other]);
   const medians = Object.fromEntries(
     Object.entries(values).map(([variant, numbers]) => [variant, summarize(numbers).median]),

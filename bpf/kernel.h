@@ -7,6 +7,8 @@
 #define AF_INET6 10
 #define O_NONBLOCK 04000
 #define EBUSY 16
+#define S_IFMT 0170000
+#define S_IFSOCK 0140000
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
@@ -27,16 +29,22 @@ typedef struct {
 } kgid_t;
 
 struct inode {
+	__u16 i_mode;
 	kuid_t i_uid;
 	kgid_t i_gid;
 };
 
 struct file {
 	unsigned int f_flags;
+	struct inode *f_inode;
+	void *private_data;
 };
+
+struct sock;
 
 struct socket {
 	struct file *file;
+	struct sock *sk;
 };
 
 struct socket_alloc {
@@ -61,8 +69,6 @@ struct net {
 typedef struct {
 	struct net *net;
 } possible_net_t;
-
-struct sock;
 
 struct sock_common {
 	__be32 skc_daddr;
@@ -150,7 +156,18 @@ struct timespec64 {
 	__s64 tv_sec;
 };
 
+struct task_struct {
+	int tgid;
+};
+
 struct bpf_iter_meta;
+
+struct bpf_iter__task_file {
+	struct bpf_iter_meta *meta;
+	struct task_struct *task;
+	__u32 fd;
+	struct file *file;
+};
 
 struct bpf_iter__bpf_sk_storage_map {
 	struct bpf_iter_meta *meta;

@@ -42,15 +42,21 @@ static __always_inline void note_if_quiet(struct link *link, struct sock *own)
 		link->quiet = 1;
 }
 
-/* No redirection to this socket is under way, and none will begin: its peer saw `leave` or MODE_PASS. */
+/* The kernel reuses the memory of sockets. */
+static __always_inline bool is_still(struct link *link, struct sock *peer)
+{
+	return (__u64)BPF_CORE_READ(peer, __sk_common.skc_cookie.counter) == link->peer.cookie;
+}
+
+/* No redirection to this socket is under way, and none will begin once nothing is unread: its peer sees `leave` or
+ * MODE_PASS. */
 static __always_inline bool peer_is_quiet(struct link *link)
 {
 	struct sock *peer = (void *)link->peer.tcp_sock;
 	struct sk_psock *psock;
 	struct link peer_link;
 
-	if (!peer || (__u64)BPF_CORE_READ(peer, __sk_common.skc_cookie.counter) != link->peer.cookie ||
-	    BPF_CORE_READ(peer, __sk_common.skc_state) == BPF_TCP_CLOSE)
+	if (!peer || !is_still(link, peer) || BPF_CORE_READ(peer, __sk_common.skc_state) == BPF_TCP_CLOSE)
 		return true;
 	psock = psock_of(peer);
 	if (psock && references(psock) == 1)
@@ -62,9 +68,15 @@ static __always_inline bool peer_is_quiet(struct link *link)
 	       (peer_link.left_at_ns && bpf_ktime_get_ns() - peer_link.left_at_ns > LEFT_SETTLES_NS);
 }
 
-static __always_inline bool may_leave(struct link *link, struct sock *sk)
+/* Quiet first: a peer that begins a send after that sees that nothing is unread, and passes. And unless this socket sends
+ * no more, its peer must have read what it has redirected: its sends are plain TCP from here on (edges.h). */
+static __always_inline bool may_leave(struct link *link, struct sock *sk, bool sends_no_more)
 {
-	return !unread_bytes(sk) && peer_is_quiet(link);
+	struct sock *peer = (void *)link->peer.tcp_sock;
+
+	if (!peer_is_quiet(link) || unread_bytes(sk))
+		return false;
+	return sends_no_more || !peer || !is_still(link, peer) || !unread_bytes(peer);
 }
 
 static __always_inline long leave(struct link *link)

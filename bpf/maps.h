@@ -6,6 +6,7 @@
 /* Handshakes between the SYN and the accepting end's ESTABLISHED, LRU. */
 #define HANDSHAKES_MAX 16384
 #define LISTENERS_MAX 4096
+#define BEHIND_MAX 8192
 #define RULE_VALUES_MAX 4096
 /* A port range splits into at most 30 prefixes; two rule sets exist while one replaces the other. */
 #define RULE_PREFIXES_MAX (2 * 30 * RULE_VALUES_MAX)
@@ -119,6 +120,14 @@ struct {
 	__type(key, __u64);
 	__type(value, struct end);
 } servers SEC(".maps");
+
+/* Cookies of readers that were full, until user space has seen to them; see edges.h. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, BEHIND_MAX);
+	__type(key, __u64);
+	__type(value, struct reader);
+} behind SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

@@ -19,6 +19,7 @@
 #include "rules.h"
 #include "flow.h"
 #include "order.h"
+#include "edges.h"
 #include "leave.h"
 #include "cookies.h"
 #include "pairing.h"
@@ -46,9 +47,10 @@ static __always_inline void count_left(enum leave why)
 	}
 }
 
-static __always_inline void leave_if_possible(struct bpf_sock_ops *ops, struct link *link, struct sock *sk)
+static __always_inline void leave_if_possible(struct bpf_sock_ops *ops, struct link *link, struct sock *sk,
+					      bool sends_no_more)
 {
-	if (link->left_at_ns || !may_leave(link, sk))
+	if (link->left_at_ns || !may_leave(link, sk, sends_no_more))
 		return;
 	if (leave(link))
 		return; /* close(2) has taken it out */
@@ -68,7 +70,7 @@ static __always_inline void acknowledged(struct bpf_sock_ops *ops, struct bpf_so
 	if (!paired(link))
 		want_to_leave(link, LEAVE_UNPAIRED); /* the peer has long been established, and has not entered */
 	if (link->leave)
-		leave_if_possible(ops, link, tp);
+		leave_if_possible(ops, link, tp, ops->state >= BPF_TCP_FIN_WAIT1 && ops->state != BPF_TCP_CLOSE_WAIT);
 }
 
 static __always_inline void state_changed(struct bpf_sock_ops *ops, struct bpf_sock *sk)
@@ -83,7 +85,7 @@ static __always_inline void state_changed(struct bpf_sock_ops *ops, struct bpf_s
 		return;
 	want_to_leave(link, LEAVE_HALF_CLOSED);
 	if (!nonblocking(tp))
-		leave_if_possible(ops, link, tp);
+		leave_if_possible(ops, link, tp, true);
 }
 
 /* Always returns 1: 0 turns into -EPERM and drops the replies of every other sockops program on the cgroup. */
@@ -118,12 +120,6 @@ int follow(struct bpf_sock_ops *ops)
 		return SK_PASS;      \
 	})
 
-#define pass_leaving()                    \
-	({                                \
-		note_if_quiet(link, own); \
-		pass(leaving);            \
-	})
-
 SEC("sk_msg")
 int redirect(struct sk_msg_md *msg)
 {
@@ -140,42 +136,51 @@ int redirect(struct sk_msg_md *msg)
 	now = bpf_map_lookup_elem(&control, &zero);
 	if (!link || !own || !now)
 		return SK_PASS;
-	if (now->mode != MODE_REDIRECT)
-		pass(stopping);
 	if (!paired(link))
 		pass(unpaired);
-	if (link->leave)
-		pass_leaving();
-	if (peer_wants_to_leave(link)) {
-		want_to_leave(link, LEAVE_WITH_PEER);
-		pass_leaving();
-	}
-
 	peer = socket_at(link->peer.tcp_sock);
-	if (field(peer, __sk_common.skc_state) != BPF_TCP_ESTABLISHED)
-		pass(closing);
-	if (!all_sockets && !nonblocking(own)) {
+	if (peer_wants_to_leave(link))
+		want_to_leave(link, LEAVE_WITH_PEER);
+	if (!all_sockets && !nonblocking(own))
 		want_to_leave(link, LEAVE_BLOCKING);
-		pass(blocking);
+	if (is_bulk(link, msg->size))
+		want_to_leave(link, LEAVE_BULK);
+	if (link->leave && may_switch(link, peer)) {
+		note_if_quiet(link, own);
+		pass(leaving);
 	}
+	if (now->mode != MODE_REDIRECT && may_switch(link, peer))
+		pass(stopping);
+	if (field(peer, __sk_common.skc_state) != BPF_TCP_ESTABLISHED && may_switch(link, peer))
+		pass(closing);
 	if (!all_sockets && !nonblocking(peer))
 		pass(blocking);
 	if (has_ulp(own) || has_ulp(peer))
 		pass(protocol);
 	if (field(peer, sk_rcvlowat) > 1)
 		pass(lowat);
-	if (is_bulk(link, msg->size)) {
-		want_to_leave(link, LEAVE_BULK);
-		pass_leaving();
-	}
 	if (tcp_bytes_are_unread(link, (void *)own, (void *)peer))
 		pass(unread);
-	if (reader_is_full(peer))
+	if (reader_is_full(peer)) {
+		note_behind(link->peer.cookie);
 		pass(full);
+	}
 	if (bpf_msg_redirect_hash(msg, &sockets, &link->peer.key, BPF_F_INGRESS) != SK_PASS)
 		pass(peer_left);
 	count_redirected(msg->size);
 	return SK_PASS;
+}
+
+/* Looks where the readers in `behind` are. */
+SEC("iter/task_file")
+int find_behind(struct bpf_iter__task_file *at)
+{
+	struct task_struct *task = at->task;
+	struct file *file = at->file;
+
+	if (task && file)
+		find_if_behind(task, file, at->fd);
+	return 0;
 }
 
 /* One step of a stop, MODE_PASS being set: run over all sockets until none is left or time is up. */
@@ -189,7 +194,7 @@ int drain(struct bpf_iter__bpf_sk_storage_map *at)
 	if (!sk || !link || link->left_at_ns)
 		return 0;
 	psock = psock_of(sk);
-	if (psock && references(psock) == 1 && may_leave(link, sk))
-		leave(link);
+	if (psock && references(psock) == 1 && may_leave(link, sk, false) && may_leave(link, sk, false))
+		leave(link); /* asked twice, since the reader may be reading: this is not under its lock */
 	return 0;
 }

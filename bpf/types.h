@@ -71,6 +71,13 @@ struct instance {
 	char config[PATH_BYTES];
 };
 
+/* A reader that could not take more redirected bytes, and where it was last seen. */
+struct reader {
+	__u32 pid; /* of the initial PID namespace; 0 until it is looked for */
+	__u32 fd;
+	__u64 unread_bytes; /* redirected to it */
+};
+
 /* One a CPU. The prefix of a name groups it in `mda status`. A message is one verdict of the sk_msg program. */
 struct counters {
 	__u64 connections_paired;

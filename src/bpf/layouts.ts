@@ -33,6 +33,14 @@ export const layouts = {
       "nonblocking": { "offset": 48, "size": 4, "type": "u32" },
     },
   },
+  "reader": {
+    "size": 16,
+    "fields": {
+      "pid": { "offset": 0, "size": 4, "type": "u32" },
+      "fd": { "offset": 4, "size": 4, "type": "u32" },
+      "unread_bytes": { "offset": 8, "size": 8, "type": "u64" },
+    },
+  },
   "end": {
     "size": 32,
     "fields": {
@@ -162,6 +170,7 @@ export const enums = {
 
 export const maps = {
   "answers": { "type": 9, "maxEntries": 16384, "key": "handshake", "value": "answer" },
+  "behind": { "type": 9, "maxEntries": 8192, "key": "u64", "value": "reader" },
   "clients": { "type": 9, "maxEntries": 16384, "key": "handshake", "value": "end" },
   "control": { "type": 2, "maxEntries": 1, "key": "u32", "value": "control" },
   "counters": { "type": 6, "maxEntries": 1, "key": "u32", "value": "counters" },

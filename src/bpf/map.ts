@@ -110,29 +110,40 @@ export class BpfMap implements Disposable {
   update(key: Uint8Array, value: Uint8Array, flags = BPF_ANY): void {
     this.#needPerCpu(false);
     this.#checkKey(key);
-    this.#checkValue(value);
+    if (value.length !== this.info.valueBytes) {
+      throw new RangeError(
+        `Cannot update map ${this.info.name}: a value has ${this.info.valueBytes} bytes, not ${value.length}`,
+      );
+    }
     callForNumber(`update map ${this.info.name}`, (s) => {
       return s.bpf_map_update_elem(this.fd, own(key), own(value), BigInt(flags));
     });
   }
 
-  /** Sets the values of many keys, in one call where the kernel has it for this type of map: tries since 5.13. */
-  updateAll(entries: readonly { readonly key: Uint8Array; readonly value: Uint8Array }[]): void {
-    if (entries.length === 0) return;
+  /**
+   * Sets the values of many keys: all keys one after the other, all values in the same order. That is one call where the
+   * kernel has it for this type of map (tries since 5.13), else one for each key.
+   */
+  updateAll(keys: Uint8Array, values: Uint8Array): void {
     this.#needPerCpu(false);
-    const { keyBytes, valueBytes } = this.info;
-    const keys = new Uint8Array(entries.length * keyBytes);
-    const values = new Uint8Array(entries.length * valueBytes);
-    entries.forEach(({ key, value }, index) => {
-      this.#checkKey(key);
-      this.#checkValue(value);
-      keys.set(key, index * keyBytes);
-      values.set(value, index * valueBytes);
-    });
-    const count = new Uint8Array(new Uint32Array([entries.length]).buffer);
-    const result = libbpf().bpf_map_update_batch(this.fd, keys, values, count, null);
-    if (result === -ENOTSUPP) { for (const { key, value } of entries) this.update(key, value); }
-    else check(`update map ${this.info.name}`, result);
+    const { name, keyBytes, valueBytes } = this.info;
+    const count = keys.length / keyBytes;
+    if (!Number.isInteger(count) || values.length !== count * valueBytes) {
+      throw new RangeError(
+        `Cannot update map ${name}: ${keys.length} and ${values.length} bytes are not as many keys of ${keyBytes} as ` +
+          `values of ${valueBytes}`,
+      );
+    }
+    if (count === 0) return;
+    const done = new Uint8Array(new Uint32Array([count]).buffer);
+    const result = libbpf().bpf_map_update_batch(this.fd, own(keys), own(values), done, null);
+    if (result !== -ENOTSUPP) check(`update map ${name}`, result);
+    else {
+      for (let i = 0; i < count; i++) {
+        const [key, value] = [i * keyBytes, i * valueBytes];
+        this.update(keys.subarray(key, key + keyBytes), values.subarray(value, value + valueBytes));
+      }
+    }
   }
 
   /** Sets the value of `key` to the same on each possible CPU. */
@@ -213,14 +224,6 @@ export class BpfMap implements Disposable {
     if (key.length !== this.info.keyBytes) {
       throw new RangeError(
         `Cannot use a key of ${key.length} bytes on map ${this.info.name}: its keys have ${this.info.keyBytes}`,
-      );
-    }
-  }
-
-  #checkValue(value: Uint8Array): void {
-    if (value.length !== this.info.valueBytes) {
-      throw new RangeError(
-        `Cannot update map ${this.info.name}: a value has ${this.info.valueBytes} bytes, not ${value.length}`,
       );
     }
   }

@@ -13,6 +13,7 @@ const symbols = {
   read: { parameters: ["i32", "buffer", "usize"], result: "isize" },
   write: { parameters: ["i32", "buffer", "usize"], result: "isize" },
   memfd_create: { parameters: ["buffer", "u32"], result: "i32" },
+  syscall: { parameters: ["i64", "i64", "i64", "i64"], result: "i64" },
   flock: { parameters: ["i32", "i32"], result: "i32" },
   statfs: { parameters: ["buffer", "buffer"], result: "i32" },
   mount: { parameters: ["buffer", "buffer", "buffer", "u64", "buffer"], result: "i32" },
@@ -52,6 +53,7 @@ export const SOCK_NONBLOCK = O_NONBLOCK;
 export const SOCK_CLOEXEC = O_CLOEXEC;
 export const SOL_SOCKET = 1;
 export const SO_RCVBUF = 8;
+export const SO_RCVLOWAT = 18;
 export const SO_COOKIE = 57;
 export const MSG_DONTWAIT = 0x40;
 export const SHUT_WR = 1;
@@ -251,6 +253,21 @@ export function getSocketOption(fd: number, level: number, option: number): bigi
   const buffers = [new Uint8Array(value.buffer), new Uint8Array(length.buffer)] as const;
   check(`get option ${option} of descriptor ${fd}`, c().getsockopt(fd, level, option, ...buffers));
   return value[0];
+}
+
+/** Numbers of asm-generic/unistd.h, which x86-64 shares from 424 on; glibc has functions for them since 2.36 only. */
+const SYS_pidfd_open = 434n;
+const SYS_pidfd_getfd = 438n;
+
+/** A descriptor of this process for what `fd` is in process `pid`; both may be gone. Needs CAP_SYS_PTRACE. */
+export function copyDescriptor(pid: number, fd: number): number {
+  const pidfd = check(`open process ${pid}`, Number(c().syscall(SYS_pidfd_open, BigInt(pid), 0n, 0n)));
+  try {
+    const copy = Number(c().syscall(SYS_pidfd_getfd, BigInt(pidfd), BigInt(fd), 0n));
+    return check(`copy descriptor ${fd} of process ${pid}`, copy);
+  } finally {
+    close(pidfd);
+  }
 }
 
 /** Waits until one of `events` holds; returns those that do, 0 when the time is over. */

@@ -10,6 +10,7 @@ export const mapNames = [
   "listeners",
   "clients",
   "servers",
+  "behind",
   "control",
   "instance",
   "counters",

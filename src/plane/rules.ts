@@ -25,8 +25,8 @@ export function replaceRules(maps: RuleMaps, rules: Rule[], mode: Mode): void {
   rules.forEach((_, rule) => {
     maps.map("rule_decisions").updatePerCpu(u32(firstDecision(slot) + rule), u64(0));
   });
-  for (const [name, entries] of Object.entries(compile(rules, slot))) {
-    maps.map(name as keyof ReturnType<typeof compile>).updateAll(entries);
+  for (const [name, { keys, values }] of Object.entries(compile(rules, slot))) {
+    maps.map(name as keyof ReturnType<typeof compile>).updateAll(keys, values);
   }
   control.update(u32(0), writeStruct(layouts, "control", { mode: enums.mode[mode], rules_slot: slot }));
 }

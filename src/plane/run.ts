@@ -4,6 +4,7 @@ import { ensurePinDirectory, removePinDirectory } from "../host/bpffs.ts";
 import { findCgroup2 } from "../host/cgroup.ts";
 import { checkHost } from "../host/kernel.ts";
 import { lockPinDirectory } from "../host/lock.ts";
+import { watchReaders } from "./edges.ts";
 import { type DataPlane, startDataPlane } from "./start.ts";
 import { stopDataPlane } from "./stop.ts";
 
@@ -37,6 +38,11 @@ export async function runDataPlane(options: DataPlaneOptions): Promise<void> {
     throw error;
   }
   log.info(readyLine(plane, rules.length, cgroup, options));
+  using _readers = watchReaders(plane, (error) => {
+    log.warn(
+      `${error.message}; a program that reads on edges (EPOLLET) may miss bytes that follow a full buffer`,
+    );
+  });
   const signal = await stopSignal;
   log.info(`${signal}: stopping`);
   const left = await stopDataPlane(plane, pinDir, DRAIN_MS);

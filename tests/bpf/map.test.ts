@@ -90,18 +90,26 @@ Deno.test("a trie answers with the longest prefix", () => {
   assert.equal([...prefixes.keys()].length, 2);
 });
 
+function joined(all: Uint8Array[]): Uint8Array {
+  return new Uint8Array(all.flatMap((bytes) => [...bytes]));
+}
+
 Deno.test("many values are set at once", () => {
   using object = load();
-  const entries = Array.from({ length: 1000 }, (_, i) => ({ key: u32(i), value: u64(i * i) }));
+  const numbersTo = (count: number) => Array.from({ length: count }, (_, i) => i);
   const table = object.map("table");
   table.update(u32(7), u64(0));
-  table.updateAll(entries);
-  for (const { key, value } of entries) assert.deepEqual(table.lookup(key), value);
-  table.updateAll([]);
-  assert.equal(numbers(table.keys()).length, entries.length);
-  const more = Array.from({ length: 100 }, (_, i) => ({ key: u32(2000 + i), value: u64(0) }));
-  assert.throws(() => table.updateAll(more), /^BpfError: Cannot update map table: E2BIG/);
-  assert.throws(() => table.updateAll([{ key: u32(1), value: u32(1) }]), /a value has 8 bytes, not 4/);
+  table.updateAll(joined(numbersTo(1000).map(u32)), joined(numbersTo(1000).map((i) => u64(i * i))));
+  for (const i of numbersTo(1000)) assert.deepEqual(table.lookup(u32(i)), u64(i * i));
+  table.updateAll(new Uint8Array(), new Uint8Array());
+  assert.equal(numbers(table.keys()).length, 1000);
+  assert.throws(
+    () => table.updateAll(joined(numbersTo(1100).map(u32)), joined(numbersTo(1100).map(u64))),
+    /^BpfError: Cannot update map table: E2BIG/,
+  );
+  const uneven = /Cannot update map table: 6 and 8 bytes are not as many keys of 4 as values of 8/;
+  assert.throws(() => table.updateAll(new Uint8Array(6), u64(1)), uneven);
+  assert.throws(() => table.updateAll(u64(1), u64(1)), RangeError);
 });
 
 Deno.test("many values are set one by one in a map without batch commands", () => {
@@ -113,7 +121,7 @@ Deno.test("many values are set one by one in a map without batch commands", () =
       libc.listen(fd);
     }
     const sockets = object.map("sockets");
-    sockets.updateAll(fds.map((fd, index) => ({ key: u64(index), value: u64(fd) })));
+    sockets.updateAll(joined(fds.map((_, index) => u64(index))), joined(fds.map(u64)));
     assert.equal([...sockets.keys()].length, fds.length);
   } finally {
     fds.forEach(libc.close);

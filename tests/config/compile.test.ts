@@ -1,7 +1,7 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert";
 import { enums, layouts, maps } from "../../src/bpf/layouts.ts";
 import { readStruct } from "../../src/bpf/struct.ts";
-import { compile, type CompiledRules, type MapEntry } from "../../src/config/compile.ts";
+import { compile, type CompiledRules, type MapEntries } from "../../src/config/compile.ts";
 import { type Connection, decide, type End } from "../../src/config/decide.ts";
 import { parseRules } from "../../src/config/parse.ts";
 import { type Address, RULES_MAX, VALUES_MAX } from "../../src/config/rules.ts";
@@ -35,7 +35,7 @@ Deno.test("no key is there twice, not even among the two slots", () => {
 
 Deno.test("a port range becomes the fewest prefixes", () => {
   const prefixes = (range: string) =>
-    compile(parseRules("ports.conf", `chain -p ${range}`), 0).rule_ports.map(({ key }) => {
+    unpack(compile(parseRules("ports.conf", `chain -p ${range}`), 0)).rule_ports.map(({ key }) => {
       const { prefix_bits, port } = readStruct(layouts, "port_prefix", key);
       return `${port[0] << 8 | port[1]}/${prefix_bits - 16}`;
     }).sort();
@@ -46,10 +46,8 @@ Deno.test("a port range becomes the fewest prefixes", () => {
 });
 
 Deno.test("keys have no bytes that the rules do not determine", () => {
-  const { rule_addresses, rule_ports, rule_owners } = compile(
-    parseRules("keys.conf", "chain -i 255.255.255.255/9 -i ffff::ffff/12 -p 65535 -u 4294967295 -g 1\n"),
-    1,
-  );
+  const text = "chain -i 255.255.255.255/9 -i ffff::ffff/12 -p 65535 -u 4294967295 -g 1\n";
+  const { rule_addresses, rule_ports, rule_owners } = unpack(compile(parseRules("keys.conf", text), 1));
   deepStrictEqual(rule_addresses.map(({ key }) => [...key]), [
     [25, 0, 0, 0, 1, 4, 255, 128, ...Array(16).fill(0)],
     [28, 0, 0, 0, 1, 6, 255, 240, ...Array(16).fill(0)],
@@ -72,11 +70,40 @@ Deno.test("the maps have room for two rule sets at the limits", () => {
   strictEqual(maps.rule_sets.maxEntries, 2);
 });
 
-function merge(a: CompiledRules, b: CompiledRules): CompiledRules {
-  const names = Object.keys(a) as (keyof CompiledRules)[];
-  return Object.fromEntries(
-    names.map((name) => [name, [...a[name], ...b[name]]]),
-  ) as CompiledRules;
+interface MapEntry {
+  key: Uint8Array;
+  value: Uint8Array;
+}
+
+type Maps = Record<keyof CompiledRules, MapEntry[]>;
+
+const keyStructs = {
+  rule_sets: undefined,
+  rule_addresses: "address_prefix",
+  rule_ports: "port_prefix",
+  rule_owners: "owner_key",
+} as const;
+
+function unpack(compiled: CompiledRules): Maps {
+  const entries = (name: keyof CompiledRules, { keys, values }: MapEntries) => {
+    const struct = keyStructs[name];
+    const keyBytes = struct ? layouts[struct].size : Uint32Array.BYTES_PER_ELEMENT;
+    const valueBytes = layouts[name === "rule_sets" ? "rule_set" : "rule_bits"].size;
+    strictEqual(keys.length / keyBytes, values.length / valueBytes);
+    return Array.from({ length: keys.length / keyBytes }, (_, i) => ({
+      key: keys.slice(i * keyBytes, (i + 1) * keyBytes),
+      value: values.slice(i * valueBytes, (i + 1) * valueBytes),
+    }));
+  };
+  const names = Object.keys(keyStructs) as (keyof CompiledRules)[];
+  return Object.fromEntries(names.map((name) => [name, entries(name, compiled[name])])) as Maps;
+}
+
+/** What the maps hold when both are in them. */
+function merge(...all: CompiledRules[]): Maps {
+  const [a, b] = all.map(unpack);
+  const names = Object.keys(a) as (keyof Maps)[];
+  return Object.fromEntries(names.map((name) => [name, [...a[name], ...b[name]]])) as Maps;
 }
 
 function randomConnection(random: Random): Connection {
@@ -93,7 +120,7 @@ function randomConnection(random: Random): Connection {
 }
 
 /** What bpf/rules.h does, over maps that behave as the kernel's. */
-function evaluator(compiled: CompiledRules, slot: 0 | 1) {
+function evaluator(compiled: Maps, slot: 0 | 1) {
   const wordsOf = (value: Uint8Array) => readStruct(layouts, "rule_bits", value).words;
   const none = wordsOf(new Uint8Array(layouts.rule_bits.size));
   const or = (...all: bigint[][]) => none.map((_, i) => all.reduce((sum, words) => sum | words[i], 0n));

@@ -1,4 +1,4 @@
-import { deepStrictEqual, match, ok, strictEqual } from "node:assert";
+import { deepStrictEqual, match, strictEqual } from "node:assert";
 import { compile } from "../../src/config/compile.ts";
 import { MISTAKES_MAX, parse } from "../../src/config/parse.ts";
 import { RULES_MAX, VALUES_MAX } from "../../src/config/rules.ts";

@@ -56,7 +56,8 @@ export interface LocalConnection extends Disposable {
 }
 
 /** Makes a connection. All sockets are made by the calling thread, so they belong to its cgroup. */
-export function connect({ client, server, to }: Ends): LocalConnection {
+export function connect(ends: Ends): LocalConnection {
+  const { client, server, to } = ends;
   const fds: number[] = [];
   const keep = (fd: number) => (fds.push(fd), fd);
   const close = () => fds.splice(0).reverse().forEach(libc.close);
@@ -84,9 +85,9 @@ export function connect({ client, server, to }: Ends): LocalConnection {
       },
       [Symbol.dispose]: close,
     };
-  } catch (error) {
+  } catch (cause) {
     close();
-    throw error;
+    throw new Error(`Cannot make the connection ${Deno.inspect(ends)}`, { cause });
   }
 }
 
@@ -195,8 +196,10 @@ function setLinger(fd: number, seconds: number): void {
 }
 
 function needs(fd: number, event: number, what: string): void {
-  if (libc.poll(fd, event, patienceMs) !== event) {
-    throw new Error(`Cannot ${what}: nothing comes within ${patienceMs} ms`);
+  const events = libc.poll(fd, event, patienceMs);
+  if (events !== event) {
+    const seen = events === 0 ? `nothing comes within ${patienceMs} ms` : `poll says ${events}`;
+    throw new Error(`Cannot ${what}: ${seen}`);
   }
 }
 

@@ -6,7 +6,7 @@ import { decide } from "../../src/config/decide.ts";
 import { printRule } from "../../src/config/print.ts";
 import { type Rule, RULES_MAX } from "../../src/config/rules.ts";
 import { type MapName, openPinnedMap } from "../../src/plane/pins.ts";
-import { firstDecision } from "../../src/plane/rules.ts";
+import { firstDecision, replaceRules } from "../../src/plane/rules.ts";
 import { readStatus } from "../../src/plane/status.ts";
 import { difference, type Growth } from "../lab/mda.ts";
 import { connect, describe, type Ends, type LocalConnection } from "./connections.ts";
@@ -29,29 +29,7 @@ export function observe(pinDir: string, rules: Rule[], all: Ends[]): Observed {
   const connections: LocalConnection[] = [];
   try {
     for (const ends of all) connections.push(connect(ends));
-    for (const connection of connections) {
-      try {
-        connection.exchange();
-      } catch (e) {
-        console.log(
-          String(e),
-          describe(connection.seen),
-          isAccelerated(pinDir, connection.cookie),
-          connections.indexOf(connection),
-          decide(rules, connection.seen).accelerated,
-        );
-        console.log(JSON.stringify(difference(before.status, readStatus(pinDir))));
-        connections.forEach((c, i) => console.log(i, describe(c.seen)));
-        const o = new Deno.Command("sh", {
-          args: [
-            "-c",
-            "for n in $(ip netns | grep random | cut -d' ' -f1); do ip netns exec $n ss -tnoie; ip netns exec $n conntrack -L 2>/dev/null | wc -l; ip netns exec $n nstat -az | grep -v ' 0 '; done",
-          ],
-        }).outputSync();
-        console.log(new TextDecoder().decode(o.stdout));
-        throw e;
-      }
-    }
+    for (const connection of connections) connection.exchange();
     const accelerated = connections.map(({ cookie }) => isAccelerated(pinDir, cookie));
     const after = look(pinDir);
     const expected = connections.map(({ seen }) => decide(rules, seen));
@@ -68,6 +46,12 @@ export function observe(pinDir: string, rules: Rule[], all: Ends[]): Observed {
   } finally {
     connections.forEach((connection) => connection[Symbol.dispose]());
   }
+}
+
+/** Makes rules hold that a running mda was not started with. */
+export function setRules(pinDir: string, rules: Rule[]): void {
+  using maps = new DisposableStack();
+  replaceRules({ map: (name) => maps.use(openPinnedMap(pinDir, name)!) }, rules, "MODE_REDIRECT");
 }
 
 /** Whether both ends are in the sockhash; never is it one alone. */

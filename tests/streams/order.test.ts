@@ -29,7 +29,7 @@ Deno.test("streams between stuttering ends keep their order, over redirection an
     for (const [family, messageMax] of [[4, 500], [6, 4096], [4, 16_384]]) {
       let output = "";
       const growth = await mda.during(async () => {
-        output = await runProgram({ cgroup }, "stutter", family, 4, 3000, seed, messageMax);
+        output = await runProgram({ cgroup }, "stutter", family, 4, 2500, seed, messageMax);
       });
       const what = `seed ${seed}, messages up to ${messageMax}: ${output} ${JSON.stringify(growth)}`;
       const [, bytes] = /(\d+) bytes, every byte right/.exec(output)!;

@@ -2,9 +2,9 @@
 /* Connections that end, or half of them, or that turn into what mda leaves to TCP, with bytes under way: nothing is
  * lost, and nobody is told of an error that TCP would not tell of. Event-driven ends.
  *
- *   leaving 4|6
+ *   leaving 4|6 PERCENT
  *
- * Every line is an observation that plain TCP makes too. */
+ * PERCENT of the connections, for slow machines. Every line is an observation that plain TCP makes too. */
 #include "streams.h"
 
 #define PATIENCE_BYTES 100000 /* fits into the buffers of a connection whose receiver does not read yet */
@@ -13,6 +13,12 @@ enum { TO_SERVER, TO_CLIENT };
 
 static struct address address;
 static int listening;
+static unsigned long percent;
+
+static int some(int connections)
+{
+	return (connections * percent + 99) / 100;
+}
 
 /* A connection with a thread at its server's end, or at whichever end is the partner's. */
 struct visit {
@@ -122,7 +128,7 @@ static void echo_after_half_close(void)
 {
 	struct findings findings = {};
 
-	for (int i = 0; i < 300; i++) {
+	for (int i = 0; i < some(300); i++) {
 		struct visit visit = begin(i);
 		uint64_t bytes = random_between(&visit.random, 1, i & 1 ? 60000 : 500), received;
 		const char *problem, *end;
@@ -154,7 +160,7 @@ static void large_answer_after_half_close(void)
 {
 	struct findings findings = {};
 
-	for (int i = 0; i < 20; i++) {
+	for (int i = 0; i < some(20); i++) {
 		struct visit visit = begin(i);
 		const char *problem, *end;
 		uint64_t received;
@@ -229,7 +235,7 @@ static void pipeline_amid_changes(void)
 {
 	struct findings findings[AMID_KINDS] = {};
 
-	for (int i = 0; i < 300 * AMID_KINDS; i++) {
+	for (int i = 0; i < some(200 * AMID_KINDS); i++) {
 		struct visit visit = begin(i);
 		uint64_t bytes = random_between(&visit.random, 1, i & 1 ? 40000 : 200000), received;
 		const char *problem, *end;
@@ -264,7 +270,7 @@ static void close_with_data_in_flight(void)
 {
 	struct findings findings = {};
 
-	for (int i = 0; i < 400; i++) {
+	for (int i = 0; i < some(400); i++) {
 		struct visit visit = begin(i);
 		const char *end;
 		uint64_t received;
@@ -321,7 +327,7 @@ static void turn_to_bulk(void)
 {
 	struct findings findings = {};
 
-	for (int i = 0; i < 10; i++) {
+	for (int i = 0; i < some(10); i++) {
 		struct visit visit = begin(i);
 		const char *end;
 		uint64_t received;
@@ -364,7 +370,7 @@ static void switch_modes(void)
 {
 	struct findings findings = {};
 
-	for (int i = 0; i < 30; i++) {
+	for (int i = 0; i < some(30); i++) {
 		struct visit visit = begin(i);
 		uint64_t received = 0;
 		const char *end = "";
@@ -406,7 +412,7 @@ static void open_and_close(enum visit_kind kind)
 {
 	struct findings findings = {};
 
-	for (int i = 0; i < 1000; i++) {
+	for (int i = 0; i < some(500); i++) {
 		struct visit visit = begin(i);
 		int closes = kind == SERVER_CLOSES || kind == SERVER_SENDS ? visit.pair.server : visit.pair.client;
 		int stays = visit.pair.client + visit.pair.server - closes;
@@ -428,9 +434,10 @@ static void open_and_close(enum visit_kind kind)
 
 int main(int count, char **arguments)
 {
-	if (count != 2)
-		errx(1, "usage: leaving 4|6");
+	if (count != 3)
+		errx(1, "usage: leaving 4|6 PERCENT");
 	limit_seconds(60);
+	percent = number(arguments[2], "PERCENT");
 	address = loopback(arguments[1], 0);
 	listening = listener(&address, SOCK_NONBLOCK);
 

@@ -1,0 +1,58 @@
+import assert from "node:assert/strict";
+import { evaluate, limit } from "../../bench/results.ts";
+import { formatTable } from "../../bench/table.ts";
+import type { Row } from "../../bench/workload.ts";
+
+const rate: Row = { group: "redis", name: "GET 4 KiB, 200 conn", unit: "requests/s", target: { tcp: 1.3 } };
+const p90: Row = { ...rate, name: "p90", unit: "ms", lowerIsBetter: true, target: { tcp: 0.65 } };
+
+/** Rounds in which mda is so many times as much as TCP, and the textbook data plane equals TCP. */
+function rounds(row: Row, ...ratios: number[]) {
+  const tcp = ratios.map((_, round) => 100_000 + round);
+  return evaluate({
+    row,
+    values: { tcp, textbook: tcp, mda: tcp.map((value, round) => value * ratios[round]) },
+  });
+}
+
+function verdict(row: Row, ...ratios: number[]) {
+  return rounds(row, ...ratios).comparisons.find(({ against }) => against === "tcp")!.verdict;
+}
+
+Deno.test("a ratio is the median of the rounds' ratios", () => {
+  const row = evaluate({
+    row: rate,
+    values: { tcp: [100, 200, 400], textbook: [1, 1, 1], mda: [150, 400, 400] },
+  });
+  const [{ median, min, max }] = row.comparisons;
+  assert.deepEqual({ median, min, max }, { median: 1.5, min: 1, max: 2 });
+});
+
+Deno.test("the median decides whether a target is met, and the best round how badly it is missed", () => {
+  assert.equal(verdict(rate, 1.2, 1.3, 1.4), "met");
+  assert.equal(verdict(rate, 1.2, 1.29, 1.4), "sometimes");
+  assert.equal(verdict(rate, 1.2, 1.25, 1.29), "missed");
+});
+
+Deno.test("a target of a row where lower is better is met from below", () => {
+  assert.equal(verdict(p90, 0.6, 0.65, 0.7), "met");
+  assert.equal(verdict(p90, 0.6, 0.66, 0.7), "sometimes");
+  assert.equal(verdict(p90, 0.66, 0.7, 0.8), "missed");
+});
+
+Deno.test("a row with a target must also not be worse than the textbook data plane, one without has no verdict", () => {
+  const below = (row: Row) => rounds(row, 0.9, 0.9).comparisons.map(({ verdict }) => verdict);
+  assert.deepEqual(below({ ...rate, target: { tcp: 0.5 } }), ["met", "missed"]);
+  assert.deepEqual(below({ ...rate, target: undefined }), ["met", "met"]);
+});
+
+Deno.test("the table fits 80 columns and marks what misses its target", () => {
+  const unix = evaluate({ row: rate, values: { tcp: [1e6], textbook: [1e6], mda: [1.2e7], unix: [1e6] } });
+  const table = formatTable([rounds(rate, 1.1, 10.2, 10.3), rounds(p90, 0.7), unix], [
+    limit("kernel memory of mda with 10,000 connections", "MB", 40, [41]),
+  ]);
+  for (const line of table.split("\n")) assert.ok(line.length <= 80, line);
+  assert.match(table, /GET 4 KiB, 200 conn +100k +100k +1\.02M +10\.2 +1\.10-10\.3/);
+  assert.match(table, /p90 +100k +100k +70\.0k +0\.70! 0\.70-0\.70/);
+  assert.match(table, /10,000 connections, MB +41\.0! +40\.0/);
+});
