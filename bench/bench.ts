@@ -12,6 +12,7 @@ import { measureSlices } from "./measure.ts";
 import { mesh } from "./mesh.ts";
 import { nginx } from "./nginx.ts";
 import { peer } from "./peer.ts";
+import { placements, placePrograms } from "./placement.ts";
 import { redis } from "./redis.ts";
 import { evaluate, type Limit, type Result } from "./results.ts";
 import { formatTable } from "./table.ts";
@@ -27,6 +28,12 @@ const program = new Command("bench")
   .option("--rounds <N>", "how often each client is started", numberFrom(1))
   .option("--seconds <S>", "how long a client runs (wrk and iperf3: whole seconds)", numberFrom(0.1), 1)
   .option("--connections <N>", "wrk's connections to nginx", numberFrom(1), 4)
+  .option("--bodies <KiB,...>", "nginx's bodies, instead of the usual ones", sizes)
+  .addOption(
+    new Option("--cpus <WHICH>", "one for servers and clients, two: one for each, or whichever is free")
+      .choices(placements)
+      .default("free" as const),
+  )
   .option("--quick", "the most telling rows only, in about a minute", false)
   .option("--cpu", "also the CPU time of a request, of both ends together", false)
   .addOption(
@@ -46,6 +53,10 @@ function numberFrom(least: number): (text: string) => number {
     if (!(value >= least)) throw new InvalidArgumentError(`It is a number from ${least} on.`);
     return value;
   };
+}
+
+function sizes(text: string): number[] {
+  return text.split(",").map(numberFrom(1));
 }
 
 interface Report {
@@ -68,15 +79,23 @@ async function measure(
     interrupted.throwIfAborted();
     if (chosen.includes(name)) slices.push(...await start(stack, variants, options));
   }
+  await placePrograms(options.cpus, variants);
   const { measured, othersShare } = await measureSlices(slices, variants, options, interrupted);
+  await placePrograms("free", variants);
   if (chosen.includes("memory")) limits.push(...await measureKernelMemory(variants, options));
   await variants.mda.stop();
   return { conditions: describeRun(options, othersShare), results: measured.map(evaluate), limits };
 }
 
 program.parse(["", "", ...Deno.args]);
-const { output, rounds, seconds, quick, ...rest } = program.opts();
-const options = { ...rest, rounds: rounds ?? (quick ? 3 : 7), sliceSeconds: seconds, quick };
+const { output, rounds, seconds, bodies, quick, ...rest } = program.opts();
+const options = {
+  ...rest,
+  rounds: rounds ?? (quick ? 3 : 7),
+  sliceSeconds: seconds,
+  bodiesKiB: bodies,
+  quick,
+};
 const chosen = program.args.length > 0 ? program.args : names;
 const interruption = new AbortController();
 for (const signal of ["SIGINT", "SIGTERM"] as const) {

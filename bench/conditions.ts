@@ -31,12 +31,17 @@ export function describeRun(options: Options, othersShare: number): Conditions {
 /** Lines of at most 80 columns. */
 export function formatConditions(conditions: Conditions): string {
   const { date, kernel, cpus, cpu, memoryGiB, congestionControl, othersShare } = conditions;
-  const { rounds, sliceSeconds } = conditions.options;
+  const { rounds, sliceSeconds, cpus: placement } = conditions.options;
+  const where = {
+    free: "",
+    one: "; all programs on one CPU",
+    two: "; servers on one CPU, clients on another",
+  }[placement];
   return [
     `${date}, kernel ${kernel}, TCP with ${congestionControl}`,
     `${cpus} CPUs (${cpu}), ${memoryGiB} GiB; other programs used ${
       Math.round(othersShare * 100)
     } % of the CPUs`,
-    `${rounds} rounds, in each ${sliceSeconds} s for each client and variant`,
+    `${rounds} rounds of ${sliceSeconds} s for each client and variant${where}`,
   ].join("\n");
 }

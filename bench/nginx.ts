@@ -7,10 +7,10 @@ const port = 8080;
 interface Body {
   name: string;
   bytes: number;
-  target: Target;
+  target?: Target;
 }
 
-const bodies: readonly Body[] = [
+const usualBodies: readonly Body[] = [
   { name: "100 B", bytes: 100, target: { tcp: 1 } },
   { name: "16 KiB", bytes: 16 << 10, target: { tcp: 1.1 } },
   { name: "64 KiB", bytes: 64 << 10, target: { tcp: 1 } },
@@ -19,13 +19,14 @@ const bodies: readonly Body[] = [
 
 /** wrk to nginx, which reads files and writes them to its sockets (sendfile off). */
 export const nginx: Workload = async (stack, variants, options) => {
-  const { connections, quick } = options;
+  const { connections, bodiesKiB, quick } = options;
+  const bodies = bodiesKiB?.map(ofSize) ?? usualBodies.slice(quick ? 1 : 0);
   const seconds = wholeSeconds(options);
   const files = Object.fromEntries(bodies.map(({ bytes }) => [`${bytes}`, "a".repeat(bytes)]));
   for (const variant of variants.all) {
     stack.use(await startNginx(variant, { port }, { bodies: files, sendfile: false }));
   }
-  return bodies.slice(quick ? 1 : 0).map(({ name, bytes, target }): Slice => ({
+  return bodies.map(({ name, bytes, target }): Slice => ({
     rows: [{ group: `nginx, ${connections} conn`, name, unit: "requests/s", target }],
     variants: dataPlanes,
     async measure(plane) {
@@ -37,6 +38,10 @@ export const nginx: Workload = async (stack, variants, options) => {
     },
   }));
 };
+
+function ofSize(KiB: number): Body {
+  return { name: `${KiB} KiB`, bytes: KiB << 10 };
+}
 
 /** @throws Error when a request failed: then the rate says nothing */
 export function faultless(result: WrkResult): WrkResult {

@@ -1,3 +1,4 @@
+import type { Placement } from "./placement.ts";
 import type { VariantName, Variants } from "./variants.ts";
 
 /** What a run is asked for. */
@@ -7,6 +8,10 @@ export interface Options {
   sliceSeconds: number;
   /** wrk's connections to nginx. */
   connections: number;
+  /** Sizes of nginx's bodies, instead of those that have targets. */
+  bodiesKiB?: readonly number[];
+  /** Where the programs may run: see placement.ts. */
+  cpus: Placement;
   /** The most telling rows only. */
   quick: boolean;
   /** Also rows of CPU time. */

@@ -3,44 +3,76 @@
  * goes through TCP, whose window then holds the sender as it always does: no EAGAIN, no ENOMEM, bounded memory. */
 #pragma once
 
-#define UNREAD_WALK 32 /* messages looked at before a reader counts as far behind */
+/* A message that a reader has not read takes a struct sk_msg of about 1 KiB, however small it is, and no kernel charges
+ * that to anyone: a reader with this many unread is full as well. */
+#define UNREAD_MESSAGES_MAX 128
 #define FAR_BEHIND (1ll << 40)
 
 /* Redirecting adds to the reader's sk_rmem_alloc on some kernels (6.1 and 6.12 stable, 6.18) and not on others (5.10):
  * user space tries it before this object is loaded. */
 const volatile bool charges_receiver = false;
 
+struct unread {
+	__s64 bytes;
+	__u32 messages;
+};
+
+/* Walks the redirected queue; it may change meanwhile, so what it gives is good for a decision, and no more. */
+static __noinline struct unread *count_unread(struct sk_psock *psock, struct unread *unread)
+{
+	struct list_head *head = __builtin_preserve_access_index(&psock->ingress_msg);
+	struct list_head *at = BPF_CORE_READ(head, next);
+
+	for (int i = 0; i < UNREAD_MESSAGES_MAX; i++) {
+		struct sk_msg *msg;
+
+		if (!at || at == head)
+			return unread;
+		msg = (void *)at - bpf_core_field_offset(struct sk_msg, list);
+		unread->bytes += BPF_CORE_READ(msg, sg.size);
+		unread->messages++;
+		at = BPF_CORE_READ(at, next);
+	}
+	unread->bytes = FAR_BEHIND;
+	return unread;
+}
+
 /* Redirected bytes that the socket's owner has not read. */
 static __always_inline __s64 unread_bytes(struct sock *sk)
 {
 	struct sk_psock *psock = psock_of(sk);
-	struct list_head *head, *at;
-	__s64 bytes = 0;
+	struct unread unread = {};
 
 	if (!psock)
 		return 0;
 	/* Kernels that answer FIONREAD for redirected bytes keep their sum. */
 	if (bpf_core_field_exists(psock->msg_tot_len))
 		return BPF_CORE_READ(psock, msg_tot_len);
-	head = __builtin_preserve_access_index(&psock->ingress_msg);
-	at = BPF_CORE_READ(head, next);
-	for (int i = 0; i < UNREAD_WALK; i++) {
-		struct sk_msg *msg;
-
-		if (!at || at == head)
-			return bytes;
-		msg = (void *)at - bpf_core_field_offset(struct sk_msg, list);
-		bytes += BPF_CORE_READ(msg, sg.size);
-		at = BPF_CORE_READ(at, next);
-	}
-	return FAR_BEHIND;
+	count_unread(psock, &unread);
+	return unread.bytes;
 }
 
-static __always_inline bool reader_is_full(struct sock *reader)
+static __always_inline bool reader_is_full(struct link *link, struct sock *reader)
 {
 	int limit = field(reader, sk_rcvbuf);
+	struct unread unread = {};
+	struct sk_psock *psock;
+	__s64 bytes;
 
-	if (charges_receiver)
-		return field(reader, sk_backlog.rmem_alloc.counter) >= limit;
-	return unread_bytes(reader) >= limit;
+	bytes = charges_receiver ? field(reader, sk_backlog.rmem_alloc.counter) : unread_bytes(reader);
+	if (bytes >= limit)
+		return true;
+	if (!bytes) {
+		if (link->burst)
+			link->burst = 0;
+		return false;
+	}
+	/* So many that they could be too many: count them. */
+	if (++link->burst < UNREAD_MESSAGES_MAX)
+		return false;
+	psock = psock_of(reader);
+	if (psock)
+		count_unread(psock, &unread);
+	link->burst = unread.messages;
+	return unread.messages >= UNREAD_MESSAGES_MAX;
 }

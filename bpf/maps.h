@@ -65,6 +65,7 @@ struct link {
 	__u32 tcp_bytes_end; /* write_seq when all that TCP carried in this direction was last seen read */
 	__u32 mean_bytes; /* of the messages sent, see bulk.h */
 	__u32 on_tcp; /* messages went to TCP since tcp_bytes_end was set */
+	__u32 burst; /* messages sent since the reader was last seen to have read all, see flow.h */
 	__u32 quiet; /* it redirects no more, and no redirection of its own is under way */
 };
 

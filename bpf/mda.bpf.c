@@ -161,7 +161,7 @@ int redirect(struct sk_msg_md *msg)
 		pass(lowat);
 	if (tcp_bytes_are_unread(link, (void *)own, (void *)peer))
 		pass(unread);
-	if (reader_is_full(peer)) {
+	if (reader_is_full(link, peer)) {
 		note_behind(link->peer.cookie);
 		pass(full);
 	}

@@ -101,7 +101,7 @@ export const layouts = {
     },
   },
   "link": {
-    "size": 72,
+    "size": 80,
     "fields": {
       "leave": { "offset": 0, "size": 8, "type": "u64" },
       "left_at_ns": { "offset": 8, "size": 8, "type": "u64" },
@@ -110,7 +110,8 @@ export const layouts = {
       "tcp_bytes_end": { "offset": 56, "size": 4, "type": "u32" },
       "mean_bytes": { "offset": 60, "size": 4, "type": "u32" },
       "on_tcp": { "offset": 64, "size": 4, "type": "u32" },
-      "quiet": { "offset": 68, "size": 4, "type": "u32" },
+      "burst": { "offset": 68, "size": 4, "type": "u32" },
+      "quiet": { "offset": 72, "size": 4, "type": "u32" },
     },
   },
   "listening_at": {

@@ -112,7 +112,7 @@ Deno.test("variables for Deno and Node.js do not reach the program", async () =>
   strictEqual(seen.DENOTED, "stays");
   strictEqual(seen.PATH, Deno.env.get("PATH"));
   const names = Object.keys(seen).filter((name) => /^(DENO|NODE)_/.test(name)).sort();
-  deepStrictEqual(names, ["DENO_DIR", "DENO_NO_UPDATE_CHECK"]);
+  deepStrictEqual(names, ["DENO_DIR", "DENO_LOG", "DENO_NO_UPDATE_CHECK"]);
   strictEqual(seen.DENO_DIR, "/dev/null/deno");
 });
 

@@ -108,8 +108,8 @@ static void judge(struct findings *findings, const char *sent, uint64_t received
 	if (!sent && received == expected)
 		found(findings, "every byte, %s", end);
 	else
-		found(findings, "%s%s%lld bytes short, %s", sent ?: "", sent ? ", " : "", (long long)(expected - received),
-		      end);
+		found(findings, "%s%s%lld bytes short, %s", sent ?: "", sent ? ", " : "",
+		      (long long)(expected - received), end);
 }
 
 static void *echo_at_the_end(void *argument)
@@ -337,7 +337,7 @@ static void turn_to_bulk(void)
 		received = read_part(visit.pair.server, stream_of(&visit, TO_SERVER), SMALL_OFFSET, BULK_BYTES, &end);
 		pthread_join(visit.thread, NULL);
 		judge(&findings, visit.problem, received, BULK_BYTES, end);
-		visit.index += 1000;
+		visit.index += 1000; /* other streams from here on, so that positions begin at 0 */
 		round_trips(&visit, 0, SMALL_TRIPS, &findings);
 		close_pair(visit.pair);
 	}

@@ -52,9 +52,7 @@ static inline void give_up(int signal)
 	static const char message[] = "it takes too long\n";
 
 	(void)signal;
-	if (write(STDERR_FILENO, message, sizeof(message) - 1))
-		_exit(1);
-	_exit(1);
+	_exit(write(STDERR_FILENO, message, sizeof(message) - 1) < 0 ? 2 : 1);
 }
 
 /* Ends this process, whatever it then waits for. fork(2) does not inherit it. */

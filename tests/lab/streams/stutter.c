@@ -3,10 +3,14 @@
  * writers burst and rest. Under mda that forces each direction back and forth between redirection and TCP. Every
  * byte's position is checked.
  *
- *   stutter 4|6 CONNECTIONS MS SEED MESSAGE_MAX
+ *   stutter 4|6 CONNECTIONS MS SEED MESSAGE_MAX poll|edges
  *
- * Writers write for MS, messages of 1 to MESSAGE_MAX bytes; then each shuts down its side, and all must have arrived. */
+ * Writers write for MS, messages of 1 to MESSAGE_MAX bytes; then each shuts down its side, and all must have arrived.
+ * Readers on edges wait for the next one after a read that was short, as tokio's do. */
 #include "streams.h"
+
+#include <stdatomic.h>
+#include <sys/epoll.h>
 
 #define MESSAGE_LIMIT 65536
 #define BURST_MAX     (300 << 10) /* a reader's buffer and what TCP takes on top of it */
@@ -14,12 +18,14 @@
 struct direction {
 	int from, to;
 	uint32_t stream;
-	uint64_t sent, messages, received;
+	uint64_t sent, messages;
+	_Atomic uint64_t received;
 	pthread_t writer, reader;
 };
 
 static uint64_t end_ms;
 static unsigned long message_max, seed;
+static bool on_edges;
 
 /* Half of the pauses are too short for a reader to fall behind, the others long enough for any. */
 static void pause_a_while(struct random *random, unsigned long most_us)
@@ -55,6 +61,24 @@ static void write_burst(struct direction *direction, struct random *random)
 	}
 }
 
+static void __attribute__((noreturn)) stands_still(const struct direction *direction)
+{
+	errx(1, "stream %u stands still: %llu bytes sent, %llu received", direction->stream,
+	     (unsigned long long)direction->sent, (unsigned long long)direction->received);
+}
+
+/* As one does that waits for an answer: nothing more comes that could wake the reader. */
+static void wait_until_read(const struct direction *direction)
+{
+	uint64_t limit_ms = now_ms() + STALL_MS;
+
+	while (direction->received < direction->sent) {
+		if (now_ms() > limit_ms)
+			stands_still(direction);
+		sleep_us(50);
+	}
+}
+
 static void *write_stream(void *argument)
 {
 	struct direction *direction = argument;
@@ -62,6 +86,8 @@ static void *write_stream(void *argument)
 
 	while (now_ms() < end_ms) {
 		write_burst(direction, &random);
+		if (random_between(&random, 0, 1))
+			wait_until_read(direction);
 		pause_a_while(&random, 2000);
 	}
 	if (shutdown(direction->from, SHUT_WR))
@@ -69,32 +95,58 @@ static void *write_stream(void *argument)
 	return NULL;
 }
 
+struct reader {
+	int fd, epoll;
+	bool ends; /* the end of the stream was seen to come: no edge will */
+};
+
+static void wait_for_bytes(struct reader *reader, const struct direction *direction)
+{
+	struct epoll_event event = {};
+	int count;
+
+	if (reader->ends)
+		return;
+	count = on_edges ? epoll_wait(reader->epoll, &event, 1, STALL_MS) : ready(reader->fd, POLLIN, STALL_MS);
+	if (count <= 0)
+		stands_still(direction);
+	reader->ends = event.events & (EPOLLRDHUP | EPOLLHUP);
+}
+
 static void *read_stream(void *argument)
 {
 	struct direction *direction = argument;
+	struct epoll_event event = { .events = EPOLLIN | EPOLLRDHUP | EPOLLET };
+	struct reader reader = { .fd = direction->to, .epoll = epoll_create1(0) };
 	struct random random = random_from(seed << 32 | direction->stream << 1 | 1);
 	static __thread uint8_t bytes[MESSAGE_LIMIT];
 	uint64_t pause_at = 0;
 	ssize_t got = -1;
 
+	if (epoll_ctl(reader.epoll, EPOLL_CTL_ADD, reader.fd, &event))
+		err(1, "Cannot watch a socket");
 	while (got) {
-		got = recv(direction->to, bytes, random_between(&random, 1, sizeof(bytes)), 0);
+		size_t most = random_between(&random, 1, sizeof(bytes));
+		bool waits;
+
+		got = recv(reader.fd, bytes, most, 0);
 		if (got < 0 && errno != EAGAIN)
 			err(1, "stream %u: recv after %llu bytes", direction->stream,
 			    (unsigned long long)direction->received);
-		if (got < 0) {
-			if (!ready(direction->to, POLLIN, STALL_MS))
-				errx(1, "stream %u stands still: %llu bytes sent, %llu received", direction->stream,
-				     (unsigned long long)direction->sent, (unsigned long long)direction->received);
-			continue;
+		if (got > 0) {
+			check(bytes, got, direction->stream, direction->received);
+			direction->received += got;
 		}
-		check(bytes, got, direction->stream, direction->received);
-		direction->received += got;
-		if (direction->received < pause_at)
-			continue;
-		pause_a_while(&random, 5000);
-		pause_at = direction->received + random_between(&random, 1, BURST_MAX);
+		waits = got < 0 || (on_edges && got && (size_t)got < most);
+		/* On edges, only before it waits: all that comes meanwhile is one edge. */
+		if (direction->received >= pause_at && (waits || !on_edges)) {
+			pause_a_while(&random, 5000);
+			pause_at = direction->received + random_between(&random, 1, BURST_MAX);
+		}
+		if (waits)
+			wait_for_bytes(&reader, direction);
 	}
+	close(reader.epoll);
 	return NULL;
 }
 
@@ -106,12 +158,13 @@ int main(int count, char **arguments)
 	struct address address;
 	int listening;
 
-	if (count != 6)
-		errx(1, "usage: stutter 4|6 CONNECTIONS MS SEED MESSAGE_MAX");
+	if (count != 7)
+		errx(1, "usage: stutter 4|6 CONNECTIONS MS SEED MESSAGE_MAX poll|edges");
 	connections = number(arguments[2], "CONNECTIONS");
 	end_ms = now_ms() + number(arguments[3], "MS");
 	seed = number(arguments[4], "SEED");
 	message_max = number(arguments[5], "MESSAGE_MAX");
+	on_edges = !strcmp(arguments[6], "edges");
 	if (!message_max || message_max > MESSAGE_LIMIT)
 		errx(1, "Cannot send %lu bytes at once: 1 to %d", message_max, MESSAGE_LIMIT);
 
