@@ -9,23 +9,26 @@
 
 static __always_inline void want_to_leave(struct link *link, enum leave why)
 {
-	if (!link->leave)
-		link->leave = why;
+	if (!link->notice.leave)
+		link->notice.leave = why;
 }
 
-static __always_inline bool peer_wants_to_leave(const struct link *link)
+static __always_inline struct notice peer_notice(const struct link *link)
 {
-	__u64 leave = 0;
+	struct notice notice = {};
 
-	/* bpf_rdonly_cast() knows kernel types only: timespec64 begins as struct link does, with a 64-bit number. */
+	/* bpf_rdonly_cast() knows kernel types only: timespec64 begins with a 64-bit number, and so does struct link. */
 	if (casts_addresses) {
 		struct timespec64 *first = bpf_rdonly_cast((void *)link->peer.link,
 							   bpf_core_type_id_kernel(struct timespec64));
+		__u64 both = first->tv_sec;
 
-		return first->tv_sec;
+		notice.leave = (__u32)both;
+		notice.cpu = both >> 32;
+	} else {
+		bpf_probe_read_kernel(&notice, sizeof(notice), (void *)link->peer.link);
 	}
-	bpf_probe_read_kernel(&leave, sizeof(leave), (void *)link->peer.link);
-	return leave;
+	return notice;
 }
 
 /* One reference to a psock is the sockhash's. tcp_bpf_sendmsg() holds another from before the verdict until after the

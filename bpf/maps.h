@@ -3,10 +3,10 @@
 
 /* Ends, two a connection. Only a table of pointers exists beforehand; an element is made for a socket that enters. */
 #define ENDS_MAX 262144
-/* Handshakes between the SYN and the accepting end's ESTABLISHED, LRU. */
-#define HANDSHAKES_MAX 16384
-#define LISTENERS_MAX 4096
-#define BEHIND_MAX 8192
+/* Handshakes between the SYN and the accepting end's ESTABLISHED, LRU; user space gives hosts of many CPUs more. */
+#define HANDSHAKES_MAX 8192
+#define LISTENERS_MAX 1024
+#define BEHIND_MAX 1024
 #define RULE_VALUES_MAX 4096
 /* A port range splits into at most 30 prefixes; two rule sets exist while one replaces the other. */
 #define RULE_PREFIXES_MAX (2 * 30 * RULE_VALUES_MAX)
@@ -55,10 +55,16 @@ enum leave {
 	LEAVE_WITH_PEER,
 };
 
-/* What a socket that entered the sockhash knows. Its peer reads `leave` on every send: the first 56 bytes share a cache
- * line in the kernel's bpf_local_storage_elem, and what a send writes comes after them. */
+/* What a socket tells its peer, which reads it on every send. */
+struct notice {
+	__u32 leave; /* enum leave */
+	__u32 cpu; /* that it last sent on, plus 1 */
+};
+
+/* What a socket that entered the sockhash knows. The first 56 bytes share a cache line in the kernel's
+ * bpf_local_storage_elem, and what most sends write comes after them. */
 struct link {
-	__u64 leave; /* enum leave; first and this wide: see peer_wants_to_leave() */
+	struct notice notice; /* first: see peer_notice() */
 	__u64 left_at_ns; /* 0 while in the sockhash */
 	__u64 key; /* the client's cookie << 1, plus 1 for the server's end */
 	struct end peer; /* all 0 until known */
@@ -117,7 +123,7 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, ENDS_MAX / 2);
+	__uint(max_entries, ENDS_MAX / 4);
 	__type(key, __u64);
 	__type(value, struct end);
 } servers SEC(".maps");

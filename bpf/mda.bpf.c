@@ -56,7 +56,7 @@ static __always_inline void leave_if_possible(struct bpf_sock_ops *ops, struct l
 		return; /* close(2) has taken it out */
 	bpf_sock_ops_cb_flags_set(ops, ops->bpf_sock_ops_cb_flags &
 					       ~(BPF_SOCK_OPS_STATE_CB_FLAG | BPF_SOCK_OPS_RTT_CB_FLAG));
-	count_left(link->leave);
+	count_left(link->notice.leave);
 }
 
 /* Bytes that this socket had sent through TCP were acknowledged. */
@@ -69,7 +69,7 @@ static __always_inline void acknowledged(struct bpf_sock_ops *ops, struct bpf_so
 		return;
 	if (!paired(link))
 		want_to_leave(link, LEAVE_UNPAIRED); /* the peer has long been established, and has not entered */
-	if (link->leave)
+	if (link->notice.leave)
 		leave_if_possible(ops, link, tp, ops->state >= BPF_TCP_FIN_WAIT1 && ops->state != BPF_TCP_CLOSE_WAIT);
 }
 
@@ -126,6 +126,7 @@ int redirect(struct sk_msg_md *msg)
 	struct bpf_sock *sk = msg->sk;
 	struct sock *own, *peer;
 	struct control *now;
+	struct notice notice;
 	struct link *link;
 	__u32 zero = 0;
 
@@ -139,13 +140,14 @@ int redirect(struct sk_msg_md *msg)
 	if (!paired(link))
 		pass(unpaired);
 	peer = socket_at(link->peer.tcp_sock);
-	if (peer_wants_to_leave(link))
+	notice = peer_notice(link);
+	if (notice.leave)
 		want_to_leave(link, LEAVE_WITH_PEER);
 	if (!all_sockets && !nonblocking(own))
 		want_to_leave(link, LEAVE_BLOCKING);
-	if (is_bulk(link, msg->size))
+	if (is_bulk(link, &notice, msg->size))
 		want_to_leave(link, LEAVE_BULK);
-	if (link->leave && may_switch(link, peer)) {
+	if (link->notice.leave && may_switch(link, peer)) {
 		note_if_quiet(link, own);
 		pass(leaving);
 	}
@@ -155,6 +157,8 @@ int redirect(struct sk_msg_md *msg)
 		pass(closing);
 	if (!all_sockets && !nonblocking(peer))
 		pass(blocking);
+	if (!all_sockets && (link->key & 1) && !notice.cpu)
+		pass(silent_client);
 	if (has_ulp(own) || has_ulp(peer))
 		pass(protocol);
 	if (field(peer, sk_rcvlowat) > 1)

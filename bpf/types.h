@@ -98,9 +98,10 @@ struct counters {
 	/* A message of a socket in the sockhash that went to TCP. */
 	__u64 passed_stopping;
 	__u64 passed_unpaired;
+	__u64 passed_silent_client; /* the client has not sent yet, so it may still turn blocking */
 	__u64 passed_leaving;
 	__u64 passed_closing; /* the peer is no longer ESTABLISHED */
-	__u64 passed_blocking; /* an end is in blocking mode */
+	__u64 passed_blocking; /* the reader is in blocking mode, or nobody has accepted it yet */
 	__u64 passed_lowat; /* the peer asked for SO_RCVLOWAT above 1 */
 	__u64 passed_protocol;
 	__u64 passed_unread; /* bytes of this direction are in TCP, not all read */

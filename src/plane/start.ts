@@ -1,9 +1,9 @@
 import { join } from "node:path";
 import objectBytes from "../../build/mda.bpf.o" with { type: "bytes" };
 import { checkKernelFeatures } from "../bpf/features.ts";
-import { layouts } from "../bpf/layouts.ts";
+import { layouts, maps } from "../bpf/layouts.ts";
 import type { BpfLink } from "../bpf/link.ts";
-import type { BpfMap } from "../bpf/map.ts";
+import { type BpfMap, possibleCpus } from "../bpf/map.ts";
 import { type BpfObject, openObject } from "../bpf/object.ts";
 import { readStruct, u32, writeStruct } from "../bpf/struct.ts";
 import type { Rule } from "../config/rules.ts";
@@ -64,6 +64,7 @@ export async function startDataPlane(options: StartOptions): Promise<DataPlane> 
   try {
     object = openObject(objectBytes, "mda", {
       rodata: { ...features, all_sockets: options.allSockets },
+      maxEntries: found === "same version" ? {} : { answers: handshakes(), clients: handshakes() },
       reuse,
     });
     object.load();
@@ -94,6 +95,11 @@ export async function startDataPlane(options: StartOptions): Promise<DataPlane> 
   } finally {
     for (const map of Object.values(reuse)) map.close();
   }
+}
+
+/** An LRU map keeps up to 128 free elements on each CPU (LOCAL_FREE_TARGET, kernel/bpf/bpf_lru_list.c). */
+function handshakes(): number {
+  return Math.max(maps.answers.maxEntries, 512 * possibleCpus());
 }
 
 function attach(object: BpfObject, cgroup: string): BpfLink {

@@ -5,7 +5,7 @@ import { RULES_MAX, VALUES_MAX } from "../../src/config/rules.ts";
 import { type Cgroup, createCgroup } from "../lab/cgroup.ts";
 import { Mda, newPinDir, runMda, writeConfig } from "../lab/mda.ts";
 import { createLocalNetns, type Ends, within } from "./connections.ts";
-import { observe } from "./observe.ts";
+import { inside, observe } from "./observe.ts";
 
 const valuesPerRule = VALUES_MAX / RULES_MAX;
 const all = Array.from({ length: RULES_MAX }, (_, rule) => rule);
@@ -40,9 +40,7 @@ Deno.test("256 rules with 4096 values decide, each for itself", async () => {
     });
   };
   const rules = parseRules("rules.conf", full);
-  const inside = cgroup.enter();
-  const { expected } = observe(mda.pinDir, rules, all.map(ends));
-  inside[Symbol.dispose]();
+  const { expected } = inside(cgroup, () => observe(mda.pinDir, rules, all.map(ends)));
   assert.deepEqual(expected.map(({ rule }) => rule?.index), all);
   assert.deepEqual((await mda.status()).decided, all.map(() => 1));
   await mda.stop();
@@ -109,9 +107,8 @@ for (const [name, { config, mistake }] of Object.entries(tooMuch)) {
     assert.ok(mda.program.running);
     const ends = (port: number): Ends =>
       within(netns, { client: { address: "127.0.0.1" }, server: { address: "127.0.0.1", port } });
-    const inside = cgroup.enter();
-    const { accelerated } = observe(mda.pinDir, parseRules("rules.conf", text), [ends(8080), ends(80)]);
-    inside[Symbol.dispose]();
+    const rules = parseRules("rules.conf", text);
+    const { accelerated } = inside(cgroup, () => observe(mda.pinDir, rules, [ends(8080), ends(80)]));
     assert.deepEqual(accelerated, [true, false]);
     assert.deepEqual((await mda.status()).decided, [1]);
     await mda.stop();

@@ -5,7 +5,7 @@ import { createCgroup } from "../lab/cgroup.ts";
 import { Mda } from "../lab/mda.ts";
 import { createNetns, joinByVeth } from "../lab/netns.ts";
 import type { Ends } from "./connections.ts";
-import { observe, setRules } from "./observe.ts";
+import { inside, observe, setRules } from "./observe.ts";
 
 const networks = {
   4: {
@@ -143,15 +143,12 @@ for (const family of [4, 6] as const) {
     };
 
     await using mda = await Mda.start({ cgroup });
-    {
-      using _inside = cgroup.enter();
-      for (const { rules: text, matches } of casesOf(network)) {
-        const rules = parseRules("rules.conf", text && `chain ${text}\n`);
-        setRules(mda.pinDir, rules);
-        const { expected } = observe(mda.pinDir, rules, allHops.map((hop) => hops[hop]));
-        const matched = allHops.filter((_, index) => expected[index].rule);
-        assert.deepEqual(matched, matches, text);
-      }
+    for (const { rules: text, matches } of casesOf(network)) {
+      const rules = parseRules("rules.conf", text && `chain ${text}\n`);
+      setRules(mda.pinDir, rules);
+      const ends = allHops.map((hop) => hops[hop]);
+      const { expected } = inside(cgroup, () => observe(mda.pinDir, rules, ends));
+      assert.deepEqual(allHops.filter((_, index) => expected[index].rule), matches, text);
     }
     await mda.stop();
   });

@@ -8,6 +8,7 @@ import { type Rule, RULES_MAX } from "../../src/config/rules.ts";
 import { type MapName, openPinnedMap } from "../../src/plane/pins.ts";
 import { firstDecision, replaceRules } from "../../src/plane/rules.ts";
 import { readStatus } from "../../src/plane/status.ts";
+import type { Cgroup } from "../lab/cgroup.ts";
 import { difference, type Growth } from "../lab/mda.ts";
 import { connect, describe, type Ends, type LocalConnection } from "./connections.ts";
 
@@ -20,7 +21,7 @@ export interface Observed {
 
 /**
  * Makes the connections, uses and closes them, and compares what the kernel has decided with what decide() does: which
- * connections are accelerated, which rules have decided, and what is counted. The test is in the cgroup of the mda.
+ * connections are accelerated, which rules have decided, and what is counted. The caller is inside the cgroup of the mda.
  *
  * @param rules those that hold
  */
@@ -46,6 +47,12 @@ export function observe(pinDir: string, rules: Rule[], all: Ends[]): Observed {
   } finally {
     connections.forEach((connection) => connection[Symbol.dispose]());
   }
+}
+
+/** Runs something in a cgroup: sockets belong to the one that their maker is in. */
+export function inside<T>(cgroup: Cgroup, run: () => T): T {
+  using _inside = cgroup.enter();
+  return run();
 }
 
 /** Makes rules hold that a running mda was not started with. */

@@ -5,7 +5,7 @@ import { readStatus } from "../../src/plane/status.ts";
 import { createCgroup } from "../lab/cgroup.ts";
 import { Mda } from "../lab/mda.ts";
 import { createLocalNetns, type Ends, within } from "./connections.ts";
-import { observe } from "./observe.ts";
+import { inside, observe } from "./observe.ts";
 
 const application = { uid: 1000, gid: 100 };
 const sidecar = { uid: 1337, gid: 1338 };
@@ -194,9 +194,8 @@ for (const [name, { rules: lines, decided, others }] of Object.entries(cases)) {
     await using mda = await Mda.start({ cgroup, config: text });
     const names = Object.keys(connections) as Name[];
     const all = names.map((name) => within(netns, connections[name]));
-    const inside = cgroup.enter();
-    const { accelerated, expected } = observe(mda.pinDir, parseRules("rules.conf", text), all);
-    inside[Symbol.dispose]();
+    const rules = parseRules("rules.conf", text);
+    const { accelerated, expected } = inside(cgroup, () => observe(mda.pinDir, rules, all));
 
     const should = names.map((name) => decided[name] ?? others);
     const nobody = { "no ACCEPT rule matches": "no ACCEPT", "there is no ACCEPT rule": "no rule" };

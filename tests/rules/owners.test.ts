@@ -8,7 +8,7 @@ import { createNetns } from "../lab/netns.ts";
 import { type Place, run } from "../lab/program.ts";
 import { startServer } from "../lab/servers.ts";
 import { createLocalNetns, type Ends, type Owner, within } from "./connections.ts";
-import { observe } from "./observe.ts";
+import { inside, observe } from "./observe.ts";
 
 const rules = "chain -u 1337\nchain -g 1337\n";
 
@@ -31,9 +31,10 @@ Deno.test("a socket belongs to whom fchown(2) has given it last", async () => {
     [ends({ uid: 1337, gid: 1337, given: { uid: 0, gid: 0 } }, root), undefined],
     [ends(root, { uid: 1337, gid: 1337, given: { uid: 0, gid: 0 } }), undefined],
   ];
-  const inside = cgroup.enter();
-  const { expected } = observe(mda.pinDir, parseRules("rules.conf", rules), cases.map(([ends]) => ends));
-  inside[Symbol.dispose]();
+  const { expected } = inside(
+    cgroup,
+    () => observe(mda.pinDir, parseRules("rules.conf", rules), cases.map(([ends]) => ends)),
+  );
   assert.deepEqual(expected.map(({ rule }) => rule?.index), cases.map(([, rule]) => rule));
   await mda.stop();
 });

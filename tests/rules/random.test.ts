@@ -1,4 +1,4 @@
-/** Rules and connections that nobody thought of, through NAT too. */
+/** Rules and connections that nobody thought of, through NAT and with SYN cookies too. */
 import assert from "node:assert/strict";
 import { formatAddress } from "../../src/config/addresses.ts";
 import { parseRules } from "../../src/config/parse.ts";
@@ -16,22 +16,22 @@ import { createCgroup } from "../lab/cgroup.ts";
 import { Mda } from "../lab/mda.ts";
 import type { NetworkNamespace } from "../lab/netns.ts";
 import { createLocalNetns, type Ends, type Owner, within } from "./connections.ts";
-import { observe, setRules } from "./observe.ts";
+import { inside, observe, setRules } from "./observe.ts";
 
 Deno.test("connections are decided as the reference does, by random rules of a running mda", async () => {
   await using cgroup = createCgroup("random");
   await using netns = await createNatNetns("random");
+  await using cookies = await createNatNetns("random");
+  await cookies.sysctl("net.ipv4.tcp_syncookies", 2);
   await using mda = await Mda.start({ cgroup });
   let accelerated = 0, refused = 0;
-  {
-    using _inside = cgroup.enter();
-    withSeeds(150, (random) => {
+  inside(cgroup, () =>
+    withSeeds(250, (random) => {
       const rules = randomRules(random, random.chance(10) ? RULES_MAX : 8);
       setRules(mda.pinDir, rules);
-      const ends = randomConnections(random, 16).map((ends) => within(netns, ends));
+      const ends = randomConnections(random, 16).map((ends) => within(random.pick([netns, cookies]), ends));
       for (const decided of observe(mda.pinDir, rules, ends).accelerated) decided ? accelerated++ : refused++;
-    });
-  }
+    }));
   // Rules that are all of one mind would prove little.
   assert.ok(Math.min(accelerated, refused) > (accelerated + refused) / 10, `${accelerated}, ${refused}`);
   await mda.stop();
@@ -47,10 +47,8 @@ Deno.test("connections are decided as the reference does, by random rules that m
     await using cgroup = createCgroup("random");
     const config = printRules(rules);
     await using mda = await Mda.start({ cgroup, config });
-    {
-      using _inside = cgroup.enter();
-      observe(mda.pinDir, parseRules("rules.conf", config), connections.map((ends) => within(netns, ends)));
-    }
+    const ends = connections.map((ends) => within(netns, ends));
+    inside(cgroup, () => observe(mda.pinDir, parseRules("rules.conf", config), ends));
     await mda.stop();
   }
 });

@@ -13,7 +13,7 @@
 #include <sys/epoll.h>
 
 #define MESSAGE_LIMIT 65536
-#define BURST_MAX     (300 << 10) /* a reader's buffer and what TCP takes on top of it */
+#define BURST_MAX     (200 << 10) /* a reader's buffer, and what fits into the TCP window on top of it */
 
 struct direction {
 	int from, to;
@@ -140,7 +140,7 @@ static void *read_stream(void *argument)
 		waits = got < 0 || (on_edges && got && (size_t)got < most);
 		/* On edges, only before it waits: all that comes meanwhile is one edge. */
 		if (direction->received >= pause_at && (waits || !on_edges)) {
-			pause_a_while(&random, 5000);
+			pause_a_while(&random, on_edges ? 30000 : 5000);
 			pause_at = direction->received + random_between(&random, 1, BURST_MAX);
 		}
 		if (waits)
