@@ -166,7 +166,7 @@ copy_libraries() {
 	local library found needed
 	for library in "${carried[@]}"; do
 		[[ -e build/$library ]] && continue
-		found=$(ldconfig -p | awk -v name="$library" '$1 == name && /x86-64/ { print $NF; exit }')
+		found=$(ldconfig -p | awk -v name="$library" '$1 == name && /x86-64/ && !found { found = $NF } END { print found }')
 		[[ $found ]] || fail "Cannot find $library: is libbpf installed?"
 		step "copy $found"
 		needed=$(readelf -d "$found" | sed -n 's/.*(NEEDED).*\[\(.*\)\].*/\1/p' |

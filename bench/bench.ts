@@ -106,7 +106,9 @@ try {
   if (output === "json") console.log(JSON.stringify(report, null, 2));
   else console.log(`${formatConditions(report.conditions)}\n\n${formatTable(report.results, report.limits)}`);
   Deno.exit(0);
-} catch (error) {
+} catch (thrown) {
+  // Ctrl-C ends the clients too: what they say then is not the reason.
+  const error = interruption.signal.reason ?? thrown;
   console.error(`bench: ${error instanceof Error ? error.message : error}`);
   Deno.exit(1);
 }
