@@ -61,7 +61,7 @@ install_packages() {
 
 # The archive that this machine's own packages come from.
 mirror() {
-	apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' 'Label: Debian' | head -n 1
+	apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' 'Label: Debian' | sed -n 1p
 }
 
 # Leaves $work/VERSION/vmlinuz and $work/VERSION/release, its name.
@@ -84,7 +84,7 @@ fetch_kernel() { # $1 version
 	)
 	quietly "$directory/apt.log" "read the package lists of $release" timeout 300 apt-get "${options[@]}" update
 	package=$(apt-cache "${options[@]}" show linux-image-cloud-amd64 |
-		sed -n "s/^Depends: \(linux-image-${1/./\\.}[.-][^ ,]*\).*/\1/p" | head -n 1)
+		sed -n "s/^Depends: \(linux-image-${1/./\\.}[.-][^ ,]*\).*/\1/p" | sed -n 1p)
 	[[ $package ]] || fail "Cannot find a cloud kernel $1 in $release of $uri"
 	(
 		cd "$directory/apt"
