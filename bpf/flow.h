@@ -18,7 +18,7 @@ struct unread {
 };
 
 /* Walks the redirected queue; it may change meanwhile, so what it gives is good for a decision, and no more. */
-static __noinline struct unread *count_unread(struct sk_psock *psock, struct unread *unread)
+static __noinline int count_unread(struct sk_psock *psock, struct unread *unread)
 {
 	struct list_head *head = __builtin_preserve_access_index(&psock->ingress_msg);
 	struct list_head *at = BPF_CORE_READ(head, next);
@@ -27,14 +27,14 @@ static __noinline struct unread *count_unread(struct sk_psock *psock, struct unr
 		struct sk_msg *msg;
 
 		if (!at || at == head)
-			return unread;
+			return 0;
 		msg = (void *)at - bpf_core_field_offset(struct sk_msg, list);
 		unread->bytes += BPF_CORE_READ(msg, sg.size);
 		unread->messages++;
 		at = BPF_CORE_READ(at, next);
 	}
 	unread->bytes = FAR_BEHIND;
-	return unread;
+	return 0;
 }
 
 /* Redirected bytes that the socket's owner has not read. */

@@ -25,8 +25,7 @@ static __always_inline void select_rules(struct rule_bits *selected, const struc
 		selected->words[i] |= more->words[i];
 }
 
-/* Not inlined, here and below: the verifier then walks each look-up once and not once for every outcome of those
- * before it. */
+/* Not inlined, here and below: a key is on the stack, which ends at 512 bytes, only while it is looked up. */
 static __noinline int select_by_address(struct rule_bits *selected, const struct endpoint *end, __u32 slot)
 {
 	struct address_prefix key = {

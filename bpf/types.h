@@ -50,7 +50,7 @@ struct owner_key {
 
 enum mode {
 	MODE_REDIRECT,
-	MODE_PASS, /* stopping: every send goes to TCP */
+	MODE_PASS, /* stopping: a direction goes over to TCP when its reader has nothing redirected unread */
 };
 
 /* What a running instance is told while it runs. */

@@ -49,8 +49,8 @@ export async function runDataPlane(options: DataPlaneOptions): Promise<void> {
   if (left === 0) log.info("stopped: every connection is on TCP");
   else {
     log.warn(
-      `stopped: every connection is on TCP; ${left} sockets have bytes that their programs do not read, and keep a ` +
-        "BPF program until they close",
+      `stopped: every connection is on TCP, but for ${left} sockets with bytes that their programs do not read: these go ` +
+        "over to TCP when they are read, and keep a BPF program until they close",
     );
   }
 }

@@ -15,9 +15,9 @@ export function setMode(control: BpfMap, mode: Mode): void {
 }
 
 /**
- * Ends acceleration without losing a byte: every send passes to TCP, no new connection enters, then each socket leaves
- * the sockhash once what was redirected to it has been read and its peer is in no send. One whose reader does not read
- * stays, on TCP, until it closes.
+ * Ends acceleration without losing a byte: no new connection enters, each direction goes over to TCP once what was
+ * redirected has been read (bpf/edges.h), and each socket then leaves the sockhash when its peer is in no send. One whose
+ * reader does not read stays until it closes, and goes over to TCP when it reads or its buffer is full.
  *
  * @param drainMs how long to wait for readers
  * @returns how many sockets stay
