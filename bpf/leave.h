@@ -89,3 +89,36 @@ static __always_inline long leave(struct link *link)
 	link->left_at_ns = bpf_ktime_get_ns();
 	return bpf_map_delete_elem(&sockets, &key);
 }
+
+/* From outside of the socket's callbacks, once it wants to leave or all pass; false when it is out of the sockhash. */
+static __noinline int take_out(__u64 key)
+{
+	struct bpf_sock *sk = bpf_map_lookup_elem(&sockets, &key);
+	struct sock *tp;
+	struct sk_psock *psock;
+	struct link *link;
+	int stays = 1;
+
+	if (!sk)
+		return 0;
+	link = bpf_sk_storage_get(&links, sk, 0, 0);
+	tp = (void *)bpf_skc_to_tcp_sock(sk);
+	if (link && tp) {
+		psock = psock_of(tp);
+		/* Asked twice, since the reader may be reading: this is not under its lock. */
+		if (psock && references(psock) == 1 && may_leave(link, tp, false) && may_leave(link, tp, false))
+			stays = leave(link) != 0;
+	}
+	bpf_sk_release(sk);
+	return stays;
+}
+
+/* Not inlined: BTF, and so TypeScript, knows structs that functions take. */
+static __noinline int take_out_all(struct sweep *sweep)
+{
+	for (int i = 0; i < SWEEP_KEYS; i++) {
+		if (sweep->keys[i] && !take_out(sweep->keys[i]))
+			sweep->keys[i] = 0;
+	}
+	return 0;
+}

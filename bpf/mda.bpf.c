@@ -187,18 +187,15 @@ int find_behind(struct bpf_iter__task_file *at)
 	return 0;
 }
 
-/* One step of a stop, MODE_PASS being set: run over all sockets until none is left or time is up. */
-SEC("iter/bpf_sk_storage_map")
-int drain(struct bpf_iter__bpf_sk_storage_map *at)
+/* Takes those sockets out of the sockhash that can leave now, from outside of their callbacks: for a stop, MODE_PASS being
+ * set. User space runs it on a packet of keys, with BPF_PROG_TEST_RUN: no kernel refuses that, while some refuse iterators
+ * over maps. */
+SEC("tc")
+int drain(struct __sk_buff *packet)
 {
-	struct link *link = at->value;
-	struct sock *sk = at->sk;
-	struct sk_psock *psock;
+	struct sweep *sweep = (void *)(long)packet->data;
 
-	if (!sk || !link || link->left_at_ns)
-		return 0;
-	psock = psock_of(sk);
-	if (psock && references(psock) == 1 && may_leave(link, sk, false) && may_leave(link, sk, false))
-		leave(link); /* asked twice, since the reader may be reading: this is not under its lock */
+	if ((void *)(sweep + 1) <= (void *)(long)packet->data_end)
+		take_out_all(sweep);
 	return 0;
 }

@@ -78,6 +78,14 @@ struct reader {
 	__u64 unread_bytes; /* redirected to it */
 };
 
+#define SWEEP_KEYS 64
+
+/* A packet for a program that looks at sockets of the sockhash, one after the other. */
+struct sweep {
+	__u8 header[16]; /* what the kernel takes for Ethernet's */
+	__u64 keys[SWEEP_KEYS]; /* 0: none. Comes back with 0 for those that are not in the sockhash any more */
+};
+
 /* One a CPU. The prefix of a name groups it in `mda status`. A message is one verdict of the sk_msg program. */
 struct counters {
 	__u64 connections_paired;

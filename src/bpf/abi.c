@@ -2,13 +2,13 @@
 /* Never linked: its BTF tells generate_layouts.ts how the kernel's and libbpf's own structs are laid out. */
 #include <linux/bpf.h>
 #include <linux/btf.h>
+#include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
 struct bpf_prog_info prog_info;
 struct bpf_map_info map_info;
 struct bpf_link_info link_info;
-union bpf_iter_link_info iter_link_info;
-struct bpf_iter_attach_opts iter_attach_opts;
+struct bpf_test_run_opts test_run_opts;
 struct bpf_object_open_opts object_open_opts;
 struct btf_type btf_type;
 struct btf_var_secinfo btf_var_secinfo;

@@ -39,17 +39,15 @@ export const abi = {
       "cgroup": { "offset": 16, "size": 16, "type": "bpf_link_info.cgroup" },
     },
   },
-  "bpf_iter_link_info.map": { "size": 4, "fields": { "map_fd": { "offset": 0, "size": 4, "type": "u32" } } },
-  "bpf_iter_link_info": {
-    "size": 4,
-    "fields": { "map": { "offset": 0, "size": 4, "type": "bpf_iter_link_info.map" } },
-  },
-  "bpf_iter_attach_opts": {
-    "size": 20,
+  "bpf_test_run_opts": {
+    "size": 60,
     "fields": {
       "sz": { "offset": 0, "size": 8, "type": "u64" },
-      "link_info": { "offset": 8, "size": 8, "type": "u64" },
-      "link_info_len": { "offset": 16, "size": 4, "type": "u32" },
+      "data_in": { "offset": 8, "size": 8, "type": "u64" },
+      "data_out": { "offset": 16, "size": 8, "type": "u64" },
+      "data_size_in": { "offset": 24, "size": 4, "type": "u32" },
+      "data_size_out": { "offset": 28, "size": 4, "type": "u32" },
+      "retval": { "offset": 56, "size": 4, "type": "u32" },
     },
   },
   "bpf_object_open_opts": {
@@ -90,6 +88,6 @@ export const abiEnums = {
     "BPF_MAP_TYPE_SOCKHASH": 18,
     "BPF_MAP_TYPE_SK_STORAGE": 24,
   },
-  "bpf_prog_type": { "BPF_PROG_TYPE_SOCK_OPS": 13, "BPF_PROG_TYPE_SK_MSG": 16 },
+  "bpf_prog_type": { "BPF_PROG_TYPE_SCHED_CLS": 3, "BPF_PROG_TYPE_SOCK_OPS": 13, "BPF_PROG_TYPE_SK_MSG": 16 },
   "bpf_func_id": { "BPF_FUNC_sk_storage_get": 107, "BPF_FUNC_skc_to_tcp_sock": 137 },
 } as const;

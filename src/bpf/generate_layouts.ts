@@ -54,8 +54,7 @@ const abiFields: Record<string, string[]> = {
   bpf_prog_info: ["type", "id", "tag", "load_time", "name"],
   bpf_map_info: ["type", "id", "key_size", "value_size", "max_entries", "map_flags", "name"],
   bpf_link_info: ["type", "id", "prog_id", "cgroup"],
-  bpf_iter_link_info: ["map"],
-  bpf_iter_attach_opts: ["sz", "link_info", "link_info_len"],
+  bpf_test_run_opts: ["sz", "data_in", "data_out", "data_size_in", "data_size_out", "retval"],
   bpf_object_open_opts: ["sz", "object_name"],
   btf_type: ["name_off", "info", "size", "type"],
   btf_var_secinfo: ["type", "offset", "size"],
@@ -72,9 +71,12 @@ const abiEnums: Record<string, string[]> = {
     "BPF_MAP_TYPE_SOCKHASH",
     "BPF_MAP_TYPE_SK_STORAGE",
   ],
-  bpf_prog_type: ["BPF_PROG_TYPE_SOCK_OPS", "BPF_PROG_TYPE_SK_MSG"],
+  bpf_prog_type: ["BPF_PROG_TYPE_SCHED_CLS", "BPF_PROG_TYPE_SOCK_OPS", "BPF_PROG_TYPE_SK_MSG"],
   bpf_func_id: ["BPF_FUNC_sk_storage_get", "BPF_FUNC_skc_to_tcp_sock"],
 };
+
+/** Structs of mda.bpf.c that are neither in a map nor a constant: packets for programs that user space runs. */
+const packets = ["sweep"];
 
 const unnamed = "(anon)";
 
@@ -190,6 +192,10 @@ export async function generateLayouts(objectPath: string): Promise<string> {
       key: typeName("key"),
       value: typeName("value"),
     };
+  }
+  for (const name of packets) {
+    const type = btf.all("STRUCT").find((type) => type.name === name);
+    if (type) btf.layout(type, name);
   }
   const variables: Record<string, string> = {};
   for (const section of [".rodata", ".data", ".bss"]) {

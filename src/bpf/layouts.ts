@@ -170,6 +170,13 @@ export const layouts = {
       "pad": { "offset": 196, "size": 4, "type": "u32" },
     },
   },
+  "sweep": {
+    "size": 528,
+    "fields": {
+      "header": { "offset": 0, "size": 16, "type": "u8", "length": 16 },
+      "keys": { "offset": 16, "size": 512, "type": "u64", "length": 64 },
+    },
+  },
 } as const;
 
 export const enums = {

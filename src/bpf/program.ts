@@ -74,6 +74,25 @@ export class BpfProgram implements Disposable {
     );
   }
 
+  /**
+   * Runs a program of traffic control once, on `packet`, which it may change (BPF_PROG_TEST_RUN).
+   *
+   * @param packet at least 14 bytes, at most about 3 KiB: a page less what the kernel keeps beside it
+   * @returns what the program returned
+   */
+  runOn(packet: Uint8Array<ArrayBuffer>): number {
+    const address = Deno.UnsafePointer.value(Deno.UnsafePointer.of(packet));
+    const options = writeStruct(abi, "bpf_test_run_opts", {
+      sz: abi.bpf_test_run_opts.size,
+      data_in: address,
+      data_out: address,
+      data_size_in: packet.length,
+      data_size_out: packet.length,
+    });
+    callForNumber(`run program ${this.info.name}`, (s) => s.bpf_prog_test_run_opts(this.fd, options));
+    return readStruct(abi, "bpf_test_run_opts", options).retval;
+  }
+
   /** Makes the program outlive its users, under `path` on a bpffs. */
   pin(path: string): void {
     callForNumber(`pin program ${this.info.name} at ${path}`, (s) => {
@@ -122,20 +141,11 @@ export class BpfObjectProgram extends BpfProgram {
     );
   }
 
-  /**
-   * Runs an iterator from beginning to end, over the elements of `map` if it is one of maps; returns what it
-   * wrote.
-   */
-  iterate(map?: BpfMap): Uint8Array<ArrayBuffer> {
-    const linkInfo = writeStruct(abi, "bpf_iter_link_info", { map: { map_fd: map?.fd ?? 0 } });
-    const options = writeStruct(abi, "bpf_iter_attach_opts", {
-      sz: abi.bpf_iter_attach_opts.size,
-      link_info: Deno.UnsafePointer.value(Deno.UnsafePointer.of(linkInfo)),
-      link_info_len: linkInfo.length,
-    });
+  /** Runs an iterator from beginning to end; returns what it wrote. */
+  iterate(): Uint8Array<ArrayBuffer> {
     using link = this.#link(
       `attach iterator ${this.info.name}`,
-      (s) => s.bpf_program__attach_iter(this.#open(), map ? options : null),
+      (s) => s.bpf_program__attach_iter(this.#open(), null),
     );
     const fd = callForNumber(`start iterator ${this.info.name}`, (s) => s.bpf_iter_create(link.fd));
     try {

@@ -1,5 +1,6 @@
 import { enums, layouts } from "../bpf/layouts.ts";
 import type { BpfMap } from "../bpf/map.ts";
+import type { BpfProgram } from "../bpf/program.ts";
 import { u32, writeStruct } from "../bpf/struct.ts";
 import { removePinDirectory } from "../host/bpffs.ts";
 import { pinNames } from "./pins.ts";
@@ -7,6 +8,9 @@ import type { Mode } from "./rules.ts";
 import type { DataPlane } from "./start.ts";
 
 const STEP_MS = 5;
+const KEY_BYTES = 8;
+
+type Bytes = Uint8Array<ArrayBuffer>;
 
 /** Tells the data plane whether to redirect; the rules stay. The mode is the first number of every version's control. */
 export function setMode(control: BpfMap, mode: Mode): void {
@@ -24,23 +28,34 @@ export function setMode(control: BpfMap, mode: Mode): void {
  */
 export async function stopDataPlane(plane: DataPlane, pinDir: string, drainMs: number): Promise<number> {
   const { object, link } = plane;
-  const sockets = object.map("sockets");
   setMode(object.map("control"), "MODE_PASS");
   link.detach();
   const end = performance.now() + drainMs;
-  let left: number;
-  do {
-    object.program("drain").iterate(object.map("links"));
-    left = count(sockets);
-    if (left > 0) await new Promise((resolve) => setTimeout(resolve, STEP_MS));
-  } while (left > 0 && performance.now() < end);
+  let left = [...object.map("sockets").keys()];
+  for (;;) {
+    left = drain(object.program("drain"), left);
+    if (left.length === 0 || performance.now() >= end) break;
+    await new Promise((resolve) => setTimeout(resolve, STEP_MS));
+  }
   removePinDirectory(pinDir, pinNames);
   plane[Symbol.dispose]();
-  return left;
+  return left.length;
 }
 
-function count(map: BpfMap): number {
-  let keys = 0;
-  for (const _ of map.keys()) keys++;
-  return keys;
+/** One attempt to take the sockets with these keys out of the sockhash; returns the keys of those that stay. */
+function drain(program: BpfProgram, keys: Bytes[]): Bytes[] {
+  const { size, fields: { keys: { offset, size: keysBytes } } } = layouts.sweep;
+  const packet = new Uint8Array(size);
+  const stay: Bytes[] = [];
+  for (let at = 0; at < keys.length; at += keysBytes / KEY_BYTES) {
+    const some = keys.slice(at, at + keysBytes / KEY_BYTES);
+    packet.fill(0);
+    some.forEach((key, index) => packet.set(key, offset + index * KEY_BYTES));
+    program.runOn(packet);
+    some.forEach((key, index) => {
+      const place = offset + index * KEY_BYTES;
+      if (packet.subarray(place, place + KEY_BYTES).some((byte) => byte !== 0)) stay.push(key);
+    });
+  }
+  return stay;
 }
