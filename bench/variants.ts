@@ -1,6 +1,5 @@
 import { openObject } from "../src/bpf/object.ts";
 import { openCgroup } from "../src/host/cgroup.ts";
-import * as libc from "../src/host/libc.ts";
 import { type Cgroup, createCgroup } from "../tests/lab/cgroup.ts";
 import { Mda } from "../tests/lab/mda.ts";
 import { createNetns, type NetworkNamespace } from "../tests/lab/netns.ts";
@@ -48,10 +47,6 @@ function startTextbook(stack: AsyncDisposableStack, cgroup: Cgroup): void {
   const object = stack.use(openObject(bytes, "textbook"));
   object.load();
   object.program("redirect").attachToSockets(object.map("sockets"));
-  const fd = openCgroup(cgroup.path);
-  try {
-    stack.use(object.program("follow").attachCgroup(fd));
-  } finally {
-    libc.close(fd);
-  }
+  using directory = openCgroup(cgroup.path);
+  stack.use(object.program("follow").attachCgroup(directory.fd));
 }

@@ -5,8 +5,12 @@
  *
  * So a direction goes over to TCP when its reader has nothing redirected unread, whoever wants it to. Only a reader that
  * is full cannot be waited for. It is noted in `behind`; user space looks at the map, and once the redirected bytes are
- * read makes an edge: setting SO_RCVLOWAT to what it is calls tcp_data_ready(). */
+ * read makes an edge: setting SO_RCVLOWAT to what it is calls tcp_data_ready(). Where no process of ours looks, nothing is
+ * redirected to readers on edges. */
 #pragma once
+
+/* How long a process that has looked is taken to be there. */
+const volatile __u64 tended_jiffies = 0;
 
 static __always_inline bool may_switch(const struct link *link, struct sock *reader)
 {
@@ -20,18 +24,18 @@ static __always_inline void note_behind(__u64 cookie)
 	bpf_map_update_elem(&behind, &cookie, &nowhere, BPF_ANY);
 }
 
+/* A process of ours has said lately that it looks at `behind`. */
+static __always_inline bool is_tended(const struct control *now)
+{
+	return now->tended_until > bpf_jiffies64();
+}
+
 static __always_inline void find_if_behind(struct task_struct *task, struct file *file, __u32 fd)
 {
-	struct socket *socket;
+	struct sock *sk = sock_of(file);
 	struct reader *reader;
-	struct sock *sk;
 	__u64 cookie;
 
-	/* A file of a socket's inode is the socket's (sock_alloc_file()); bpf_sock_from_file() needs 5.11. */
-	if ((BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT) != S_IFSOCK)
-		return;
-	socket = BPF_CORE_READ(file, private_data);
-	sk = BPF_CORE_READ(socket, sk);
 	if (!sk)
 		return;
 	cookie = BPF_CORE_READ(sk, __sk_common.skc_cookie.counter);
@@ -40,5 +44,5 @@ static __always_inline void find_if_behind(struct task_struct *task, struct file
 		return;
 	reader->unread_bytes = unread_bytes(sk);
 	reader->fd = fd;
-	reader->pid = BPF_CORE_READ(task, tgid);
+	reader->pid = visible_pid(task);
 }

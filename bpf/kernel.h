@@ -6,6 +6,9 @@
 #define AF_INET 2
 #define AF_INET6 10
 #define O_NONBLOCK 04000
+#define SOCK_STREAM 1
+#define IPPROTO_TCP 6
+#define EPOLLET (1u << 31)
 #define EBUSY 16
 #define S_IFMT 0170000
 #define S_IFSOCK 0140000
@@ -27,6 +30,61 @@ typedef struct {
 typedef struct {
 	__u32 val;
 } kgid_t;
+
+struct task_struct;
+
+struct list_head {
+	struct list_head *next;
+};
+
+struct wait_queue_entry {
+	void *private;
+	void *func;
+	struct list_head entry;
+};
+
+struct wait_queue_head {
+	struct list_head head;
+};
+
+struct socket_wq {
+	struct wait_queue_head wait;
+};
+
+struct epoll_event {
+	__u32 events;
+};
+
+struct epitem {
+	struct epoll_event event;
+};
+
+struct eppoll_entry {
+	struct epitem *base;
+	struct wait_queue_entry wait;
+};
+
+struct kernfs_node {
+	__u64 id;
+};
+
+struct cgroup_subsys_state {
+	struct cgroup_subsys_state *parent;
+};
+
+struct cgroup {
+	struct cgroup_subsys_state self;
+	struct kernfs_node *kn;
+};
+
+struct sock_cgroup_data {
+	struct cgroup *cgroup;
+};
+
+/* Before 5.16: a pointer, or with one of the two lowest bits set numbers for net_prio and net_cls. */
+struct sock_cgroup_data___numbers {
+	__u64 val;
+};
 
 struct inode {
 	__u16 i_mode;
@@ -91,8 +149,12 @@ struct sock {
 	struct {
 		atomic_t rmem_alloc;
 	} sk_backlog;
+	struct socket_wq *sk_wq;
 	int sk_rcvbuf;
 	int sk_rcvlowat;
+	__u16 sk_type;
+	__u16 sk_protocol;
+	struct sock_cgroup_data sk_cgrp_data;
 	struct socket *sk_socket;
 	void *sk_user_data;
 };
@@ -110,9 +172,15 @@ struct inet_connection_sock {
 
 struct tcp_sock {
 	struct inet_connection_sock inet_conn;
+	__u64 bytes_received;
+	__u64 bytes_acked;
+	__u64 bytes_sent;
+	__u32 data_segs_out;
+	__u32 rcv_nxt;
 	__u32 copied_seq;
 	__u32 snd_una;
 	__u32 write_seq;
+	__u32 mss_cache;
 };
 
 struct request_sock {
@@ -131,10 +199,6 @@ struct tcp_request_sock {
 
 struct bpf_sock_ops_kern {
 	struct sock *sk;
-};
-
-struct list_head {
-	struct list_head *next;
 };
 
 struct sk_msg_sg {
@@ -156,11 +220,28 @@ struct timespec64 {
 	__s64 tv_sec;
 };
 
-struct task_struct {
-	int tgid;
+struct pid_namespace;
+
+struct upid {
+	int nr;
+	struct pid_namespace *ns;
 };
 
-struct bpf_iter_meta;
+struct pid {
+	unsigned int level;
+	struct upid numbers[1];
+};
+
+struct task_struct {
+	struct task_struct *group_leader;
+	struct pid *thread_pid;
+};
+
+struct seq_file;
+
+struct bpf_iter_meta {
+	struct seq_file *seq;
+};
 
 struct bpf_iter__task_file {
 	struct bpf_iter_meta *meta;

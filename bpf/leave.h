@@ -9,8 +9,16 @@
 
 static __always_inline void want_to_leave(struct link *link, enum leave why)
 {
-	if (!link->notice.leave)
-		link->notice.leave = why;
+	__u64 key = link->key, peer_key = link->key ^ 1;
+	__u32 one = 1;
+
+	if (link->notice.leave)
+		return;
+	link->notice.leave = why;
+	if (link->adopted) {
+		bpf_map_update_elem(&leaving, &key, &one, BPF_ANY);
+		bpf_map_update_elem(&leaving, &peer_key, &one, BPF_ANY);
+	}
 }
 
 static __always_inline struct notice peer_notice(const struct link *link)
@@ -82,42 +90,100 @@ static __always_inline bool may_leave(struct link *link, struct sock *sk, bool s
 	return sends_no_more || !peer || !is_still(link, peer) || !unread_bytes(peer);
 }
 
-static __always_inline long leave(struct link *link)
+static __always_inline void count_left(enum leave why)
 {
-	__u64 key = link->key;
-
-	link->left_at_ns = bpf_ktime_get_ns();
-	return bpf_map_delete_elem(&sockets, &key);
+	switch (why) {
+	case LEAVE_UNPAIRED:
+		count(left_unpaired, 1);
+		break;
+	case LEAVE_BULK:
+		count(left_bulk, 1);
+		break;
+	case LEAVE_BLOCKING:
+		count(left_blocking, 1);
+		break;
+	case LEAVE_HALF_CLOSED:
+		count(left_half_closed, 1);
+		break;
+	case LEAVE_BY_RULE:
+		count(left_by_rule, 1);
+		break;
+	default:
+		count(left_with_peer, 1);
+	}
 }
 
-/* From outside of the socket's callbacks, once it wants to leave or all pass; false when it is out of the sockhash. */
-static __noinline int take_out(__u64 key)
+/* False when it could not: close(2) has taken the socket out. */
+static __always_inline bool leave(struct link *link, struct sock *sk)
+{
+	struct tcp_sock *tp = (void *)sk;
+	struct left note = { .why = link->notice.leave };
+	__u64 key = link->key, cookie;
+
+	link->left_at_ns = bpf_ktime_get_ns();
+	if (bpf_map_delete_elem(&sockets, &key))
+		return false;
+	if (!note.why)
+		return true; /* a stop */
+	note.data_segs_out = BPF_CORE_READ(tp, data_segs_out);
+	note.bytes_sent = BPF_CORE_READ(tp, bytes_sent);
+	cookie = BPF_CORE_READ(sk, __sk_common.skc_cookie.counter);
+	bpf_map_update_elem(&left, &cookie, &note, BPF_ANY);
+	count_left(note.why);
+	return true;
+}
+
+/* What becomes of a key in a sweep. */
+enum sweep_result {
+	SWEPT, /* nothing is left to do */
+	SWEEP_LATER,
+};
+
+static __always_inline enum sweep_result take_out_socket(struct link *link, struct sock *sk)
+{
+	struct sk_psock *psock = psock_of(sk);
+	__u32 zero = 0;
+	struct control *now = bpf_map_lookup_elem(&control, &zero);
+
+	if (!link->notice.leave && peer_notice(link).leave) {
+		link->notice.leave = LEAVE_WITH_PEER;
+		return SWEEP_LATER; /* when every CPU has seen it */
+	}
+	if (!link->notice.leave && now && now->mode == MODE_REDIRECT)
+		return SWEPT; /* it has come back meanwhile, and stays */
+	if (!psock || references(psock) != 1)
+		return SWEEP_LATER;
+	/* Asked twice, since the reader may be reading: this is not under its lock. */
+	if (!may_leave(link, sk, false) || !may_leave(link, sk, false))
+		return SWEEP_LATER;
+	/* It is in no send, and one that begins now passes: it knows that it leaves, and its peer has nothing unread. */
+	link->quiet = 1;
+	return leave(link, sk) ? SWEPT : SWEEP_LATER;
+}
+
+/* From outside of the socket's callbacks, when it wants to leave or all pass. */
+__noinline int take_out(__u64 key)
 {
 	struct bpf_sock *sk = bpf_map_lookup_elem(&sockets, &key);
-	struct sock *tp;
-	struct sk_psock *psock;
+	enum sweep_result result = SWEEP_LATER;
 	struct link *link;
-	int stays = 1;
+	struct sock *tp;
 
 	if (!sk)
-		return 0;
+		return SWEPT;
 	link = bpf_sk_storage_get(&links, sk, 0, 0);
 	tp = (void *)bpf_skc_to_tcp_sock(sk);
-	if (link && tp) {
-		psock = psock_of(tp);
-		/* Asked twice, since the reader may be reading: this is not under its lock. */
-		if (psock && references(psock) == 1 && may_leave(link, tp, false) && may_leave(link, tp, false))
-			stays = leave(link) != 0;
-	}
+	if (link && tp)
+		result = take_out_socket(link, tp);
 	bpf_sk_release(sk);
-	return stays;
+	return result;
 }
 
 /* Not inlined: BTF, and so TypeScript, knows structs that functions take. */
 static __noinline int take_out_all(struct sweep *sweep)
 {
 	for (int i = 0; i < SWEEP_KEYS; i++) {
-		if (sweep->keys[i] && !take_out(sweep->keys[i]))
+		if (sweep->keys[i] && take_out(sweep->keys[i]) == SWEPT)
 			sweep->keys[i] = 0;
 	}
 	return 0;

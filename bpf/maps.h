@@ -18,18 +18,6 @@ struct handshake {
 	__u32 server_seq; /* the server's */
 };
 
-struct endpoint {
-	__u8 family; /* 4 or 6; an IPv4-mapped address is 4 */
-	__u8 pad;
-	__u16 port; /* host order */
-	__u8 address[16]; /* network order; IPv4 in the first four */
-};
-
-struct owner {
-	__u32 uid;
-	__u32 gid;
-};
-
 /* A SYN that a listener of this host has answered, as the listener's side sees it. */
 struct answer {
 	struct endpoint server;
@@ -46,19 +34,10 @@ struct end {
 	__u64 link;
 };
 
-enum leave {
-	STAY,
-	LEAVE_UNPAIRED,
-	LEAVE_BULK,
-	LEAVE_BLOCKING,
-	LEAVE_HALF_CLOSED,
-	LEAVE_WITH_PEER,
-};
-
 /* What a socket tells its peer, which reads it on every send. */
 struct notice {
 	__u32 leave; /* enum leave */
-	__u32 cpu; /* that it last sent on, plus 1 */
+	__u32 cpu; /* that it last sent on, plus 1; 0: it has not sent yet */
 };
 
 /* What a socket that entered the sockhash knows. The first 56 bytes share a cache line in the kernel's
@@ -73,6 +52,7 @@ struct link {
 	__u32 on_tcp; /* messages went to TCP since tcp_bytes_end was set */
 	__u32 burst; /* messages sent since the reader was last seen to have read all, see flow.h */
 	__u32 quiet; /* it redirects no more, and no redirection of its own is under way */
+	__u32 adopted; /* has no callbacks: `leaving` tells user space to take it out */
 };
 
 struct {
@@ -127,6 +107,23 @@ struct {
 	__type(key, __u64);
 	__type(value, struct end);
 } servers SEC(".maps");
+
+/* By cookie, for those that might come back: adopt.h. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, HANDSHAKES_MAX);
+	__type(key, __u64);
+	__type(value, struct left);
+} left SEC(".maps");
+
+/* Keys in the sockhash of adopted sockets that want to leave, until user space has taken them out. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, ENDS_MAX);
+	__type(key, __u64);
+	__type(value, __u32);
+} leaving SEC(".maps");
 
 /* Cookies of readers that were full, until user space has seen to them; see edges.h. */
 struct {

@@ -19,44 +19,25 @@
 #include "rules.h"
 #include "flow.h"
 #include "order.h"
-#include "edges.h"
 #include "leave.h"
 #include "cookies.h"
 #include "pairing.h"
 #include "bulk.h"
+#include "waiters.h"
+#include "adopt.h"
+#include "edges.h"
 
 char _license[] SEC("license") = "Dual BSD/GPL";
-
-static __always_inline void count_left(enum leave why)
-{
-	switch (why) {
-	case LEAVE_UNPAIRED:
-		count(left_unpaired, 1);
-		break;
-	case LEAVE_BULK:
-		count(left_bulk, 1);
-		break;
-	case LEAVE_BLOCKING:
-		count(left_blocking, 1);
-		break;
-	case LEAVE_HALF_CLOSED:
-		count(left_half_closed, 1);
-		break;
-	default:
-		count(left_with_peer, 1);
-	}
-}
 
 static __always_inline void leave_if_possible(struct bpf_sock_ops *ops, struct link *link, struct sock *sk,
 					      bool sends_no_more)
 {
 	if (link->left_at_ns || !may_leave(link, sk, sends_no_more))
 		return;
-	if (leave(link))
-		return; /* close(2) has taken it out */
+	if (!leave(link, sk))
+		return;
 	bpf_sock_ops_cb_flags_set(ops, ops->bpf_sock_ops_cb_flags &
 					       ~(BPF_SOCK_OPS_STATE_CB_FLAG | BPF_SOCK_OPS_RTT_CB_FLAG));
-	count_left(link->notice.leave);
 }
 
 /* Bytes that this socket had sent through TCP were acknowledged. */
@@ -159,6 +140,8 @@ int redirect(struct sk_msg_md *msg)
 		pass(blocking);
 	if (!all_sockets && (link->key & 1) && !notice.cpu)
 		pass(silent_client);
+	if (!is_tended(now) && may_switch(link, peer) && waits_for_edges(peer))
+		pass(untended);
 	if (has_ulp(own) || has_ulp(peer))
 		pass(protocol);
 	if (field(peer, sk_rcvlowat) > 1)
@@ -187,15 +170,70 @@ int find_behind(struct bpf_iter__task_file *at)
 	return 0;
 }
 
-/* Takes those sockets out of the sockhash that can leave now, from outside of their callbacks: for a stop, MODE_PASS being
- * set. User space runs it on a packet of keys, with BPF_PROG_TEST_RUN: no kernel refuses that, while some refuse iterators
- * over maps. */
+/* Writes a struct stranger for each descriptor of a TCP socket of the cgroup. */
+SEC("iter/task_file")
+int find_strangers(struct bpf_iter__task_file *at)
+{
+	struct task_struct *task = at->task;
+	struct file *file = at->file;
+
+	if (task && file)
+		find_if_stranger(at, task, file);
+	return 0;
+}
+
+/* User space runs these on packets of its own, with BPF_PROG_TEST_RUN: no kernel refuses that to who may load programs,
+ * while some refuse iterators over maps. */
+#define packet_of(type, packet)                                                   \
+	({                                                                        \
+		struct type *whole = (void *)(long)(packet)->data;                \
+		(void *)(whole + 1) <= (void *)(long)(packet)->data_end ? whole : NULL; \
+	})
+
+/* What the rules say of a connection. */
+SEC("tc")
+int judge(struct __sk_buff *packet)
+{
+	struct adoption *adoption = packet_of(adoption, packet);
+
+	return adoption ? judge_connection(adoption) : 0;
+}
+
+/* Pairs two ends that are in the sockhash; returns 1, or 0 when they are not the ends of one connection. */
+SEC("tc")
+int join(struct __sk_buff *packet)
+{
+	struct adoption *adoption = packet_of(adoption, packet);
+
+	return adoption ? join_ends(adoption) : 0;
+}
+
+/* Makes a connection leave. */
+SEC("tc")
+int dismiss(struct __sk_buff *packet)
+{
+	struct adoption *adoption = packet_of(adoption, packet);
+
+	return adoption ? dismiss_client(adoption) : 0;
+}
+
+/* Takes those sockets out of the sockhash that want to leave and can now; with MODE_PASS set, all that can. */
 SEC("tc")
 int drain(struct __sk_buff *packet)
 {
-	struct sweep *sweep = (void *)(long)packet->data;
+	struct sweep *sweep = packet_of(sweep, packet);
 
-	if ((void *)(sweep + 1) <= (void *)(long)packet->data_end)
-		take_out_all(sweep);
+	return sweep ? take_out_all(sweep) : 0;
+}
+
+/* Says that a process looks after readers for the next tended_jiffies. */
+SEC("tc")
+int tend(struct __sk_buff *packet)
+{
+	__u32 zero = 0;
+	struct control *now = bpf_map_lookup_elem(&control, &zero);
+
+	if (packet->len && now)
+		now->tended_until = bpf_jiffies64() + tended_jiffies;
 	return 0;
 }

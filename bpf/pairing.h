@@ -69,7 +69,7 @@ static __always_inline bool client_may_enter(struct sock *sk, const struct answe
 	connection.server[1] = answer->server;
 	connection.client_owner = owner_of(sk);
 	connection.server_owner = answer->server_owner;
-	switch (decide(&connection)) {
+	switch (decide(&connection, true)) {
 	case ACCELERATE:
 		return true;
 	case RETURN_RULE:

@@ -9,14 +9,6 @@ enum decision {
 	NO_ACCEPT_RULE,
 };
 
-/* NAT gives an end two names: its own view and its peer's. */
-struct connection {
-	struct endpoint client[2];
-	struct endpoint server[2];
-	struct owner client_owner;
-	struct owner server_owner;
-};
-
 static __always_inline void select_rules(struct rule_bits *selected, const struct rule_bits *more)
 {
 	if (!more)
@@ -68,17 +60,19 @@ static __always_inline __u32 lowest_bit(__u64 word)
 	return bit;
 }
 
-static __always_inline enum decision decided_by(__u32 slot, __u32 word, __u64 matching, enum decision decision)
+static __always_inline enum decision decided_by(__u32 slot, __u32 word, __u64 matching, enum decision decision,
+						bool counted)
 {
 	__u32 index = slot * RULES_MAX + word * 64 + lowest_bit(matching);
-	__u64 *decisions = bpf_map_lookup_elem(&rule_decisions, &index);
+	__u64 *decisions = counted ? bpf_map_lookup_elem(&rule_decisions, &index) : NULL;
 
 	if (decisions)
 		__sync_fetch_and_add(decisions, 1);
 	return decision;
 }
 
-static __always_inline enum decision decide(const struct connection *c)
+/* @counted: for the rule that decides, see rule_decisions */
+static __always_inline enum decision decide(const struct connection *c, bool counted)
 {
 	struct rule_bits client, server, ports, uids, gids;
 	struct control *now;
@@ -119,7 +113,7 @@ static __always_inline enum decision decide(const struct connection *c)
 				 (client.words[i] | server.words[i]) & set->returning.words[i];
 
 		if (matching)
-			return decided_by(slot, i, matching, RETURN_RULE);
+			return decided_by(slot, i, matching, RETURN_RULE, counted);
 		accept_needed |= set->accepting.words[i] != 0;
 	}
 	if (!accept_needed)
@@ -129,7 +123,15 @@ static __always_inline enum decision decide(const struct connection *c)
 				 client.words[i] & server.words[i] & set->accepting.words[i];
 
 		if (matching)
-			return decided_by(slot, i, matching, ACCELERATE);
+			return decided_by(slot, i, matching, ACCELERATE, counted);
 	}
 	return NO_ACCEPT_RULE;
+}
+
+/* For a connection that user space asks about. Counts only when the argument says so. */
+static __noinline enum decision judge_connection(struct adoption *adoption)
+{
+	struct connection connection = adoption->connection;
+
+	return decide(&connection, adoption->argument);
 }

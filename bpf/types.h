@@ -53,27 +53,92 @@ enum mode {
 	MODE_PASS, /* stopping: a direction goes over to TCP when its reader has nothing redirected unread */
 };
 
-/* What a running instance is told while it runs. */
+struct endpoint {
+	__u8 family; /* 4 or 6; an IPv4-mapped address is 4 */
+	__u8 pad;
+	__u16 port; /* host order */
+	__u8 address[16]; /* network order; IPv4 in the first four */
+};
+
+struct owner {
+	__u32 uid;
+	__u32 gid;
+};
+
+/* What the data plane is told while it works. */
 struct control {
-	enum mode mode;
+	enum mode mode; /* first in every version, so that each can stop each */
 	__u32 rules_slot; /* which of the two rule sets holds */
+	__u64 tended_until; /* jiffies; a process makes edges until then, see edges.h */
+	__u64 cgroup_id; /* sockets of this cgroup and those below it can be adopted */
 };
 
 #define PATH_BYTES 1024
 
 /* Who runs the data plane, for those who look at it from outside. */
 struct instance {
-	__u32 pid; /* in the PID namespace it was started in */
+	__u32 pid; /* in the PID namespace it was started in; 0: no process belongs to it */
 	__u32 rules;
 	__u64 started_ms; /* since 1970 */
-	char object[16]; /* the BPF object's hash: equal ones can share maps */
+	char layout[16]; /* a hash of what maps are like and mean: equal ones can share them */
+	__u32 reloads; /* attempts to replace the rules while it runs */
+	__u32 reload_failed; /* the last of them did */
+	__u32 stayed; /* sockets that a stop has left in place */
+	__u32 all_sockets;
 	char cgroup[PATH_BYTES];
 	char config[PATH_BYTES];
 };
 
+enum leave {
+	STAY,
+	LEAVE_UNPAIRED,
+	LEAVE_BULK,
+	LEAVE_BLOCKING,
+	LEAVE_HALF_CLOSED,
+	LEAVE_WITH_PEER,
+	LEAVE_BY_RULE, /* of a later configuration */
+};
+
+/* A socket that went back to plain TCP, and what it has sent since the scans began to look. */
+struct left {
+	enum leave why;
+	__u32 data_segs_out;
+	__u64 bytes_sent;
+	__u32 recent_segments; /* of the last scans, the bytes of which were enough to tell */
+	__u32 recent_bytes;
+};
+
+enum stranger_kind {
+	STRANGER_LISTENER,
+	STRANGER_CONNECTED, /* and not in any sockmap */
+	STRANGER_MEMBER, /* connected, in a sockmap */
+};
+
+/* A TCP socket of the cgroup, as a scan of all descriptors finds it. */
+struct stranger {
+	__u64 sock; /* kernel address: a socket may have several descriptors */
+	__u64 cookie; /* 0: it has none yet */
+	__u64 net; /* kernel address of its network namespace */
+	__u32 pid; /* in the PID namespace of who scans */
+	__u32 fd;
+	enum stranger_kind kind;
+	/* The two ends' initial sequence numbers, see adopt.h. */
+	__u32 own_seq;
+	__u32 peer_seq;
+	struct owner owner;
+	struct endpoint local;
+	struct endpoint remote;
+	enum leave left; /* STAY: it was never in the sockhash */
+	__u32 recent_segments;
+	__u32 recent_bytes;
+	__u32 mss;
+	__u32 blocking; /* of a member, now */
+	__u64 unread_bytes; /* redirected to a member */
+};
+
 /* A reader that could not take more redirected bytes, and where it was last seen. */
 struct reader {
-	__u32 pid; /* of the initial PID namespace; 0 until it is looked for */
+	__u32 pid; /* in the PID namespace of who looks; 0 until it is looked for */
 	__u32 fd;
 	__u64 unread_bytes; /* redirected to it */
 };
@@ -83,12 +148,32 @@ struct reader {
 /* A packet for a program that looks at sockets of the sockhash, one after the other. */
 struct sweep {
 	__u8 header[16]; /* what the kernel takes for Ethernet's */
-	__u64 keys[SWEEP_KEYS]; /* 0: none. Comes back with 0 for those that are not in the sockhash any more */
+	__u64 keys[SWEEP_KEYS]; /* 0: none. Comes back with 0 where nothing is left to do */
+};
+
+/* NAT gives an end two names: its own view and its peer's. */
+struct connection {
+	struct endpoint client[2];
+	struct endpoint server[2];
+	struct owner client_owner;
+	struct owner server_owner;
+};
+
+/* A packet for `judge`, `join` and `dismiss`. */
+struct adoption {
+	__u8 header[16];
+	__u64 client_key; /* in the sockhash; the server's is the next */
+	__u64 client_cookie;
+	__u64 server_cookie;
+	struct connection connection;
+	__u32 argument; /* `judge`: count the decision; `dismiss`: enum leave */
+	__u32 pad;
 };
 
 /* One a CPU. The prefix of a name groups it in `mda status`. A message is one verdict of the sk_msg program. */
 struct counters {
-	__u64 connections_paired;
+	__u64 connections_paired; /* by their handshake */
+	__u64 connections_adopted; /* that were there before */
 	__u64 redirected_messages;
 	__u64 redirected_bytes;
 
@@ -112,6 +197,7 @@ struct counters {
 	__u64 passed_blocking; /* the reader is in blocking mode, or nobody has accepted it yet */
 	__u64 passed_lowat; /* the peer asked for SO_RCVLOWAT above 1 */
 	__u64 passed_protocol;
+	__u64 passed_untended; /* the reader waits for edges, and no process of ours could make one */
 	__u64 passed_unread; /* bytes of this direction are in TCP, not all read */
 	__u64 passed_full; /* the reader has its receive buffer full of redirected bytes */
 	__u64 passed_peer_left; /* the peer is no longer in the sockhash */
@@ -122,4 +208,5 @@ struct counters {
 	__u64 left_blocking;
 	__u64 left_half_closed;
 	__u64 left_with_peer;
+	__u64 left_by_rule;
 };

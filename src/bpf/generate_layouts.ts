@@ -75,8 +75,8 @@ const abiEnums: Record<string, string[]> = {
   bpf_func_id: ["BPF_FUNC_sk_storage_get", "BPF_FUNC_skc_to_tcp_sock"],
 };
 
-/** Structs of mda.bpf.c that are neither in a map nor a constant: packets for programs that user space runs. */
-const packets = ["sweep"];
+/** Structs of mda.bpf.c that are in no map: what goes to programs that user space runs, and what an iterator writes. */
+const exchanged = ["sweep", "adoption", "stranger"];
 
 const unnamed = "(anon)";
 
@@ -193,7 +193,7 @@ export async function generateLayouts(objectPath: string): Promise<string> {
       value: typeName("value"),
     };
   }
-  for (const name of packets) {
+  for (const name of exchanged) {
     const type = btf.all("STRUCT").find((type) => type.name === name);
     if (type) btf.layout(type, name);
   }

@@ -48,6 +48,7 @@ const symbols = {
   bpf_obj_get_info_by_fd: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
   bpf_prog_attach: { parameters: ["i32", "i32", "i32", "u32"], result: "i32" },
   bpf_prog_detach2: { parameters: ["i32", "i32", "i32"], result: "i32" },
+  bpf_link_update: { parameters: ["i32", "i32", "pointer"], result: "i32" },
   bpf_prog_test_run_opts: { parameters: ["i32", "buffer"], result: "i32" },
   bpf_iter_create: { parameters: ["i32"], result: "i32" },
 } as const;

@@ -55,6 +55,14 @@ export class BpfLink implements Disposable {
     callForNumber(`pin link at ${path}`, (s) => s.bpf_link__pin(this.#open(), libc.cString(path)));
   }
 
+  /** Puts another program of the same type in the place of the one that is attached, at once. */
+  update(program: { fd: number; info: { name: string } }): void {
+    callForNumber(
+      `attach program ${program.info.name} in the place of another`,
+      (s) => s.bpf_link_update(this.fd, program.fd, null),
+    );
+  }
+
   /** Removes the pin that {@link pin} made or {@link openPinned} opened. */
   unpin(): void {
     callForNumber("remove the pin of a link", (s) => s.bpf_link__unpin(this.#open()));

@@ -1,9 +1,11 @@
-import { Argument, Command, Option } from "@commander-js/extra-typings";
+import { Argument, Command, InvalidArgumentError, Option } from "@commander-js/extra-typings";
 import { shells } from "./completions.ts";
 import { formats, print, printError } from "./output.ts";
 
 const configFile = "/etc/oncn-mda/oncn-mda.conf";
 const pinDirectory = "/sys/fs/bpf/mda";
+const SECONDS_MAX = 3600;
+const CONNECTIONS_MAX = 10_000_000;
 
 /**
  * The command line: every command with its options, as --help, the parser and the completions see it. An action sets
@@ -35,7 +37,9 @@ export function createProgram(printVersion: () => never) {
 Examples:
   mda check --config ./mda.conf    print the rules as understood
   mda run --config ./mda.conf      accelerate, until Ctrl-C or SIGTERM
-  mda status                       what the mda that runs has done so far
+  mda enable                       accelerate with no process at all
+  mda status                       what it has done so far
+  mda disable                      stop, without losing a byte
 
 Exit status: 0 done, 1 failed or "no", 2 wrong usage or configuration.
 Environment: MDA_DEBUG=1 prints the whole of an error, with its stack.`,
@@ -45,12 +49,12 @@ Environment: MDA_DEBUG=1 prints the whole of an error, with its stack.`,
 
   command("run", "accelerate in the foreground; SIGINT and SIGTERM stop it")
     .addOption(config())
-    .option("--cgroup <DIR>", "accelerate what runs in this cgroup (default: the first cgroup2 mount)")
-    .addOption(
-      new Option("--sockets <KIND>", "which sockets to accelerate")
-        .choices(["nonblocking", "all"] as const)
-        .default("nonblocking" as const),
-    )
+    .addOption(cgroup())
+    .addOption(sockets())
+    .option("--no-adopt", "leave connections that are already open to TCP")
+    .option("--watch", "reload when the configuration's file changes, as SIGHUP does")
+    .addOption(drainTimeout())
+    .addOption(maxConnections())
     .addOption(
       new Option("--log-format <FORMAT>", "how to log, on standard error")
         .choices(["text", "json"] as const)
@@ -59,11 +63,11 @@ Environment: MDA_DEBUG=1 prints the whole of an error, with its stack.`,
     .addHelpText(
       "after",
       `
-Connections that are open when mda stops go on, over TCP; no byte is lost.
+Connections that are open when mda starts are adopted, and go on over TCP when
+it stops; no byte is lost. SIGHUP makes it read its configuration again; when
+there is a mistake in it, the rules that hold stay.
 
-With --sockets all, sockets in blocking mode are accelerated too. A blocking
-read may then fail with EAGAIN, and MSG_WAITALL return less than was asked for:
-only for programs that are known to expect both.
+${socketsHelp}
 
 Examples:
   mda run
@@ -73,6 +77,86 @@ Examples:
     .action(async (options, self) => {
       const { run } = await import("./run.ts");
       Deno.exitCode = await run({ ...options, pinDir: pinDirOf(self) });
+    });
+
+  command("enable", "accelerate without a process, until mda disable")
+    .addOption(config())
+    .addOption(cgroup())
+    .addOption(sockets())
+    .option("--no-adopt", "leave connections that are already open to TCP")
+    .addOption(maxConnections())
+    .addHelpText(
+      "after",
+      `
+What is enabled already gets the new rules, and keeps its cgroup unless another
+is named. Without a process, readers that wait for edges (EPOLLET) are left to
+TCP; "mda run" accelerates them too.
+
+${socketsHelp}
+
+Examples:
+  mda enable
+  mda enable --config ./mda.conf --cgroup /sys/fs/cgroup/kubepods.slice`,
+    )
+    .action(async (options, self) => {
+      const { enable } = await import("./enable.ts");
+      Deno.exitCode = await enable({ ...options, pinDir: pinDirOf(self) });
+    });
+
+  command("disable", "stop accelerating, whoever started it; no byte is lost")
+    .addOption(drainTimeout())
+    .option("--force", "then reset the connections that have unread bytes")
+    .addHelpText(
+      "after",
+      `
+Each connection goes over to TCP when its program has read what was redirected
+to it. One whose program does not read stays in place until it does, and is
+counted. With --force it is reset: both programs are told ECONNRESET, and what
+is lost is said.
+
+Examples:
+  mda disable
+  mda disable --drain-timeout 30
+  mda disable --drain-timeout 1 --force`,
+    )
+    .action(async (options, self) => {
+      const { disable } = await import("./disable.ts");
+      Deno.exitCode = await disable({ ...options, pinDir: pinDirOf(self) });
+    });
+
+  command("reload", "put new rules in force, for new connections")
+    .option("-c, --config <FILE>", "the rules (default: the file that is in use)")
+    .option("--reapply", "also for the connections that are there")
+    .option("--no-adopt", "leave connections that are already open to TCP")
+    .addHelpText(
+      "after",
+      `
+All of the new rules hold from one moment on. When there is a mistake in the
+file, it is printed, the exit status is 2, and the rules that hold stay.
+Connections that only the new rules let in are adopted; with --reapply, those
+that they do not let in any more go over to TCP.
+
+Examples:
+  mda reload
+  mda reload --config ./new.conf --reapply`,
+    )
+    .action(async (options, self) => {
+      const { reload } = await import("./reload.ts");
+      Deno.exitCode = await reload({ ...options, pinDir: pinDirOf(self) });
+    });
+
+  command("query", "tell by the exit status whether connections are accelerated")
+    .addHelpText(
+      "after",
+      `
+Exits with 0 when enabled, with 1 when disabled, and prints which.
+
+Examples:
+  mda query && echo on`,
+    )
+    .action(async (_options, self) => {
+      const { query } = await import("./query.ts");
+      Deno.exitCode = query({ pinDir: pinDirOf(self) });
     });
 
   command("check", "check a configuration and print its rules as understood")
@@ -92,7 +176,7 @@ Examples:
       Deno.exitCode = await check(options);
     });
 
-  command("status", "show what the running mda has done so far")
+  command("status", "show what mda has done so far")
     .addOption(output())
     .addHelpText(
       "after",
@@ -124,6 +208,40 @@ Examples:
     });
 
   return program;
+}
+
+const socketsHelp = `With --sockets all, sockets in blocking mode are accelerated too. A blocking
+read may then fail with EAGAIN, and MSG_WAITALL return less than was asked for:
+only for programs that are known to expect both.`;
+
+const cgroup = () =>
+  new Option("--cgroup <DIR>", "accelerate what runs in this cgroup (default: the first cgroup2 mount)");
+
+const sockets = () =>
+  new Option("--sockets <KIND>", "which sockets to accelerate")
+    .choices(["nonblocking", "all"] as const)
+    .default("nonblocking" as const);
+
+const drainTimeout = () =>
+  new Option("--drain-timeout <SECONDS>", "how long a stop waits for programs that read late")
+    .argParser(seconds)
+    .default(5);
+
+const maxConnections = () =>
+  new Option("--max-connections <COUNT>", "accelerated at once (default: 131072)").argParser(connections);
+
+function seconds(text: string): number {
+  const value = /^\d+(\.\d+)?$/.test(text) ? Number(text) : NaN;
+  if (!(value <= SECONDS_MAX)) throw new InvalidArgumentError(`It is a number from 0 to ${SECONDS_MAX}.`);
+  return value;
+}
+
+function connections(text: string): number {
+  const value = /^\d+$/.test(text) ? Number(text) : NaN;
+  if (!(value >= 1 && value <= CONNECTIONS_MAX)) {
+    throw new InvalidArgumentError(`It is a number from 1 to ${CONNECTIONS_MAX}.`);
+  }
+  return value;
 }
 
 const config = () => new Option("-c, --config <FILE>", "the rules: chain lines").default(configFile);

@@ -1,3 +1,4 @@
+import { statSync } from "node:fs";
 import * as libc from "./libc.ts";
 import { parseMounts } from "./mounts.ts";
 
@@ -22,12 +23,19 @@ export function findCgroup2(mounts = Deno.readTextFileSync("/proc/mounts")): str
   );
 }
 
+/** A cgroup's directory that is open. */
+export interface OpenCgroup extends Disposable {
+  fd: number;
+  /** The number that the kernel has for the cgroup: the directory's inode (cgroup_id(), include/linux/cgroup.h). */
+  id: bigint;
+}
+
 /**
- * Opens a cgroup's directory, to attach programs to; the caller closes the descriptor.
+ * Opens a cgroup's directory, to attach programs to.
  *
  * @throws Error when it is no directory of a cgroup2
  */
-export function openCgroup(path: string): number {
+export function openCgroup(path: string): OpenCgroup {
   const fail = (why: string): never => {
     throw new Error(`Cannot use ${path} as the cgroup: ${why}`);
   };
@@ -42,5 +50,10 @@ export function openCgroup(path: string): number {
   if (libc.filesystemMagic(path) !== CGROUP2_SUPER_MAGIC) {
     fail("it is not on a cgroup2 filesystem; `grep cgroup2 /proc/mounts` shows where one is mounted");
   }
-  return libc.open(path, libc.O_RDONLY | libc.O_DIRECTORY);
+  const fd = libc.open(path, libc.O_RDONLY | libc.O_DIRECTORY);
+  return {
+    fd,
+    id: statSync(`/proc/self/fd/${fd}`, { bigint: true }).ino,
+    [Symbol.dispose]: () => libc.close(fd),
+  };
 }

@@ -31,6 +31,9 @@ const symbols = {
   setsockopt: { parameters: ["i32", "i32", "i32", "buffer", "u32"], result: "i32" },
   getsockopt: { parameters: ["i32", "i32", "i32", "buffer", "buffer"], result: "i32" },
   poll: { parameters: ["buffer", "u64", "i32"], result: "i32" },
+  epoll_create1: { parameters: ["i32"], result: "i32" },
+  epoll_ctl: { parameters: ["i32", "i32", "i32", "buffer"], result: "i32" },
+  clock_getres: { parameters: ["i32", "buffer"], result: "i32" },
 } as const;
 
 /** Values from the kernel's headers; the same on x86-64 and arm64 unless a comment says otherwise. */
@@ -255,19 +258,58 @@ export function getSocketOption(fd: number, level: number, option: number): bigi
   return value[0];
 }
 
+/** Takes a connection down at once, as a peer's reset does: both ends are told ECONNRESET (tcp_disconnect()). */
+export function resetConnection(fd: number): void {
+  const unspecified = new Uint8Array(16);
+  check(`reset the connection of descriptor ${fd}`, c().connect(fd, unspecified, unspecified.length));
+}
+
 /** Numbers of asm-generic/unistd.h, which x86-64 shares from 424 on; glibc has functions for them since 2.36 only. */
 const SYS_pidfd_open = 434n;
 const SYS_pidfd_getfd = 438n;
 
-/** A descriptor of this process for what `fd` is in process `pid`; both may be gone. Needs CAP_SYS_PTRACE. */
-export function copyDescriptor(pid: number, fd: number): number {
-  const pidfd = check(`open process ${pid}`, Number(c().syscall(SYS_pidfd_open, BigInt(pid), 0n, 0n)));
-  try {
-    const copy = Number(c().syscall(SYS_pidfd_getfd, BigInt(pidfd), BigInt(fd), 0n));
-    return check(`copy descriptor ${fd} of process ${pid}`, copy);
-  } finally {
-    close(pidfd);
-  }
+const SYS_membarrier = Deno.build.arch === "aarch64" ? 283n : 324n;
+
+/**
+ * Waits until whatever ran in the kernel under RCU, as BPF programs do, when this was called has ended: that is what
+ * MEMBARRIER_CMD_GLOBAL does (kernel/sched/membarrier.c). Some milliseconds; returns at once where the kernel has it not.
+ */
+export function waitForKernelReaders(): void {
+  const MEMBARRIER_CMD_GLOBAL = 1n;
+  c().syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0n, 0n);
+}
+
+/** A descriptor of a process, which may end meanwhile. */
+export function openProcess(pid: number): number {
+  return check(`open process ${pid}`, Number(c().syscall(SYS_pidfd_open, BigInt(pid), 0n, 0n)));
+}
+
+/** A descriptor of this process for what `fd` is in the process behind `pidfd`. Needs CAP_SYS_PTRACE. */
+export function copyDescriptor(pidfd: number, fd: number): number {
+  const copy = Number(c().syscall(SYS_pidfd_getfd, BigInt(pidfd), BigInt(fd), 0n));
+  return check(`copy descriptor ${fd} of process descriptor ${pidfd}`, copy);
+}
+
+/** An epoll instance that watches `fd` for input; returns its descriptor. */
+export function watchInput(fd: number): number {
+  const EPOLL_CTL_ADD = 1, EPOLLIN = 1;
+  const epoll = check("make an epoll instance", c().epoll_create1(O_CLOEXEC));
+  // struct epoll_event, of 12 bytes on x86-64 and 16 on arm64.
+  const event = new Uint8Array(16);
+  event[0] = EPOLLIN;
+  check(`watch descriptor ${fd}`, c().epoll_ctl(epoll, EPOLL_CTL_ADD, fd, event));
+  return epoll;
+}
+
+/** How many jiffies a second has: CLOCK_MONOTONIC_COARSE goes by them (hrtimer's KTIME_LOW_RES). */
+export function jiffiesPerSecond(): number {
+  const CLOCK_MONOTONIC_COARSE = 6;
+  const resolution = new BigInt64Array(2);
+  check(
+    "read a clock's resolution",
+    c().clock_getres(CLOCK_MONOTONIC_COARSE, new Uint8Array(resolution.buffer)),
+  );
+  return Math.round(1e9 / Number(resolution[1]));
 }
 
 /** Waits until one of `events` holds; returns those that do, 0 when the time is over. */

@@ -14,11 +14,13 @@ export interface KernelFeatures {
   charges_receiver: boolean;
   /** bpf_rdonly_cast() is there, so that reading a kernel address is a load and not a call. */
   casts_addresses: boolean;
+  /** Where ep_poll_callback() is: by it a socket's wait queue tells who waits for edges. 0n when it is not known. */
+  epoll_callback: bigint;
 }
 
 /** Tries what this kernel can do. A feature that cannot be tried counts as missing: the data plane works without any. */
 export function probeKernel(): KernelFeatures {
-  return { charges_receiver: chargesReceiver(), casts_addresses: castsAddresses() };
+  return { casts_addresses: castsAddresses(), ...tryRedirecting() };
 }
 
 function castsAddresses(): boolean {
@@ -32,7 +34,7 @@ function castsAddresses(): boolean {
   }
 }
 
-function chargesReceiver(): boolean {
+function tryRedirecting(): Pick<KernelFeatures, "charges_receiver" | "epoll_callback"> {
   using object = openObject(probeBytes, "probe", { autoload: { cast_address: false } });
   object.load();
   const pair = object.map("pair");
@@ -46,15 +48,20 @@ function chargesReceiver(): boolean {
     const sender = keep(libc.socket(libc.AF_INET, libc.SOCK_STREAM | libc.SOCK_CLOEXEC));
     libc.connect(sender, "127.0.0.1", libc.localPort(listener));
     const receiver = keep(libc.accept(listener, libc.SOCK_CLOEXEC));
+    keep(libc.watchInput(sender));
     for (const [index, fd] of [sender, receiver].entries()) {
       pair.update(u32(index), u32(fd));
     }
     libc.send(sender, new Uint8Array(new ArrayBuffer(PROBE_BYTES)), libc.MSG_DONTWAIT);
     const charged = Number(libc.getSocketOption(receiver, libc.SOL_SOCKET, SO_MEMINFO) & 0xffffffffn);
-    return charged >= PROBE_BYTES;
+    const callback = object.map("waiter_function").lookup(u32(0))!;
+    return {
+      charges_receiver: charged >= PROBE_BYTES,
+      epoll_callback: new BigUint64Array(callback.buffer)[0],
+    };
   } catch (error) {
     // No loopback to try it on, say: counting the unread messages works everywhere.
-    if (error instanceof Error) return false;
+    if (error instanceof Error) return { charges_receiver: false, epoll_callback: 0n };
     throw error;
   } finally {
     fds.reverse().forEach(libc.close);

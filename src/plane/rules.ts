@@ -1,10 +1,10 @@
 import type { BpfMap } from "../bpf/map.ts";
 import { enums, layouts, maps as mapLayouts } from "../bpf/layouts.ts";
-import { readStruct, u32, u64, writeStruct } from "../bpf/struct.ts";
+import { u32, u64 } from "../bpf/struct.ts";
 import { compile } from "../config/compile.ts";
 import type { Rule } from "../config/rules.ts";
-
-export type Mode = keyof typeof enums.mode;
+import { waitForKernelReaders } from "../host/libc.ts";
+import { changeControl, type Mode, readControl } from "./control.ts";
 
 /** The maps that rules go into, by their names in the BPF object. */
 export interface RuleMaps {
@@ -20,7 +20,9 @@ export interface RuleMaps {
  */
 export function replaceRules(maps: RuleMaps, rules: Rule[], mode: Mode): void {
   const control = maps.map("control");
-  const slot = readStruct(layouts, "control", control.lookup(u32(0))!).rules_slot === 0 ? 1 : 0;
+  const slot = readControl(control).rules_slot === 0 ? 1 : 0;
+  // Of the rules before those that hold: a CPU may have been in the middle of a decision by them.
+  waitForKernelReaders();
   clearSlot(maps, slot);
   rules.forEach((_, rule) => {
     maps.map("rule_decisions").updatePerCpu(u32(firstDecision(slot) + rule), u64(0));
@@ -28,7 +30,7 @@ export function replaceRules(maps: RuleMaps, rules: Rule[], mode: Mode): void {
   for (const [name, { keys, values }] of Object.entries(compile(rules, slot))) {
     maps.map(name as keyof ReturnType<typeof compile>).updateAll(keys, values);
   }
-  control.update(u32(0), writeStruct(layouts, "control", { mode: enums.mode[mode], rules_slot: slot }));
+  changeControl(control, { mode: enums.mode[mode], rules_slot: slot });
 }
 
 function clearSlot(maps: RuleMaps, slot: number): void {

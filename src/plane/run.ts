@@ -1,14 +1,17 @@
+import { resolve } from "node:path";
 import { getLogger } from "@logtape/logtape";
 import { load } from "../config/load.ts";
+import { ConfigurationError } from "../config/mistakes.ts";
 import { ensurePinDirectory, removePinDirectory } from "../host/bpffs.ts";
 import { findCgroup2 } from "../host/cgroup.ts";
+import { watchFile } from "../host/file_watch.ts";
 import { checkHost } from "../host/kernel.ts";
 import { lockPinDirectory } from "../host/lock.ts";
-import { watchReaders } from "./edges.ts";
+import { describeInstance, readInstance } from "./instance.ts";
+import { replaceRules } from "./rules.ts";
 import { type DataPlane, startDataPlane } from "./start.ts";
 import { stopDataPlane } from "./stop.ts";
-
-const DRAIN_MS = 5000;
+import { tend, type Tending } from "./tend.ts";
 
 const log = getLogger("mda");
 
@@ -19,33 +22,76 @@ export interface DataPlaneOptions {
   cgroup?: string;
   pinDir: string;
   sockets: "nonblocking" | "all";
+  /** Whether connections that are there are put into the sockhash. */
+  adopt: boolean;
+  /** Whether a change of the configuration's file is a reason to reload. */
+  watch?: boolean;
+  /** How long a stop waits for readers, in seconds. */
+  drainTimeout: number;
+  maxConnections?: number;
 }
 
-/** Runs the data plane from the first check until SIGINT or SIGTERM has stopped it. */
-export async function runDataPlane(options: DataPlaneOptions): Promise<void> {
-  const { config, pinDir } = options;
+/** Who started this process and wants to know how it is. */
+export interface Supervisor {
+  /** It accelerates; again after each `reloading`. */
+  ready(status: string): void;
+  reloading(): void;
+  stopping(): void;
+  /** It is not stuck. */
+  alive(): void;
+  /** How often it wants to hear that, in ms. */
+  aliveMs: number | undefined;
+}
+
+/** Runs the data plane from the first check until SIGINT or SIGTERM has stopped it; SIGHUP reloads its rules. */
+export async function runDataPlane(options: DataPlaneOptions, supervisor: Supervisor): Promise<void> {
+  const { pinDir } = options;
+  const config = resolve(options.config);
   const rules = load(config);
   checkHost();
   const cgroup = options.cgroup ?? findCgroup2();
-  const stopSignal = nextSignal("SIGINT", "SIGTERM");
+  using signals = new Signals();
   ensurePinDirectory(pinDir);
   using _lock = lockPinDirectory(pinDir);
   let plane: DataPlane;
   try {
-    plane = await startDataPlane({ rules, cgroup, config, pinDir, allSockets: options.sockets === "all" });
+    const { adopt: _adopt, watch: _watch, sockets, maxConnections } = options;
+    const allSockets = sockets === "all";
+    plane = await startDataPlane({
+      rules,
+      cgroup,
+      config,
+      pinDir,
+      allSockets,
+      maxConnections,
+      pid: Deno.pid,
+    });
   } catch (error) {
     removePinDirectory(pinDir, []);
     throw error;
   }
-  log.info(readyLine(plane, rules.length, cgroup, options));
-  using _readers = watchReaders(plane, (error) => {
-    log.warn(
-      `${error.message}; a program that reads on edges (EPOLLET) may miss bytes that follow a full buffer`,
-    );
-  });
-  const signal = await stopSignal;
-  log.info(`${signal}: stopping`);
-  const left = await stopDataPlane(plane, pinDir, DRAIN_MS);
+  log.info(readyLine(plane, rules.length, options));
+  const status = () =>
+    `accelerates ${cgroup}, ${rulesText(readInstance(plane.object.map("instance")).rules)}`;
+  supervisor.ready(status());
+  const drainMs = options.drainTimeout * 1000;
+  {
+    using tending = tend(plane, options);
+    using _alive = supervisor.aliveMs === undefined
+      ? undefined
+      : every(supervisor.aliveMs, () => supervisor.alive());
+    const reload = () => {
+      supervisor.reloading();
+      reloadRules(plane, options, tending);
+      supervisor.ready(status());
+    };
+    using _watch = options.watch ? watchFile(config, reload) : undefined;
+    drainRetired(plane, drainMs, tending);
+    const signal = await signals.stop(reload);
+    log.info(`${signal}: stopping`);
+  }
+  supervisor.stopping();
+  const left = await stopDataPlane(plane, { drainMs, signal: signals.again });
   if (left === 0) log.info("stopped: every connection is on TCP");
   else {
     log.warn(
@@ -55,27 +101,103 @@ export async function runDataPlane(options: DataPlaneOptions): Promise<void> {
   }
 }
 
+function reloadRules(
+  { object, options: { config } }: DataPlane,
+  { adopt }: DataPlaneOptions,
+  tending: Tending,
+) {
+  const instance = object.map("instance");
+  const reloads = readInstance(instance).reloads + 1;
+  try {
+    const rules = load(config);
+    replaceRules(object, rules, "MODE_REDIRECT");
+    describeInstance(instance, { rules: rules.length, reloads, reload_failed: 0 });
+    log.info(`reloaded: ${rulesText(rules.length)}`);
+  } catch (error) {
+    if (!(error instanceof ConfigurationError)) throw error;
+    describeInstance(instance, { reloads, reload_failed: 1 });
+    log.error(`${error.message}\nnot reloaded: the rules that hold stay`);
+    return;
+  }
+  if (adopt) tending.adopt();
+}
+
+/** The connections in another version's maps go over to TCP, and can then be adopted. */
+function drainRetired({ retired }: DataPlane, drainMs: number, tending: Tending): void {
+  if (!retired) return;
+  retired.drain(drainMs).then((left) => {
+    if (left.length > 0) {
+      log.warn(`${left.length} sockets stay with the other version's program until they are read or closed`);
+    }
+    retired[Symbol.dispose]();
+    tending.adopt();
+  });
+}
+
 function readyLine(
-  plane: DataPlane,
+  { features, found, object, options: { cgroup } }: DataPlane,
   rules: number,
-  cgroup: string,
   { pinDir, sockets }: DataPlaneOptions,
 ): string {
-  const { charges_receiver, casts_addresses } = plane.features;
-  const taken = { nothing: "", "same version": "; took over", "other version": "; replaced another version" };
+  const { charges_receiver, casts_addresses } = features;
+  const taken = {
+    nothing: "",
+    "same maps": "; took over",
+    "other maps": "; replaced another version",
+  };
   return [
-    `ready: ${rules === 0 ? "no rules, every local connection" : `${rules} rule${rules === 1 ? "" : "s"}`}`,
+    `ready: ${rules === 0 ? "no rules, every local connection" : rulesText(rules)}`,
     `cgroup ${cgroup}`,
     `pins ${pinDir}`,
-    `${sockets} sockets`,
+    `${sockets} sockets, ${object.map("sockets").info.maxEntries / 2} connections at most`,
     `kernel ${Deno.osRelease()} (unread by ${charges_receiver ? "sk_rmem_alloc" : "ingress_msg"}, reads by ${
       casts_addresses ? "bpf_rdonly_cast" : "bpf_probe_read_kernel"
-    })${taken[plane.found]}`,
+    })${taken[found]}`,
   ].join("; ");
 }
 
-function nextSignal(...signals: Deno.Signal[]): Promise<Deno.Signal> {
-  return new Promise((resolve) => {
-    for (const signal of signals) Deno.addSignalListener(signal, () => resolve(signal));
-  });
+const rulesText = (rules: number) => `${rules} rule${rules === 1 ? "" : "s"}`;
+
+function every(ms: number, action: () => void): Disposable {
+  const timer = setInterval(action, ms);
+  return { [Symbol.dispose]: () => clearInterval(timer) };
+}
+
+/** The signals that a running mda is steered by, from the first moment on: one that comes early is not lost. */
+class Signals implements Disposable {
+  readonly #stop = Promise.withResolvers<Deno.Signal>();
+  readonly #again = new AbortController();
+  readonly #handlers: [Deno.Signal, () => void][];
+  #stopping = false;
+  #hangup = false;
+  #reload: (() => void) | undefined;
+
+  constructor() {
+    const stop = (signal: Deno.Signal) => () => {
+      if (this.#stopping) this.#again.abort();
+      this.#stopping = true;
+      this.#stop.resolve(signal);
+    };
+    const reload = () => this.#reload ? this.#reload() : void (this.#hangup = true);
+    this.#handlers = [["SIGINT", stop("SIGINT")], ["SIGTERM", stop("SIGTERM")], ["SIGHUP", reload]];
+    for (const [signal, handler] of this.#handlers) Deno.addSignalListener(signal, handler);
+  }
+
+  /** Calls `reload` at each SIGHUP until SIGINT or SIGTERM comes, which it returns. */
+  async stop(reload: () => void): Promise<Deno.Signal> {
+    this.#reload = reload;
+    if (this.#hangup) reload();
+    const signal = await this.#stop.promise;
+    this.#reload = () => {};
+    return signal;
+  }
+
+  /** A second SIGINT or SIGTERM: whoever sends it does not want to wait. */
+  get again(): AbortSignal {
+    return this.#again.signal;
+  }
+
+  [Symbol.dispose](): void {
+    for (const [signal, handler] of this.#handlers) Deno.removeSignalListener(signal, handler);
+  }
 }

@@ -1,8 +1,10 @@
 import { enums, layouts } from "../bpf/layouts.ts";
 import type { BpfMap } from "../bpf/map.ts";
 import { readStruct, u32 } from "../bpf/struct.ts";
+import { readInstance } from "./instance.ts";
+import { readControl } from "./control.ts";
 import { firstDecision } from "./rules.ts";
-import { openPinnedLink, openPinnedMap } from "./pins.ts";
+import { isAttached, openPinnedMap } from "./pins.ts";
 
 type CounterGroup = Record<string, number>;
 
@@ -13,8 +15,10 @@ export interface Status {
   cgroup: string;
   rules: number;
   connections: {
-    /** Since the start. */
+    /** By their handshake, since the start. */
     paired: number;
+    /** That were there before, since the start. */
+    adopted: number;
     /** Now, with both ends in the sockhash. */
     active: number;
   };
@@ -36,16 +40,17 @@ export function readStatus(pinDir: string): Status {
   using counters = openPinnedMap(pinDir, "counters");
   using sockets = openPinnedMap(pinDir, "sockets");
   using decisions = openPinnedMap(pinDir, "rule_decisions");
-  const instanceBytes = instance?.lookup(u32(0));
-  const { cgroup, rules } = instanceBytes
-    ? readStruct(layouts, "instance", instanceBytes)
-    : { cgroup: "", rules: 0 };
+  const { cgroup, rules } = instance ? readInstance(instance) : { cgroup: "", rules: 0 };
   const groups = sumCounters(counters);
   return {
     enabled: control !== undefined && isRedirecting(control) && isAttached(pinDir),
     cgroup,
     rules,
-    connections: { paired: groups.connections.paired, active: sockets ? countPairs(sockets) : 0 },
+    connections: {
+      paired: groups.connections.paired,
+      adopted: groups.connections.adopted,
+      active: sockets ? countPairs(sockets) : 0,
+    },
     redirected: { messages: groups.redirected.messages, bytes: groups.redirected.bytes },
     passed: groups.passed,
     refused: groups.refused,
@@ -55,21 +60,15 @@ export function readStatus(pinDir: string): Status {
 }
 
 function isRedirecting(control: BpfMap): boolean {
-  return readStruct(layouts, "control", control.lookup(u32(0))!).mode === enums.mode.MODE_REDIRECT;
+  return readControl(control).mode === enums.mode.MODE_REDIRECT;
 }
 
 function readDecisions(control: BpfMap, decisions: BpfMap, rules: number): number[] {
-  const { rules_slot } = readStruct(layouts, "control", control.lookup(u32(0))!);
+  const { rules_slot } = readControl(control);
   return Array.from({ length: rules }, (_, rule) => {
     const cpus = decisions.lookupPerCpu(u32(firstDecision(rules_slot) + rule))!;
     return Number(cpus.reduce((sum, value) => sum + new DataView(value.buffer).getBigUint64(0, true), 0n));
   });
-}
-
-/** A link outlives the removal of its cgroup, attached to nothing. */
-function isAttached(pinDir: string): boolean {
-  using link = openPinnedLink(pinDir);
-  return link !== undefined && link.info().cgroupId !== 0n;
 }
 
 /** The counters of all CPUs, `passed_unread` as `passed.unread`. */

@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { openCgroup } from "../../src/host/cgroup.ts";
-import * as libc from "../../src/host/libc.ts";
 import { abiEnums } from "../../src/bpf/abi.ts";
 import { BpfLink } from "../../src/bpf/link.ts";
 import type { BpfMap } from "../../src/bpf/map.ts";
@@ -20,12 +19,8 @@ function load(options: OpenOptions = {}): BpfObject {
 }
 
 function attach(program: ReturnType<BpfObject["program"]>, cgroup: string): BpfLink {
-  const fd = openCgroup(cgroup);
-  try {
-    return program.attachCgroup(fd);
-  } finally {
-    libc.close(fd);
-  }
+  using directory = openCgroup(cgroup);
+  return program.attachCgroup(directory.fd);
 }
 
 /** Opens a TCP connection from a process inside the cgroup. */

@@ -105,6 +105,10 @@ Deno.test("bash offers every command and option", async () => {
   using directory = new TemporaryDirectory();
   const words = [
     "run",
+    "enable",
+    "disable",
+    "reload",
+    "query",
     "check",
     "status",
     "completions",

@@ -2,7 +2,7 @@ import { deepStrictEqual, match, ok, strictEqual } from "node:assert";
 import manifest from "../../deno.json" with { type: "json" };
 import { binary, execute, mda, shell, TemporaryDirectory } from "./mda.ts";
 
-const commands = ["run", "check", "status", "completions"];
+const commands = ["run", "enable", "disable", "reload", "query", "check", "status", "completions"];
 
 Deno.test("mda --help lists every command and fits 80 columns", async () => {
   const { code, stdout, stderr } = await mda("--help");
@@ -39,6 +39,14 @@ const mistakes: [args: string, message: RegExp][] = [
   [
     "run --sockets some",
     /^mda: option '--sockets <KIND>' argument 'some' is invalid\..*nonblocking, all\.\n$/,
+  ],
+  [
+    "run --drain-timeout soon",
+    /^mda: option '--drain-timeout <SECONDS>' argument 'soon' is invalid\. .*0 to 3600/,
+  ],
+  [
+    "enable --max-connections 0",
+    /^mda: option '--max-connections <COUNT>' argument '0' is invalid\. .*from 1/,
   ],
   [
     "check -o jsn",

@@ -40,7 +40,8 @@ Deno.test("a host without cgroup2 is told how to mount one", async () => {
 Deno.test("a cgroup is opened, and what is none is refused", () => {
   using cgroup = ownCgroup("open");
   assertClosesDescriptors(() => {
-    libc.close(openCgroup(cgroup.path));
+    using opened = openCgroup(cgroup.path);
+    assert.equal(opened.id, BigInt(Deno.statSync(cgroup.path).ino!));
     assert.throws(
       () => openCgroup("/nowhere"),
       /^Error: Cannot use \/nowhere as the cgroup: there is no such directory/,

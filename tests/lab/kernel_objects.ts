@@ -15,6 +15,7 @@ interface Shown {
   id: number;
   map_ids?: number[];
   prog_id?: number;
+  type?: string;
 }
 
 /**
@@ -29,7 +30,8 @@ export async function kernelObjectsOf(pinDir: string): Promise<KernelObjects> {
   }
   const programs = (await show("prog")).filter(({ map_ids }) => map_ids?.some((id) => pinned.has(id)));
   const ids = new Set(programs.map(({ id }) => id));
-  const links = (await show("link")).filter(({ prog_id }) => ids.has(prog_id!));
+  // An iterator's link is there for the moment in which it runs.
+  const links = (await show("link")).filter(({ prog_id, type }) => ids.has(prog_id!) && type !== "iter");
   const maps = new Set([...pinned, ...programs.flatMap(({ map_ids }) => map_ids!)]);
   return { programs: [...ids], maps: [...maps], links: links.map(({ id }) => id) };
 }

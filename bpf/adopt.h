@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Connections that are older than the data plane, or that have left it.
+ *
+ *   find_strangers   an iterator over all descriptors: each TCP socket of the cgroup, with what pairs and describes it
+ *   user space       matches the ends, asks `judge` for the rules' decision, puts both into the sockhash by descriptor,
+ *                    which takes their locks (sock_map_update_elem_sys())
+ *   join             makes them a pair; until then what they send passes to TCP
+ *
+ * TCP forgets a connection's initial sequence numbers, but they can be had at any time: it counts the bytes that were
+ * acknowledged (tcp_snd_una_update()) and received (tcp_rcv_nxt_update()) since. So the ends of a busy connection match as
+ * well as those of an idle one, by the same 64 bits as in the handshake. */
+#pragma once
+
+#define CGROUP_DEPTH_MAX 64
+#define CGROUP_ROOT_ID 1
+#define READ_TRIES 4
+#define RECENT_SEGMENTS_MIN 8
+#define UNKNOWN_CPU (~0u)
+
+struct seqs {
+	__u32 own; /* the sequence number of its SYN, plus 1 */
+	__u32 peer;
+};
+
+static __always_inline __u32 own_seq(struct tcp_sock *tp)
+{
+	__u32 una = BPF_CORE_READ(tp, snd_una), again;
+	__u64 acked = 0;
+
+	for (int i = 0; i < READ_TRIES; i++) {
+		acked = BPF_CORE_READ(tp, bytes_acked);
+		again = BPF_CORE_READ(tp, snd_una);
+		if (again == una)
+			break;
+		una = again;
+	}
+	return una - (__u32)acked;
+}
+
+static __always_inline __u32 peer_seq(struct tcp_sock *tp)
+{
+	__u32 next = BPF_CORE_READ(tp, rcv_nxt), again;
+	__u64 received = 0;
+
+	for (int i = 0; i < READ_TRIES; i++) {
+		received = BPF_CORE_READ(tp, bytes_received);
+		again = BPF_CORE_READ(tp, rcv_nxt);
+		if (again == next)
+			break;
+		next = again;
+	}
+	return next - (__u32)received;
+}
+
+/* As the client's end or the server's: a client counts its SYN among the bytes acknowledged, a server does not
+ * (tcp_rcv_synsent_state_process(), tcp_create_openreq_child()). */
+static __always_inline bool are_ends(struct tcp_sock *client, struct tcp_sock *server)
+{
+	for (int i = 0; i < READ_TRIES; i++) {
+		if (own_seq(client) + 1 == peer_seq(server) && peer_seq(client) == own_seq(server))
+			return true;
+	}
+	return false;
+}
+
+static __noinline int is_in_cgroup(struct sock *sk, __u64 id)
+{
+	struct sock_cgroup_data___numbers *old = (void *)__builtin_preserve_access_index(&sk->sk_cgrp_data);
+	struct cgroup_subsys_state *parent;
+	struct cgroup *at;
+
+	if (bpf_core_field_exists(old->val)) {
+		__u64 value = BPF_CORE_READ(old, val);
+
+		if (value & 3 || !value)
+			return id == CGROUP_ROOT_ID; /* sock_cgroup_ptr() */
+		at = (void *)value;
+	} else {
+		at = BPF_CORE_READ(sk, sk_cgrp_data.cgroup);
+	}
+	for (int i = 0; i < CGROUP_DEPTH_MAX; i++) {
+		if (!at)
+			return 0;
+		if (BPF_CORE_READ(at, kn, id) == id)
+			return 1;
+		parent = BPF_CORE_READ(at, self.parent);
+		if (!parent)
+			return 0;
+		at = (void *)parent - bpf_core_field_offset(struct cgroup, self);
+	}
+	return 0;
+}
+
+/* The number of a process where the reader of the iterator is. */
+static __always_inline __u32 visible_pid(struct task_struct *task)
+{
+	struct task_struct *reader = (void *)bpf_get_current_task();
+	struct pid *pid = BPF_CORE_READ(task, group_leader, thread_pid);
+	__u32 level = BPF_CORE_READ(reader, thread_pid, level);
+	__u32 nr = 0;
+
+	bpf_probe_read_kernel(&nr, sizeof(nr),
+			      (void *)pid + bpf_core_field_offset(struct pid, numbers) +
+				      (__u64)level * bpf_core_type_size(struct upid) + bpf_core_field_offset(struct upid, nr));
+	return nr;
+}
+
+/* A file of a socket's inode is the socket's (sock_alloc_file()); bpf_sock_from_file() needs 5.11. */
+static __always_inline struct sock *sock_of(struct file *file)
+{
+	struct socket *socket;
+
+	if ((BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT) != S_IFSOCK)
+		return NULL;
+	socket = BPF_CORE_READ(file, private_data);
+	return BPF_CORE_READ(socket, sk);
+}
+
+static __always_inline bool is_tcp(struct sock *sk)
+{
+	__u16 family = BPF_CORE_READ(sk, __sk_common.skc_family);
+
+	return (family == AF_INET || family == AF_INET6) && BPF_CORE_READ(sk, sk_type) == SOCK_STREAM &&
+	       BPF_CORE_READ(sk, sk_protocol) == IPPROTO_TCP;
+}
+
+/* What it has sent since the last scans that saw enough to tell small messages from bulk. */
+static __always_inline void note_recent(struct stranger *stranger, struct tcp_sock *tp)
+{
+	struct left *note = bpf_map_lookup_elem(&left, &stranger->cookie);
+	__u32 segments;
+	__u64 bytes;
+
+	if (!note)
+		return;
+	segments = BPF_CORE_READ(tp, data_segs_out) - note->data_segs_out;
+	bytes = BPF_CORE_READ(tp, bytes_sent) - note->bytes_sent;
+	if (segments >= RECENT_SEGMENTS_MIN) {
+		note->data_segs_out += segments;
+		note->bytes_sent += bytes;
+		note->recent_segments = segments;
+		note->recent_bytes = bytes > ~0u ? ~0u : bytes;
+	}
+	stranger->left = note->why;
+	stranger->recent_segments = note->recent_segments;
+	stranger->recent_bytes = note->recent_bytes;
+	stranger->mss = BPF_CORE_READ(tp, mss_cache);
+}
+
+static __noinline int describe(struct stranger *stranger, struct sock *sk, struct file *file)
+{
+	struct tcp_sock *tp = (void *)sk;
+	__u8 state = BPF_CORE_READ(sk, __sk_common.skc_state);
+
+	stranger->sock = (__u64)sk;
+	stranger->cookie = BPF_CORE_READ(sk, __sk_common.skc_cookie.counter);
+	stranger->net = (__u64)BPF_CORE_READ(sk, __sk_common.skc_net.net);
+	stranger->owner = owner_of(sk);
+	local_endpoint((void *)sk, &stranger->local);
+	if (state == BPF_TCP_LISTEN) {
+		stranger->kind = STRANGER_LISTENER;
+		return 1;
+	}
+	if (state != BPF_TCP_ESTABLISHED || has_ulp(sk))
+		return 0;
+	remote_endpoint((void *)sk, &stranger->remote);
+	stranger->blocking = !(BPF_CORE_READ(file, f_flags) & O_NONBLOCK);
+	stranger->own_seq = own_seq(tp);
+	stranger->peer_seq = peer_seq(tp);
+	if (BPF_CORE_READ(sk, sk_user_data)) {
+		stranger->kind = STRANGER_MEMBER;
+		stranger->unread_bytes = unread_bytes(sk);
+		return 1;
+	}
+	stranger->kind = STRANGER_CONNECTED;
+	note_recent(stranger, tp);
+	return (all_sockets || !stranger->blocking) && !is_slept_on(sk);
+}
+
+static __always_inline void find_if_stranger(struct bpf_iter__task_file *at, struct task_struct *task,
+					     struct file *file)
+{
+	struct sock *sk = sock_of(file);
+	struct stranger stranger = {};
+	struct control *now;
+	__u32 zero = 0;
+
+	now = bpf_map_lookup_elem(&control, &zero);
+	if (!sk || !now || !is_tcp(sk) || !is_in_cgroup(sk, now->cgroup_id) || !describe(&stranger, socket_at(sk), file))
+		return;
+	stranger.pid = visible_pid(task);
+	stranger.fd = at->fd;
+	bpf_seq_write(at->meta->seq, &stranger, sizeof(stranger));
+}
+
+/* A link as it is when both ends have just entered. It may be one that has left, and be read by a peer meanwhile:
+ * without a peer's key its messages pass. */
+static __always_inline void reset(struct link *link, __u64 key)
+{
+	link->peer.key = 0;
+	barrier();
+	link->key = key;
+	link->mean_bytes = 0;
+	link->on_tcp = 1;
+	link->burst = 0;
+	link->quiet = 0;
+	link->adopted = 1;
+	link->left_at_ns = 0;
+	link->notice.cpu = UNKNOWN_CPU;
+	link->notice.leave = STAY;
+}
+
+static __always_inline void introduce(struct link *link, __u64 key, __u64 cookie, struct sock *peer,
+				      struct link *peer_link)
+{
+	link->peer.cookie = cookie;
+	link->peer.tcp_sock = (__u64)peer;
+	link->peer.link = (__u64)peer_link;
+	barrier();
+	link->peer.key = key;
+}
+
+static __noinline int join_ends(struct adoption *adoption)
+{
+	__u64 client_key = adoption->client_key, server_key = adoption->client_key | 1;
+	struct link *client_link, *server_link;
+	struct bpf_sock *client, *server;
+	struct sock *client_tp, *server_tp;
+	int joined = 0;
+
+	client = bpf_map_lookup_elem(&sockets, &client_key);
+	if (!client)
+		return 0;
+	server = bpf_map_lookup_elem(&sockets, &server_key);
+	if (!server) {
+		bpf_sk_release(client);
+		return 0;
+	}
+	client_tp = (void *)bpf_skc_to_tcp_sock(client);
+	server_tp = (void *)bpf_skc_to_tcp_sock(server);
+	client_link = bpf_sk_storage_get(&links, client, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	server_link = bpf_sk_storage_get(&links, server, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	/* Read from the sockets that are in: the descriptors may have become others' since the scan. */
+	if (client_tp && server_tp && client_link && server_link &&
+	    are_ends((void *)socket_at(client_tp), (void *)socket_at(server_tp))) {
+		reset(client_link, client_key);
+		reset(server_link, server_key);
+		introduce(client_link, server_key, adoption->server_cookie, server_tp, server_link);
+		introduce(server_link, client_key, adoption->client_cookie, client_tp, client_link);
+		count(connections_adopted, 1);
+		joined = 1;
+	}
+	bpf_sk_release(server);
+	bpf_sk_release(client);
+	return joined;
+}
+
+/* For reasons that user space has: the client says it, its peer follows. */
+static __noinline int dismiss_client(struct adoption *adoption)
+{
+	__u64 key = adoption->client_key, peer_key = adoption->client_key | 1;
+	struct bpf_sock *client = bpf_map_lookup_elem(&sockets, &key);
+	struct link *link;
+	__u32 one = 1;
+
+	if (!client)
+		return 0;
+	link = bpf_sk_storage_get(&links, client, 0, 0);
+	if (link) {
+		want_to_leave(link, adoption->argument);
+		bpf_map_update_elem(&leaving, &key, &one, BPF_ANY);
+		bpf_map_update_elem(&leaving, &peer_key, &one, BPF_ANY);
+	}
+	bpf_sk_release(client);
+	return link != NULL;
+}

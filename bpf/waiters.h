@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Who waits for a socket: the entries of its wait queue. */
+#pragma once
+
+#define WAITERS_MAX 8
+
+/* The address of ep_poll_callback(), which user space learns by watching a socket of its own: 0 when it could not. */
+const volatile __u64 epoll_callback = 0;
+
+static __always_inline struct list_head *first_waiter(struct sock *sk, struct list_head **end)
+{
+	struct socket_wq *wq = BPF_CORE_READ(sk, sk_wq);
+
+	if (!wq)
+		return NULL;
+	*end = __builtin_preserve_access_index(&wq->wait.head);
+	return BPF_CORE_READ(*end, next);
+}
+
+static __always_inline struct wait_queue_entry *waiter_at(struct list_head *at)
+{
+	return (void *)at - bpf_core_field_offset(struct wait_queue_entry, entry);
+}
+
+/* Whether a thread is at this address: its group's leader is its own leader. */
+static __always_inline bool is_thread(struct task_struct *task)
+{
+	struct task_struct *leader = BPF_CORE_READ(task, group_leader);
+
+	return leader && BPF_CORE_READ(leader, group_leader) == leader;
+}
+
+/* A thread sleeps in recv(2) or send(2): its entry is of DEFINE_WAIT_FUNC(), which names the thread, where epoll's names
+ * nobody and poll(2)'s names its table. Such a thread waits for TCP's own queue (sk_wait_data()), and would not notice
+ * what is redirected. */
+static __noinline int is_slept_on(struct sock *sk)
+{
+	struct list_head *end, *at = first_waiter(sk, &end);
+	struct task_struct *sleeper;
+
+	for (int i = 0; i < WAITERS_MAX; i++) {
+		if (!at || at == end)
+			return 0;
+		sleeper = BPF_CORE_READ(waiter_at(at), private);
+		if (is_thread(sleeper))
+			return 1;
+		at = BPF_CORE_READ(at, next);
+	}
+	return 1; /* too many to know */
+}
+
+/* The reader is watched with EPOLLET, or nobody can know. */
+static __noinline int waits_for_edges(struct sock *sk)
+{
+	struct list_head *end, *at = first_waiter(sk, &end);
+
+	if (!epoll_callback)
+		return 1;
+	for (int i = 0; i < WAITERS_MAX; i++) {
+		struct wait_queue_entry *waiter;
+		struct eppoll_entry *entry;
+
+		if (!at || at == end)
+			return 0;
+		waiter = waiter_at(at);
+		if ((__u64)BPF_CORE_READ(waiter, func) == epoll_callback) {
+			entry = (void *)waiter - bpf_core_field_offset(struct eppoll_entry, wait);
+			if (BPF_CORE_READ(entry, base, event.events) & EPOLLET)
+				return 1;
+		}
+		at = BPF_CORE_READ(at, next);
+	}
+	return 1;
+}

@@ -1,0 +1,18 @@
+import { enableDataPlane, type EnableOptions } from "../plane/enable.ts";
+import { configureLog } from "./log.ts";
+import { print, printError } from "./output.ts";
+import { plural } from "./words.ts";
+
+/** Accelerates without a process. Returns the exit status. */
+export async function enable(options: EnableOptions): Promise<number> {
+  configureLog("text");
+  const { rules, cgroup, found, adoption } = await enableDataPlane(options);
+  const parts = [
+    `${found === "same maps" ? "enabled anew" : "enabled"} for ${cgroup}`,
+    rules === 0 ? "no rules, every local connection" : plural(rules, "rule"),
+  ];
+  if (adoption) parts.push(`${plural(adoption.adopted, "open connection")} adopted`);
+  print(`${parts.join("; ")}\n`);
+  if (adoption?.full) printError("mda: there is no room for more connections; raise --max-connections\n");
+  return 0;
+}

@@ -1,0 +1,168 @@
+import { getLogger } from "@logtape/logtape";
+import { enums, layouts } from "../bpf/layouts.ts";
+import { BPF_NOEXIST } from "../bpf/map.ts";
+import { BpfError } from "../bpf/errors.ts";
+import type { BpfObject } from "../bpf/object.ts";
+import { u64, writeStruct } from "../bpf/struct.ts";
+import { SystemError } from "../host/errno.ts";
+import * as libc from "../host/libc.ts";
+import { type Connection, findConnections, type Stranger } from "./strangers.ts";
+
+const log = getLogger("mda");
+
+const { ACCELERATE } = enums.decision;
+const { LEAVE_BULK, LEAVE_WITH_PEER, LEAVE_BY_RULE, LEAVE_BLOCKING } = enums.leave;
+const { STRANGER_CONNECTED, STRANGER_MEMBER } = enums.stranger_kind;
+
+/** Half of what makes a socket leave (BULK_BYTES, bpf/bulk.h), so that nothing goes in and out. */
+const SMALL_BYTES = 12 * 1024;
+/** Of a connection that has left as bulk, as many messages at least tell what it sends now. */
+const SEGMENTS_MIN = 8;
+/** Segments shorter than this part of the largest possible end with a message. */
+const WHOLE_SEGMENT = 0.75;
+
+export interface Adoption {
+  /** Connections that were put into the sockhash. */
+  adopted: number;
+  /** Connections that the rules do not let in any more, and that leave; only when they were looked at. */
+  dismissed: number;
+  /** Whether there was no room for more. */
+  full: boolean;
+}
+
+/**
+ * Puts the connections that are there into the sockhash: those that the rules let in, with both ends in non-blocking mode
+ * and open in a process that can be seen. See bpf/adopt.h.
+ *
+ * @param reapply also makes those leave that the rules do not let in any more
+ * @param allSockets sockets in blocking mode may be inside
+ */
+export function adoptConnections(
+  object: BpfObject,
+  { reapply, allSockets }: { reapply: boolean; allSockets: boolean },
+): Adoption {
+  const result: Adoption = { adopted: 0, dismissed: 0, full: false };
+  using processes = new Processes();
+  try {
+    for (const connection of findConnections(object.program("find_strangers").iterate())) {
+      const { client, server } = connection;
+      if (client.kind === STRANGER_CONNECTED && server.kind === STRANGER_CONNECTED) {
+        const adopted = pays(client, server) && judge(object, connection) &&
+          join(object, connection, processes);
+        if (adopted) result.adopted++;
+      } else if (client.kind === STRANGER_MEMBER && server.kind === STRANGER_MEMBER) {
+        if (!allSockets && (client.blocking || server.blocking)) dismiss(object, connection, LEAVE_BLOCKING);
+        else if (reapply && !judge(object, connection) && dismiss(object, connection, LEAVE_BY_RULE)) {
+          result.dismissed++;
+        }
+      }
+    }
+  } catch (error) {
+    if (!(error instanceof SockhashFull)) throw error;
+    result.full = true;
+  }
+  return result;
+}
+
+/** Whether a connection that has left as bulk sends small messages now. */
+function pays(client: Stranger, server: Stranger): boolean {
+  const bulk = [client, server].some(({ left }) => left === LEAVE_BULK) ||
+    // The end that knows more has been forgotten.
+    [client, server].every(({ left }) => left === LEAVE_WITH_PEER || left === 0) &&
+      client.left + server.left > 0;
+  if (!bulk) return true;
+  return client.recent_segments + server.recent_segments >= SEGMENTS_MIN &&
+    messageBytes(client, server) < SMALL_BYTES && messageBytes(server, client) < SMALL_BYTES;
+}
+
+/** The mean of a socket's last messages, as far as segments tell; 0 when it sent none. */
+function messageBytes(sender: Stranger, answerer: Stranger): number {
+  if (sender.recent_segments === 0) return 0;
+  if (isShort(sender)) return sender.recent_bytes / sender.recent_segments;
+  // Whole segments are parts of longer messages. If the other end sends short ones, these are its answers.
+  if (isShort(answerer) && answerer.recent_segments > 0) {
+    return sender.recent_bytes / answerer.recent_segments;
+  }
+  return Infinity;
+}
+
+function isShort({ recent_bytes, recent_segments, mss }: Stranger): boolean {
+  return recent_bytes < recent_segments * mss * WHOLE_SEGMENT;
+}
+
+function judge(object: BpfObject, { client, server, listener }: Connection): boolean {
+  const packet = writeStruct(layouts, "adoption", {
+    connection: {
+      client: [client.local, server.remote],
+      server: [client.remote, server.local],
+      client_owner: client.owner,
+      server_owner: (listener ?? server).owner,
+    },
+  });
+  return object.program("judge").runOn(packet) === ACCELERATE;
+}
+
+function dismiss(object: BpfObject, { client }: Connection, why: number): boolean {
+  const packet = writeStruct(layouts, "adoption", { client_key: client.cookie << 1n, argument: why });
+  return object.program("dismiss").runOn(packet) === 1;
+}
+
+class SockhashFull extends Error {}
+
+/**
+ * False when an end has gone meanwhile or belongs to another sockmap.
+ *
+ * @throws SockhashFull
+ */
+function join(object: BpfObject, { client, server }: Connection, processes: Processes): boolean {
+  const sockets = object.map("sockets");
+  const fds: number[] = [];
+  const inside: Uint8Array<ArrayBuffer>[] = [];
+  let joined = false;
+  try {
+    const ends = [client, server].map((end) => {
+      const fd = processes.copyDescriptor(end);
+      fds.push(fd);
+      return { fd, cookie: libc.getSocketOption(fd, libc.SOL_SOCKET, libc.SO_COOKIE) };
+    });
+    const clientKey = ends[0].cookie << 1n;
+    ends.forEach(({ fd }, index) => {
+      const key = u64(clientKey | BigInt(index));
+      sockets.update(key, u64(fd), BPF_NOEXIST);
+      inside.push(key);
+    });
+    const packet = writeStruct(layouts, "adoption", {
+      client_key: clientKey,
+      client_cookie: ends[0].cookie,
+      server_cookie: ends[1].cookie,
+    });
+    joined = object.program("join").runOn(packet) === 1;
+  } catch (error) {
+    if (!(error instanceof SystemError || error instanceof BpfError)) throw error;
+    if (error.code === "E2BIG") throw new SockhashFull();
+    log.debug(`not adopted: ${error.message}`);
+  } finally {
+    fds.forEach(libc.close);
+    if (!joined) { for (const key of inside) sockets.delete(key); }
+  }
+  return joined;
+}
+
+/** Processes whose descriptors are copied: each is opened once. */
+class Processes implements Disposable {
+  readonly #pidfds = new Map<number, number>();
+
+  copyDescriptor({ pid, fd }: Stranger): number {
+    let pidfd = this.#pidfds.get(pid);
+    if (pidfd === undefined) {
+      pidfd = libc.openProcess(pid);
+      this.#pidfds.set(pid, pidfd);
+    }
+    return libc.copyDescriptor(pidfd, fd);
+  }
+
+  [Symbol.dispose](): void {
+    for (const pidfd of this.#pidfds.values()) libc.close(pidfd);
+    this.#pidfds.clear();
+  }
+}

@@ -1,0 +1,24 @@
+import { enums, layouts } from "../bpf/layouts.ts";
+import type { BpfMap } from "../bpf/map.ts";
+import { readStruct, type StructInput, type StructValue, u32, writeStruct } from "../bpf/struct.ts";
+
+export type Mode = keyof typeof enums.mode;
+
+export function readControl(control: BpfMap): StructValue<typeof layouts, "control"> {
+  return readStruct(layouts, "control", control.lookup(u32(0))!);
+}
+
+/**
+ * Changes what the data plane is told. The caller holds the pin directory's lock or is about to: who changes another field
+ * at the same time loses.
+ */
+export function changeControl(control: BpfMap, changes: StructInput<typeof layouts, "control">): void {
+  control.update(u32(0), writeStruct(layouts, "control", changes, control.lookup(u32(0))!));
+}
+
+/** Tells the data plane of any version to pass everything to TCP: the mode is the first number of each one's control. */
+export function passEverything(control: BpfMap): void {
+  const bytes = control.lookup(u32(0))!;
+  bytes.set(u32(enums.mode.MODE_PASS));
+  control.update(u32(0), bytes);
+}

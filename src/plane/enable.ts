@@ -1,0 +1,61 @@
+import { resolve } from "node:path";
+import { load } from "../config/load.ts";
+import { ensurePinDirectory, removePinDirectory } from "../host/bpffs.ts";
+import { findCgroup2 } from "../host/cgroup.ts";
+import { checkHost } from "../host/kernel.ts";
+import { lockPinDirectory } from "../host/lock.ts";
+import { adoptConnections, type Adoption } from "./adopt.ts";
+import { readInstance } from "./instance.ts";
+import { isAttached, openPinnedMap } from "./pins.ts";
+import { type Found, startDataPlane } from "./start.ts";
+
+/** How long connections in the maps of another version are waited for. */
+const RETIRE_MS = 1000;
+
+export interface EnableOptions {
+  /** The configuration's file. */
+  config: string;
+  /** The cgroup's directory. When absent: that of what is enabled, else the first cgroup2 mount. */
+  cgroup?: string;
+  pinDir: string;
+  sockets: "nonblocking" | "all";
+  /** Whether connections that are there are put into the sockhash. */
+  adopt: boolean;
+  maxConnections?: number;
+}
+
+export interface Enabled {
+  rules: number;
+  cgroup: string;
+  found: Found;
+  adoption: Adoption | undefined;
+}
+
+/** Pins and attaches the data plane and leaves it to itself; what is enabled already gets the new rules. */
+export async function enableDataPlane(options: EnableOptions): Promise<Enabled> {
+  const { pinDir, maxConnections } = options;
+  const config = resolve(options.config);
+  const rules = load(config);
+  checkHost();
+  ensurePinDirectory(pinDir);
+  using _lock = lockPinDirectory(pinDir);
+  try {
+    const cgroup = options.cgroup ?? attachedCgroup(pinDir) ?? findCgroup2();
+    const allSockets = options.sockets === "all";
+    using plane = await startDataPlane({ rules, cgroup, config, pinDir, allSockets, maxConnections, pid: 0 });
+    using retired = plane.retired;
+    await retired?.drain(RETIRE_MS);
+    const adoption = options.adopt
+      ? adoptConnections(plane.object, { reapply: false, allSockets })
+      : undefined;
+    return { rules: rules.length, cgroup, found: plane.found, adoption };
+  } finally {
+    removePinDirectory(pinDir, []);
+  }
+}
+
+function attachedCgroup(pinDir: string): string | undefined {
+  if (!isAttached(pinDir)) return undefined;
+  using instance = openPinnedMap(pinDir, "instance");
+  return instance && readInstance(instance).cgroup || undefined;
+}

@@ -1,0 +1,15 @@
+import { layouts } from "../bpf/layouts.ts";
+import type { BpfMap } from "../bpf/map.ts";
+import { readStruct, type StructInput, type StructValue, u32, writeStruct } from "../bpf/struct.ts";
+
+/** Who runs a data plane, and with what. */
+export type Instance = StructValue<typeof layouts, "instance">;
+
+export function readInstance(map: BpfMap): Instance {
+  return readStruct(layouts, "instance", map.lookup(u32(0))!);
+}
+
+/** Changes some of what is said about the instance. */
+export function describeInstance(map: BpfMap, changes: StructInput<typeof layouts, "instance">): void {
+  map.update(u32(0), writeStruct(layouts, "instance", changes, map.lookup(u32(0))!));
+}

@@ -1,0 +1,70 @@
+import objectBytes from "../../build/mda.bpf.o" with { type: "bytes" };
+import { enums, layouts, maps } from "../bpf/layouts.ts";
+import { type BpfMap, possibleCpus } from "../bpf/map.ts";
+import { type BpfObject, openObject } from "../bpf/object.ts";
+import { jiffiesPerSecond } from "../host/libc.ts";
+import { type KernelFeatures } from "./features.ts";
+import { type MapName, mapNames, openPinnedMap } from "./pins.ts";
+
+/** Raised when a map means something else although it looks the same. */
+const MEANING = 1;
+
+/** How long a process that tends readers is taken to be there after it has last said so. */
+const TENDED_SECONDS = 5;
+
+export interface ObjectOptions {
+  features: KernelFeatures;
+  /** Also sockets in blocking mode. */
+  allSockets: boolean;
+  /** How many connections can be in the sockhash at once, where the maps are made anew. */
+  maxConnections?: number;
+  /** Maps to use instead of new ones. */
+  reuse?: Partial<Record<MapName, BpfMap>>;
+}
+
+/** Loads the data plane's programs, with maps of their own or with those of a data plane that is there. */
+export function loadDataPlane(
+  { features, allSockets, maxConnections, reuse = {} }: ObjectOptions,
+): BpfObject {
+  const sizes: Partial<Record<MapName, number>> = { answers: handshakes(), clients: handshakes() };
+  if (maxConnections !== undefined) {
+    sizes.sockets = sizes.leaving = 2 * maxConnections;
+    sizes.servers = Math.ceil(maxConnections / 2);
+  }
+  const object = openObject(objectBytes, "mda", {
+    rodata: {
+      ...features,
+      all_sockets: allSockets,
+      tended_jiffies: TENDED_SECONDS * jiffiesPerSecond(),
+    },
+    maxEntries: Object.fromEntries(Object.entries(sizes).filter(([name]) => !(name in reuse))),
+    reuse,
+  });
+  try {
+    object.load();
+    return object;
+  } catch (error) {
+    object.close();
+    throw error;
+  }
+}
+
+/** An LRU map keeps up to 128 free elements on each CPU (LOCAL_FREE_TARGET, kernel/bpf/bpf_lru_list.c). */
+function handshakes(): number {
+  return Math.max(maps.answers.maxEntries, 512 * possibleCpus());
+}
+
+/** The maps that are pinned, by their names; the caller closes them. */
+export function openMaps(pinDir: string): Record<MapName, BpfMap> {
+  return Object.fromEntries(mapNames.map((name) => [name, openPinnedMap(pinDir, name)!])) as Record<
+    MapName,
+    BpfMap
+  >;
+}
+
+/** What identifies the maps: versions with the same one can take them over from each other, programs and all. */
+export async function layoutHash(): Promise<string> {
+  const described = JSON.stringify([MEANING, layouts, enums, maps]);
+  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(described));
+  return new Uint8Array(digest).toHex().slice(0, layouts.instance.fields.layout.size - 1);
+}

@@ -1,0 +1,41 @@
+import type { BpfMap } from "../bpf/map.ts";
+import type { BpfProgram } from "../bpf/program.ts";
+import { layouts } from "../bpf/layouts.ts";
+
+type Bytes = Uint8Array<ArrayBuffer>;
+
+const { size: packetBytes, fields: { keys: keysField } } = layouts.sweep;
+const keyBytes = keysField.size / keysField.length;
+
+/**
+ * One attempt to take sockets out of the sockhash: those that want to leave, or all of them once MODE_PASS is set.
+ *
+ * @param drain the program of that name
+ * @param keys in the sockhash
+ * @returns the keys of those that could not leave yet
+ */
+export function sweep(drain: BpfProgram, keys: Bytes[]): Bytes[] {
+  const packet = new Uint8Array(packetBytes);
+  const stay: Bytes[] = [];
+  for (let at = 0; at < keys.length; at += keysField.length) {
+    const some = keys.slice(at, at + keysField.length);
+    packet.fill(0);
+    some.forEach((key, index) => packet.set(key, keysField.offset + index * keyBytes));
+    drain.runOn(packet);
+    some.forEach((key, index) => {
+      const place = keysField.offset + index * keyBytes;
+      if (packet.subarray(place, place + keyBytes).some((byte) => byte !== 0)) stay.push(key);
+    });
+  }
+  return stay;
+}
+
+/** Takes out those that have said in `leaving` that they want to, if they can. Returns how many could not. */
+export function sweepLeaving(leaving: BpfMap, drain: BpfProgram): number {
+  const keys = [...leaving.keys()];
+  if (keys.length === 0) return 0;
+  const name = (key: Bytes) => key.toHex();
+  const stay = new Set(sweep(drain, keys).map(name));
+  for (const key of keys) if (!stay.has(name(key))) leaving.delete(key);
+  return stay.size;
+}

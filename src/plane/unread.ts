@@ -1,0 +1,58 @@
+import { enums, layouts } from "../bpf/layouts.ts";
+import { readStruct } from "../bpf/struct.ts";
+import * as libc from "../host/libc.ts";
+import { processName } from "../host/process.ts";
+import { changeControl } from "./control.ts";
+import { probeKernel } from "./features.ts";
+import { useForeignSocket } from "./foreign_socket.ts";
+import { loadDataPlane } from "./object.ts";
+import type { Retired } from "./retired.ts";
+import type { Stranger } from "./strangers.ts";
+
+/** The cgroup that all others are below (cgroup_root's kernfs node is the first). */
+const ROOT_CGROUP = 1n;
+
+/** A connection that is reset, and what its reader does not get. */
+export interface Loss {
+  reader: Stranger;
+  /** The reader's program; undefined when it has gone. */
+  program: string | undefined;
+  unreadBytes: number;
+}
+
+/**
+ * Resets the connections whose redirected bytes are not read: their programs are told ECONNRESET, as by a peer's reset, and
+ * miss no byte without knowing.
+ *
+ * @param keys of sockets in the sockhash
+ * @param onLoss is told of each connection, before that
+ * @returns how many sockets still stay, because nobody who has them open can be seen
+ */
+export async function resetUnread(
+  keys: Uint8Array<ArrayBuffer>[],
+  retired: Retired,
+  onLoss: (loss: Loss) => void,
+): Promise<number> {
+  if (keys.length === 0) return 0;
+  const cookies = new Set(keys.map((key) => retired.cookieOf(key)));
+  const seen = new Set<bigint>();
+  for (const reader of findMembers()) {
+    if (!cookies.has(reader.cookie) || reader.unread_bytes === 0n || seen.has(reader.sock)) continue;
+    seen.add(reader.sock);
+    onLoss({ reader, program: processName(reader.pid), unreadBytes: Number(reader.unread_bytes) });
+    useForeignSocket(reader, libc.resetConnection);
+  }
+  return (await retired.drain(0)).length;
+}
+
+/** All sockets of this host that are in a sockmap, as far as their processes can be seen. */
+function findMembers(): Stranger[] {
+  using object = loadDataPlane({ features: probeKernel(), allSockets: true, maxConnections: 1 });
+  changeControl(object.map("control"), { cgroup_id: ROOT_CGROUP });
+  const bytes = object.program("find_strangers").iterate();
+  const { size } = layouts.stranger;
+  const all = Array.from({ length: bytes.length / size }, (_, index) => {
+    return readStruct(layouts, "stranger", bytes, index * size);
+  });
+  return all.filter(({ kind }) => kind === enums.stranger_kind.STRANGER_MEMBER);
+}
