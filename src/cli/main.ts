@@ -1,6 +1,6 @@
 import { CommanderError } from "@commander-js/extra-typings";
 import { ConfigurationError } from "../config/mistakes.ts";
-import { print, printError } from "./output.ts";
+import { print, printFailure } from "./output.ts";
 import { createProgram } from "./program.ts";
 
 /** Wrong usage, or a configuration with mistakes. */
@@ -36,10 +36,10 @@ function report(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : exitUsage; // said already
   const debug = Deno.env.get("MDA_DEBUG") === "1";
   if (error instanceof ConfigurationError) {
-    printError(`${debug ? error.stack : error.message}\n`);
+    printFailure(`${debug ? error.stack : error.message}\n`);
     return exitUsage;
   }
   const said = error instanceof Error ? (debug ? error.stack : error.message) : String(error);
-  printError(`mda: ${said}\n`);
+  printFailure(`mda: ${said}\n`);
   return 1;
 }
