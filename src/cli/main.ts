@@ -1,5 +1,6 @@
 import { CommanderError } from "@commander-js/extra-typings";
 import { ConfigurationError } from "../config/mistakes.ts";
+import { ownName } from "../host/process.ts";
 import { print, printFailure } from "./output.ts";
 import { createProgram } from "./program.ts";
 
@@ -17,6 +18,10 @@ export async function runCommandLine(args: string[]): Promise<number> {
       event.preventDefault();
       Deno.exit(report(event instanceof ErrorEvent ? event.error : event.reason));
     });
+  }
+  if (ownName() === "mdacore") {
+    const { runMdacore } = await import("./mdacore.ts");
+    return await runMdacore(args, report);
   }
   const program = createProgram(() => {
     throw new VersionWanted();
