@@ -219,11 +219,10 @@ read may then fail with EAGAIN, and MSG_WAITALL return less than was asked for:
 only for programs that are known to expect both.`;
 
 const cgroup = () => {
-  const option = new Option(
-    "--cgroup <DIR>",
-    "accelerate what runs in this cgroup (default: the first cgroup2 mount)",
-  );
-  return defaults.cgroup === undefined ? option : option.default(defaults.cgroup);
+  const text = "accelerate what runs in this cgroup";
+  return defaults.cgroup === undefined
+    ? new Option("--cgroup <DIR>", `${text} (default: the first cgroup2 mount)`)
+    : new Option("--cgroup <DIR>", text).default(defaults.cgroup);
 };
 
 const sockets = () =>
