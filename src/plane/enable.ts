@@ -45,7 +45,7 @@ export async function enableDataPlane(options: EnableOptions): Promise<Enabled> 
     using plane = await startDataPlane({ rules, cgroup, config, pinDir, allSockets, maxConnections, pid: 0 });
     using retired = plane.retired;
     await retired?.drain(RETIRE_MS);
-    const adoption = options.adopt
+    const adoption = options.adopt && plane.features.iterates_files
       ? adoptConnections(plane.object, { reapply: false, allSockets })
       : undefined;
     return { rules: rules.length, cgroup, found: plane.found, adoption };

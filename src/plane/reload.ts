@@ -109,9 +109,11 @@ async function tell(pid: number, pinDir: string, reloads: number, reapply: boole
 }
 
 function adoptHere(pinDir: string, options: { reapply: boolean; allSockets: boolean }): void {
+  const features = probeKernel();
+  if (!features.iterates_files) return;
   const reuse = openMaps(pinDir);
   try {
-    using object = loadDataPlane({ features: probeKernel(), allSockets: options.allSockets, reuse });
+    using object = loadDataPlane({ features, allSockets: options.allSockets, reuse });
     adoptConnections(object, options);
   } finally {
     for (const map of Object.values(reuse)) map.close();

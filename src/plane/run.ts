@@ -131,7 +131,7 @@ function readyLine(
   rules: number,
   { pinDir, sockets }: DataPlaneOptions,
 ): string {
-  const { charges_receiver, casts_addresses } = features;
+  const { charges_receiver, casts_addresses } = features.constants;
   const taken = {
     nothing: "",
     "same maps": "; took over",

@@ -35,13 +35,25 @@ export interface Tending extends Disposable {
  * connections, attaches to the cgroup again when it was removed and is back, and warns when the sockhash is full.
  */
 export function tend(plane: DataPlane, { adopt }: TendOptions): Tending {
-  const timers = [repeat(lookAfter(plane)), repeat(leaver(plane)), repeat(checkOn(plane))];
+  const timers = [repeat(leaver(plane)), repeat(checkOn(plane))];
   const scan = adopter(plane);
-  if (adopt) timers.push(repeat(scan));
+  if (canScan(plane)) {
+    timers.push(repeat(lookAfter(plane)));
+    if (adopt) timers.push(repeat(scan));
+  } else {
+    log.warn(
+      "this kernel refuses BPF programs that look at descriptors (iter/task_file): connections that are already open " +
+        "stay on TCP, and readers on edges (EPOLLET) too",
+    );
+  }
   return {
-    adopt: (options) => void scan(options),
+    adopt: (options) => void (canScan(plane) && scan(options)),
     [Symbol.dispose]: () => timers.forEach((timer) => timer[Symbol.dispose]()),
   };
+}
+
+function canScan({ features }: DataPlane): boolean {
+  return features.iterates_files;
 }
 
 /** Does something again and again, each time after as many milliseconds as it said the last time. */
