@@ -46,7 +46,7 @@ export async function enableDataPlane(options: EnableOptions): Promise<Enabled> 
     using retired = plane.retired;
     await retired?.drain(RETIRE_MS);
     const adoption = options.adopt && plane.features.iterates_files
-      ? adoptConnections(plane.object, { reapply: false, allSockets })
+      ? await adoptConnections(plane.object, { reapply: false, allSockets })
       : undefined;
     return { rules: rules.length, cgroup, found: plane.found, adoption };
   } finally {

@@ -67,7 +67,7 @@ export async function runDataPlane(options: DataPlaneOptions, supervisor: Superv
   supervisor.ready(status());
   const drainMs = options.drainTimeout * 1000;
   {
-    using tending = tend(plane, options);
+    await using tending = tend(plane, options);
     using _alive = supervisor.aliveMs === undefined
       ? undefined
       : every(supervisor.aliveMs, () => supervisor.alive());

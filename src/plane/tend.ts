@@ -24,8 +24,8 @@ export interface TendOptions {
   adopt: boolean;
 }
 
-/** What a process does for its data plane all the time. Disposing of it ends that. */
-export interface Tending extends Disposable {
+/** What a process does for its data plane all the time. Disposing of it ends that, and waits for what is under way. */
+export interface Tending extends AsyncDisposable {
   /** Looks for connections to adopt now. */
   adopt(options?: { reapply: boolean }): void;
 }
@@ -35,11 +35,14 @@ export interface Tending extends Disposable {
  * connections, attaches to the cgroup again when it was removed and is back, and warns when the sockhash is full.
  */
 export function tend(plane: DataPlane, { adopt }: TendOptions): Tending {
-  const timers = [repeat(leaver(plane)), repeat(checkOn(plane))];
-  const scan = adopter(plane);
+  const ending = new AbortController();
+  const { signal } = ending;
+  const adopter = new Adopter(plane, signal);
+  repeat(leaver(plane), signal);
+  repeat(checkOn(plane), signal);
   if (canScan(plane)) {
-    timers.push(repeat(lookAfter(plane)));
-    if (adopt) timers.push(repeat(scan));
+    repeat(lookAfter(plane), signal);
+    if (adopt) repeat(() => adopter.adopt(), signal);
   } else {
     log.warn(
       "this kernel refuses BPF programs that look at descriptors (iter/task_file): connections that are already open " +
@@ -47,8 +50,11 @@ export function tend(plane: DataPlane, { adopt }: TendOptions): Tending {
     );
   }
   return {
-    adopt: (options) => void (canScan(plane) && scan(options)),
-    [Symbol.dispose]: () => timers.forEach((timer) => timer[Symbol.dispose]()),
+    adopt: (options) => void (canScan(plane) && adopter.adopt(options)),
+    async [Symbol.asyncDispose]() {
+      ending.abort();
+      await adopter.adopted;
+    },
   };
 }
 
@@ -57,12 +63,12 @@ function canScan({ features }: DataPlane): boolean {
 }
 
 /** Does something again and again, each time after as many milliseconds as it said the last time. */
-function repeat(action: () => number): Disposable {
+function repeat(action: () => number | Promise<number>, signal: AbortSignal): void {
+  const run = async () => {
+    if (!signal.aborted) timer = setTimeout(run, await action());
+  };
   let timer = setTimeout(run, 0);
-  function run() {
-    timer = setTimeout(run, action());
-  }
-  return { [Symbol.dispose]: () => clearTimeout(timer) };
+  signal.addEventListener("abort", () => clearTimeout(timer));
 }
 
 function lookAfter(plane: DataPlane): () => number {
@@ -96,24 +102,37 @@ function leaver({ object }: DataPlane): () => number {
   };
 }
 
-function adopter(plane: DataPlane): (options?: { reapply: boolean }) => number {
-  const { object, options: { allSockets } } = plane;
-  const full = once(() => warnFull(plane));
-  const report = once((error: Error) =>
+class Adopter {
+  /** The last of its scans: one is made after the other. */
+  adopted: Promise<unknown> = Promise.resolve();
+  readonly #full = once(() => warnFull(this.plane));
+  readonly #report = once((error: Error) =>
     log.warn(`${error.message}; connections that are already open stay on TCP`)
   );
-  return ({ reapply } = { reapply: false }) => {
+
+  constructor(private readonly plane: DataPlane, private readonly signal: AbortSignal) {}
+
+  /** Returns in how many milliseconds it is time for the next scan. */
+  async adopt({ reapply } = { reapply: false }): Promise<number> {
+    const scan = this.adopted.then(() => this.#scan(reapply));
+    this.adopted = scan;
+    return await scan;
+  }
+
+  async #scan(reapply: boolean): Promise<number> {
+    const { object, options: { allSockets } } = this.plane;
     const started = performance.now();
     try {
-      const found = adoptConnections(object, { reapply, allSockets });
+      if (this.signal.aborted) return 0;
+      const found = await adoptConnections(object, { reapply, allSockets, signal: this.signal });
       if (found.adopted > 0) log.info(`adopted ${count(found.adopted)}`);
       if (found.dismissed > 0) log.info(`${count(found.dismissed)} go over to TCP by the new rules`);
-      if (found.full) full();
+      if (found.full) this.#full();
     } catch (error) {
-      report(error as Error);
+      this.#report(error as Error);
     }
     return Math.max(ADOPT_MS, ADOPT_SHARE * (performance.now() - started));
-  };
+  }
 }
 
 const count = (connections: number) => `${connections} connection${connections === 1 ? "" : "s"}`;
