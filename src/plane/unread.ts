@@ -1,5 +1,6 @@
 import { enums, layouts } from "../bpf/layouts.ts";
 import { readStruct } from "../bpf/struct.ts";
+import { ROOT_CGROUP } from "../host/cgroup.ts";
 import * as libc from "../host/libc.ts";
 import { processName } from "../host/process.ts";
 import { changeControl } from "./control.ts";
@@ -8,9 +9,6 @@ import { useForeignSocket } from "./foreign_socket.ts";
 import { loadDataPlane } from "./object.ts";
 import type { Retired } from "./retired.ts";
 import type { Stranger } from "./strangers.ts";
-
-/** The cgroup that all others are below (cgroup_root's kernfs node is the first). */
-const ROOT_CGROUP = 1n;
 
 /** How long the ends of connections that were reset may take to leave. */
 const SETTLE_MS = 100;
