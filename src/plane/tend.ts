@@ -1,6 +1,7 @@
 import { getLogger } from "@logtape/logtape";
 import { layouts } from "../bpf/layouts.ts";
 import { readStruct, u32 } from "../bpf/struct.ts";
+import { obstacleToOthersSockets } from "../host/reach.ts";
 import { adoptConnections } from "./adopt.ts";
 import { nudgeReaders } from "./edges.ts";
 import { isAttached } from "./pins.ts";
@@ -35,14 +36,26 @@ export interface Tending extends Disposable {
  * connections, attaches to the cgroup again when it was removed and is back, and warns when the sockhash is full.
  */
 export function tend(plane: DataPlane, { adopt }: TendOptions): Tending {
-  const timers = [repeat(lookAfter(plane)), repeat(leaver(plane)), repeat(checkOn(plane))];
-  const scan = adopter(plane);
+  const obstacle = obstacleToOthersSockets();
+  if (obstacle) {
+    log.warn(`${obstacle}; until then connections ${adopt ? alreadyOpen : ""}${onEdges} stay on TCP`);
+  }
+  const full = once(() => warnFull(plane));
+  const timers = [
+    repeat(lookAfter(plane, obstacle === undefined)),
+    repeat(leaver(plane)),
+    repeat(checkOn(plane, full)),
+  ];
+  const scan = adopter(plane, full, obstacle === undefined);
   if (adopt) timers.push(repeat(scan));
   return {
     adopt: (options) => void scan(options),
     [Symbol.dispose]: () => timers.forEach((timer) => timer[Symbol.dispose]()),
   };
 }
+
+const alreadyOpen = "that are already open, and those ";
+const onEdges = "whose readers wait for edges (EPOLLET),";
 
 /** Does something again and again, each time after as many milliseconds as it said the last time. */
 function repeat(action: () => number): Disposable {
@@ -53,23 +66,27 @@ function repeat(action: () => number): Disposable {
   return { [Symbol.dispose]: () => clearTimeout(timer) };
 }
 
-function lookAfter(plane: DataPlane): () => number {
+/** @param tends every reader can be reached: where one cannot, nothing is to be redirected to readers on edges */
+function lookAfter(plane: DataPlane, tends: boolean): () => number {
   const { object } = plane;
   const packet = new Uint8Array(layouts.sweep.size);
   let wait = LOOK_MS;
-  const report = once((error: Error) =>
-    log.warn(
-      `${error.message}; a program that reads on edges (EPOLLET) may miss bytes that follow a full buffer`,
-    )
-  );
   return () => {
     // Before it is late, however long the rest takes.
-    object.program("tend").runOn(packet);
+    if (tends) object.program("tend").runOn(packet);
     let helped = true;
     try {
       helped = nudgeReaders(plane);
     } catch (error) {
-      report(error as Error);
+      if (tends) {
+        log.warn(
+          `${
+            (error as Error).message
+          }; from now on connections ${onEdges} stay on TCP, and a program that reads so ` +
+            "may have missed bytes that followed a full buffer",
+        );
+      }
+      tends = false;
     }
     return wait = helped ? LOOK_MS : Math.min(2 * wait, LOOK_MS_MAX);
   };
@@ -84,12 +101,13 @@ function leaver({ object }: DataPlane): () => number {
   };
 }
 
-function adopter(plane: DataPlane): (options?: { reapply: boolean }) => number {
+function adopter(
+  plane: DataPlane,
+  full: () => void,
+  reaches: boolean,
+): (options?: { reapply: boolean }) => number {
   const { object, options: { allSockets } } = plane;
-  const full = once(() => warnFull(plane));
-  const report = once((error: Error) =>
-    log.warn(`${error.message}; connections that are already open stay on TCP`)
-  );
+  const report = once((why: string) => log.warn(`${why}; connections that are already open stay on TCP`));
   return ({ reapply } = { reapply: false }) => {
     const started = performance.now();
     try {
@@ -97,8 +115,9 @@ function adopter(plane: DataPlane): (options?: { reapply: boolean }) => number {
       if (found.adopted > 0) log.info(`adopted ${count(found.adopted)}`);
       if (found.dismissed > 0) log.info(`${count(found.dismissed)} go over to TCP by the new rules`);
       if (found.full) full();
+      if (found.obstacle && reaches) report(found.obstacle);
     } catch (error) {
-      report(error as Error);
+      report((error as Error).message);
     }
     return Math.max(ADOPT_MS, ADOPT_SHARE * (performance.now() - started));
   };
@@ -107,12 +126,13 @@ function adopter(plane: DataPlane): (options?: { reapply: boolean }) => number {
 const count = (connections: number) => `${connections} connection${connections === 1 ? "" : "s"}`;
 
 /** Looks whether it is still attached, and has room. */
-function checkOn(plane: DataPlane): () => number {
+function checkOn(plane: DataPlane, full: () => void): () => number {
   const { object, options: { cgroup, pinDir } } = plane;
+  const refusedBefore = refusedForRoom(plane);
   let attached = true;
-  const full = once(() => warnFull(plane));
+  const report = once((error: Error) => log.warn(`${error.message}; tried again every second`));
   return () => {
-    if (refusedForRoom(plane) > 0n) full();
+    if (refusedForRoom(plane) > refusedBefore) full();
     const now = isAttached(pinDir);
     if (attached && !now) log.warn(`${cgroup} was removed: nothing is accelerated until it is there again`);
     attached = now || attachAgain();
@@ -124,9 +144,18 @@ function checkOn(plane: DataPlane): () => number {
       attach(object, cgroup, pinDir);
       log.info(`${cgroup} is there again: attached`);
       return true;
-    } catch {
+    } catch (error) {
+      if (isThere(cgroup)) report(error as Error);
       return false;
     }
+  }
+}
+
+function isThere(path: string): boolean {
+  try {
+    return Deno.statSync(path) !== undefined;
+  } catch {
+    return false;
   }
 }
 
@@ -138,7 +167,10 @@ function refusedForRoom({ object }: DataPlane): bigint {
 function warnFull({ object }: DataPlane): void {
   const connections = object.map("sockets").info.maxEntries / 2;
   log.warn(
-    `the sockhash is full: ${connections} connections are accelerated, more stay on TCP; raise --max-connections`,
+    `the sockhash is full: ${
+      count(connections)
+    } accelerated, more stay on TCP; stop mda and start it with a larger ` +
+      "--max-connections",
   );
 }
 
