@@ -27,6 +27,19 @@ Deno.test("a mount that is hidden by another is passed over", async () => {
   assert.match(error!, /^Cannot find a cgroup2 mount: /);
 });
 
+Deno.test("a container's own cgroup is passed over for the host's that is mounted beside it", async () => {
+  using cgroup = ownCgroup("own");
+  const find = (setup: string) =>
+    callElsewhere("src/host/cgroup.ts", "findCgroup2", [], { setup, ownCgroup: cgroup.path });
+  const own = "mount -t cgroup2 none /mnt";
+  const hosts = findCgroup2();
+  assert.match(
+    (await find(`${umountCgroup2}; ${own}`)).error!,
+    /^Cannot find the host's cgroup: \/mnt is a container's own/,
+  );
+  assert.equal((await find(`${own}; mount --bind ${hosts} /media; umount ${hosts}`)).value, "/media");
+});
+
 Deno.test("names that are not ASCII survive /proc/mounts", async () => {
   const target = await Deno.makeTempDir({ suffix: "-größe" });
   try {
