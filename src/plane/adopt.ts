@@ -7,7 +7,13 @@ import { u64, writeStruct } from "../bpf/struct.ts";
 import { SystemError } from "../host/errno.ts";
 import * as libc from "../host/libc.ts";
 import { obstacleToOthersSockets } from "../host/reach.ts";
-import { type Connection, findConnections, type Stranger } from "./strangers.ts";
+import {
+  type Connection,
+  findConnections,
+  findMembers,
+  scanDescriptors,
+  type Stranger,
+} from "./strangers.ts";
 
 const log = getLogger("mda");
 
@@ -45,8 +51,9 @@ export function adoptConnections(
   { reapply, allSockets }: { reapply: boolean; allSockets: boolean },
 ): Adoption {
   const result: Adoption = { adopted: 0, dismissed: 0, full: false, obstacle: obstacleToOthersSockets() };
+  const scan = scanDescriptors(object, { members: reapply });
   using processes = new Processes();
-  for (const connection of findConnections(object.program("find_strangers").iterate())) {
+  for (const connection of findConnections(scan)) {
     const { client, server } = connection;
     if (client.kind === STRANGER_CONNECTED && server.kind === STRANGER_CONNECTED) {
       if (result.full || !pays(client, server) || !judge(object, connection)) continue;
@@ -58,14 +65,29 @@ export function adoptConnections(
         else if (error.code === "EPERM") result.obstacle ??= error.message;
         else log.debug(`not adopted: ${error.message}`);
       }
-    } else if (client.kind === STRANGER_MEMBER && server.kind === STRANGER_MEMBER) {
-      if (!allSockets && (client.blocking || server.blocking)) dismiss(object, connection, LEAVE_BLOCKING);
-      else if (reapply && !judge(object, connection) && dismiss(object, connection, LEAVE_BY_RULE)) {
+    } else if (reapply && client.kind === STRANGER_MEMBER && server.kind === STRANGER_MEMBER) {
+      if (!judge(object, connection) && dismiss(object, client.cookie << 1n, LEAVE_BY_RULE)) {
         result.dismissed++;
       }
     }
   }
+  if (!allSockets) dismissBlocking(object, findMembers(scan));
   return result;
+}
+
+/** Sockets that were switched to blocking mode leave before somebody waits in vain. */
+function dismissBlocking(object: BpfObject, members: Stranger[]): void {
+  const blocking = new Set(members.filter(({ blocking }) => blocking).map(({ cookie }) => cookie));
+  if (blocking.size === 0) return;
+  const sockets = object.map("sockets");
+  for (const key of sockets.keys()) {
+    const cookie = sockets.lookup(key);
+    if (cookie && blocking.has(number(cookie))) dismiss(object, number(key) & ~1n, LEAVE_BLOCKING);
+  }
+}
+
+function number(bytes: Uint8Array<ArrayBuffer>): bigint {
+  return new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true);
 }
 
 /** Whether a connection that has left as bulk sends small messages now. */
@@ -106,8 +128,8 @@ function judge(object: BpfObject, { client, server, listener }: Connection): boo
   return object.program("judge").runOn(packet) === ACCELERATE;
 }
 
-function dismiss(object: BpfObject, { client }: Connection, why: number): boolean {
-  const packet = writeStruct(layouts, "adoption", { client_key: client.cookie << 1n, argument: why });
+function dismiss(object: BpfObject, clientKey: bigint, why: number): boolean {
+  const packet = writeStruct(layouts, "adoption", { client_key: clientKey, argument: why });
   return object.program("dismiss").runOn(packet) === 1;
 }
 

@@ -1,5 +1,3 @@
-import { enums, layouts } from "../bpf/layouts.ts";
-import { readStruct } from "../bpf/struct.ts";
 import { ROOT_CGROUP } from "../host/cgroup.ts";
 import * as libc from "../host/libc.ts";
 import { processName } from "../host/process.ts";
@@ -8,7 +6,7 @@ import { probeKernel } from "./features.ts";
 import { useForeignSocket } from "./foreign_socket.ts";
 import { loadDataPlane } from "./object.ts";
 import type { Retired } from "./retired.ts";
-import type { Stranger } from "./strangers.ts";
+import { findMembers, scanDescriptors, type Stranger } from "./strangers.ts";
 
 /** How long the ends of connections that were reset may take to leave. */
 const SETTLE_MS = 100;
@@ -36,7 +34,7 @@ export async function resetUnread(
 ): Promise<number> {
   if (keys.length === 0) return 0;
   const keyOf = new Map(keys.map((key) => [retired.cookieOf(key), key]));
-  for (const reader of findMembers()) {
+  for (const reader of allMembers()) {
     const key = keyOf.get(reader.cookie);
     if (!key || reader.unread_bytes === 0n) continue;
     onLoss({ reader, program: processName(reader.pid), unreadBytes: Number(reader.unread_bytes) });
@@ -51,13 +49,8 @@ export async function resetUnread(
 }
 
 /** All sockets of this host that are in a sockmap, as far as their processes can be seen. */
-function findMembers(): Stranger[] {
+function allMembers(): Stranger[] {
   using object = loadDataPlane({ features: probeKernel(), allSockets: true, maxConnections: 1 });
   changeControl(object.map("control"), { cgroup_id: ROOT_CGROUP });
-  const bytes = object.program("find_strangers").iterate();
-  const { size } = layouts.stranger;
-  const all = Array.from({ length: bytes.length / size }, (_, index) => {
-    return readStruct(layouts, "stranger", bytes, index * size);
-  });
-  return all.filter(({ kind }) => kind === enums.stranger_kind.STRANGER_MEMBER);
+  return findMembers(scanDescriptors(object, { members: true }));
 }
