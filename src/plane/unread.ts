@@ -1,4 +1,5 @@
 import { ROOT_CGROUP } from "../host/cgroup.ts";
+import { checkHost } from "../host/kernel.ts";
 import * as libc from "../host/libc.ts";
 import { processName } from "../host/process.ts";
 import { changeControl } from "./control.ts";
@@ -33,6 +34,7 @@ export async function resetUnread(
   onLoss: (loss: Loss) => void,
 ): Promise<number> {
   if (keys.length === 0) return 0;
+  checkHost();
   const keyOf = new Map(keys.map((key) => [retired.cookieOf(key), key]));
   for (const reader of allMembers()) {
     const key = keyOf.get(reader.cookie);
