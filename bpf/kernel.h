@@ -9,6 +9,8 @@
 #define SOCK_STREAM 1
 #define IPPROTO_TCP 6
 #define EPOLLET (1u << 31)
+#define E2BIG 7
+#define ENOMEM 12
 #define EBUSY 16
 #define S_IFMT 0170000
 #define S_IFSOCK 0140000

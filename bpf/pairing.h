@@ -81,23 +81,32 @@ static __always_inline bool client_may_enter(struct sock *sk, const struct answe
 	}
 }
 
+static __always_inline void count_not_entered(long error)
+{
+	if (error == -EBUSY)
+		count(refused_other_sockmap, 1);
+	else if (error == -E2BIG)
+		count(refused_map_full, 1);
+	else
+		count(refused_no_memory, 1);
+}
+
 static __always_inline struct link *enter(struct bpf_sock_ops *ops, struct bpf_sock *sk, struct end *self)
 {
 	struct link *link = bpf_sk_storage_get(&links, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
 	long error;
 
-	if (!link)
+	if (!link) {
+		count_not_entered(-ENOMEM);
 		return NULL;
+	}
 	link->key = self->key;
 	link->tcp_bytes_end = ops->snd_nxt;
 	self->link = (__u64)link;
 	error = bpf_sock_hash_update(ops, &sockets, &self->key, BPF_ANY);
 	if (error) {
 		bpf_sk_storage_delete(&links, sk);
-		if (error == -EBUSY)
-			count(refused_other_sockmap, 1);
-		else
-			count(refused_map_full, 1);
+		count_not_entered(error);
 		return NULL;
 	}
 	bpf_sock_ops_cb_flags_set(ops, ops->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG |

@@ -190,6 +190,7 @@ struct counters {
 	__u64 refused_no_accept_rule;
 	__u64 refused_unpaired; /* the client was ready, its server's end never came */
 	__u64 refused_map_full;
+	__u64 refused_no_memory;
 	__u64 refused_other_sockmap; /* another sockmap with a program of its own has the socket */
 
 	/* A message of a socket in the sockhash that went to TCP. */

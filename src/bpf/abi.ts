@@ -89,5 +89,9 @@ export const abiEnums = {
     "BPF_MAP_TYPE_SK_STORAGE": 24,
   },
   "bpf_prog_type": { "BPF_PROG_TYPE_SCHED_CLS": 3, "BPF_PROG_TYPE_SOCK_OPS": 13, "BPF_PROG_TYPE_SK_MSG": 16 },
-  "bpf_func_id": { "BPF_FUNC_sk_storage_get": 107, "BPF_FUNC_skc_to_tcp_sock": 137 },
+  "bpf_func_id": {
+    "BPF_FUNC_sk_storage_get": 107,
+    "BPF_FUNC_skc_to_tcp_sock": 137,
+    "BPF_FUNC_probe_read_kernel": 113,
+  },
 } as const;

@@ -3,7 +3,8 @@ import { callForNumber } from "./errors.ts";
 
 const { BPF_PROG_TYPE_SOCK_OPS, BPF_PROG_TYPE_SK_MSG } = abiEnums.bpf_prog_type;
 const { BPF_MAP_TYPE_SOCKHASH, BPF_MAP_TYPE_SK_STORAGE, BPF_MAP_TYPE_LPM_TRIE } = abiEnums.bpf_map_type;
-const { BPF_FUNC_sk_storage_get, BPF_FUNC_skc_to_tcp_sock } = abiEnums.bpf_func_id;
+const { BPF_FUNC_sk_storage_get, BPF_FUNC_skc_to_tcp_sock, BPF_FUNC_probe_read_kernel } =
+  abiEnums.bpf_func_id;
 
 const programTypes = [
   { type: BPF_PROG_TYPE_SOCK_OPS, name: "sockops programs", option: "CONFIG_CGROUP_BPF" },
@@ -19,11 +20,19 @@ const helpers = [
     program: BPF_PROG_TYPE_SK_MSG,
     helper: BPF_FUNC_sk_storage_get,
     name: "bpf_sk_storage_get in sk_msg programs",
+    since: "Linux 5.10",
   },
   {
     program: BPF_PROG_TYPE_SK_MSG,
     helper: BPF_FUNC_skc_to_tcp_sock,
     name: "bpf_skc_to_tcp_sock in sk_msg programs",
+    since: "Linux 5.10",
+  },
+  {
+    program: BPF_PROG_TYPE_SK_MSG,
+    helper: BPF_FUNC_probe_read_kernel,
+    name: "bpf_probe_read_kernel",
+    since: "Linux 5.5, unless it is locked down for confidentiality: boot with lockdown=integrity or none",
   },
 ];
 
@@ -41,9 +50,9 @@ export function missingFeatures(): string[] {
     const there = callForNumber(`try ${name}`, (s) => s.libbpf_probe_bpf_map_type(type, null));
     if (!there) missing.push(`${name} (kernel option ${option})`);
   }
-  for (const { program, helper, name } of helpers) {
+  for (const { program, helper, name, since } of helpers) {
     const there = callForNumber(`try ${name}`, (s) => s.libbpf_probe_bpf_helper(program, helper, null));
-    if (!there) missing.push(`${name} (Linux 5.10)`);
+    if (!there) missing.push(`${name} (${since})`);
   }
   return missing;
 }

@@ -72,7 +72,7 @@ const abiEnums: Record<string, string[]> = {
     "BPF_MAP_TYPE_SK_STORAGE",
   ],
   bpf_prog_type: ["BPF_PROG_TYPE_SCHED_CLS", "BPF_PROG_TYPE_SOCK_OPS", "BPF_PROG_TYPE_SK_MSG"],
-  bpf_func_id: ["BPF_FUNC_sk_storage_get", "BPF_FUNC_skc_to_tcp_sock"],
+  bpf_func_id: ["BPF_FUNC_sk_storage_get", "BPF_FUNC_skc_to_tcp_sock", "BPF_FUNC_probe_read_kernel"],
 };
 
 /** Structs of mda.bpf.c that are in no map: what goes to programs that user space runs, and what an iterator writes. */

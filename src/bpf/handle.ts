@@ -18,7 +18,11 @@ export interface Owner {
 export function openPinnedFd(path: string, kind: BpfKind): number | undefined {
   let fd: number;
   try {
-    fd = callForNumber(`open ${path}`, (s) => s.bpf_obj_get(libc.cString(path)));
+    fd = callForNumber(`open ${path}`, (s) => s.bpf_obj_get(libc.cString(path)), {
+      EPERM: "run mda as root, or with CAP_BPF",
+      EACCES: "it belongs to another user, or is nothing that BPF has pinned",
+      ENOTDIR: "name a directory with --pin-dir",
+    });
   } catch (error) {
     if (error instanceof BpfError && error.code === "ENOENT") return undefined;
     throw error;

@@ -68,7 +68,7 @@ export class BpfMap implements Disposable {
         if (found !== wanted) {
           throw new Error(
             `Cannot use the map pinned at ${path}: its ${property} is ${found} and not ${wanted}; it belongs to ` +
-              "another version of mda or to another program",
+              "another program, choose another directory with --pin-dir",
           );
         }
       }

@@ -1,6 +1,6 @@
 import { cString } from "../host/libc.ts";
 import { abi } from "./abi.ts";
-import { callForNumber, callForPointer } from "./errors.ts";
+import { type Advice, callForNumber, callForPointer } from "./errors.ts";
 import { libbpf } from "./library.ts";
 import { BpfMap } from "./map.ts";
 import { BpfObjectProgram } from "./program.ts";
@@ -46,8 +46,8 @@ export class BpfObject implements Disposable {
   }
 
   /** @throws BpfError with the verifier's log when the kernel refuses a program */
-  load(): void {
-    callForNumber(`load BPF object ${this.#name}`, (s) => s.bpf_object__load(this.#open()));
+  load(advice?: Advice): void {
+    callForNumber(`load BPF object ${this.#name}`, (s) => s.bpf_object__load(this.#open()), advice);
     this.#bytes = undefined;
   }
 

@@ -13,6 +13,13 @@ export async function enable(options: EnableOptions): Promise<number> {
   ];
   if (adoption) parts.push(`${plural(adoption.adopted, "open connection")} adopted`);
   print(`${parts.join("; ")}\n`);
-  if (adoption?.full) printError("mda: there is no room for more connections; raise --max-connections\n");
+  if (adoption?.obstacle) {
+    printError(`mda: ${adoption.obstacle}; connections that are already open stay on TCP\n`);
+  }
+  if (adoption?.full) {
+    printError(
+      "mda: there is no room for more connections; disable, and enable with a larger --max-connections\n",
+    );
+  }
   return 0;
 }

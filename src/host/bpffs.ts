@@ -29,17 +29,40 @@ export function ensurePinDirectory(directory: string): boolean {
       `${base} is not on a bpffs; choose a directory below ${standardMount}`,
     );
   }
+  if (libc.filesystemOf(base).readOnly) {
+    fail(`the bpffs is read-only; make it writable: mount -o remount,rw ${mountOf(base)}`);
+  }
   checkOwners(path, base);
   if (base === path) return false;
   try {
     Deno.mkdirSync(path, { recursive: true, mode: 0o700 });
     return true;
   } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "EROFS") {
-      fail(`the bpffs is read-only; make it writable: mount -o remount,rw ${mountOf(base)}`);
-    }
     throw new Error(`Cannot create the pin directory ${path}: ${(error as Error).message}`);
   }
+}
+
+/**
+ * The names in a pin directory; none when it is not there.
+ *
+ * @throws Error when it is no directory, or this user may not look
+ */
+export function pinsIn(directory: string): string[] {
+  try {
+    return [...Deno.readDirSync(directory)].map((entry) => entry.name).sort();
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return [];
+    if (error instanceof Deno.errors.NotADirectory) refuse(directory, "it is not a directory");
+    if (error instanceof Deno.errors.PermissionDenied) {
+      refuse(directory, `user ${libc.geteuid()} may not look into it; run mda as root`);
+    }
+    throw error;
+  }
+}
+
+/** Removes the pins `names`; those that are not there are no error. */
+export function removePins(directory: string, names: readonly string[]): void {
+  for (const name of names) remove(join(directory, name), directory);
 }
 
 /**
@@ -49,31 +72,31 @@ export function ensurePinDirectory(directory: string): boolean {
  * @returns the names that stayed
  */
 export function removePinDirectory(directory: string, names: readonly string[]): string[] {
-  for (const name of names) removeIfThere(join(directory, name));
-  let left: string[] = [];
-  try {
-    left = [...Deno.readDirSync(directory)].map((entry) => entry.name).sort();
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  }
-  if (left.length === 0) removeIfThere(directory);
+  removePins(directory, names);
+  const left = pinsIn(directory);
+  if (left.length === 0) remove(directory, directory);
   return left;
 }
 
 /** Whether `path` is on a bpffs. */
 export function isBpffs(path: string): boolean {
-  return libc.filesystemMagic(path) === BPF_FS_MAGIC;
+  return libc.filesystemOf(path).magic === BPF_FS_MAGIC;
 }
 
 function refuse(path: string, why: string): never {
   throw new Error(`Cannot use ${path} as the pin directory: ${why}`);
 }
 
-function removeIfThere(path: string): void {
+function remove(path: string, directory: string): void {
   try {
     Deno.removeSync(path);
   } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    if (error instanceof Deno.errors.NotFound) return;
+    if (!(error instanceof Error && "code" in error && error.code === "EROFS")) throw error;
+    throw new Error(
+      `Cannot remove the pins in ${directory}: the bpffs is read-only; make it writable with ` +
+        `\`mount -o remount,rw ${mountOf(resolve(directory))}\`, then run mda disable`,
+    );
   }
 }
 

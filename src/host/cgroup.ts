@@ -1,26 +1,46 @@
 import { statSync } from "node:fs";
 import * as libc from "./libc.ts";
-import { parseMounts } from "./mounts.ts";
+import { readMounts } from "./mounts.ts";
 
 const CGROUP2_SUPER_MAGIC = 0x63677270;
 
+/** The cgroup that all others are below: cgroup_setup_root() (kernel/cgroup/cgroup.c) makes sure of its number. */
+export const ROOT_CGROUP = 1n;
+
 /**
- * The directory where the first cgroup2 is mounted.
+ * The directory where the host's cgroup2 is mounted, the first if there are several. In a cgroup namespace that may be
+ * a container's own cgroup, which is none.
  *
- * @param mounts the text of /proc/mounts
- * @throws Error that says how to mount one when there is none
+ * @throws Error that says how to mount it when it is not
  */
-export function findCgroup2(mounts = Deno.readTextFileSync("/proc/mounts")): string {
-  const parsed = parseMounts(mounts);
-  const found = parsed.find((mount) => mount.type === "cgroup2");
-  if (found) return found.target;
-  const v1 = parsed.some((mount) => mount.type === "cgroup")
+export function findCgroup2(): string {
+  const mounts = readMounts();
+  // One that another mount hides is as good as none.
+  const v2 = mounts.filter(({ type, target }) => type === "cgroup2" && isCgroup2(target)).map((mount) =>
+    mount.target
+  );
+  const found = v2.find((path) => statSync(path, { bigint: true }).ino === ROOT_CGROUP);
+  if (found !== undefined) return found;
+  if (v2.length > 0) {
+    throw new Error(
+      `Cannot find the host's cgroup: ${
+        v2.join(", ")
+      } is a container's own, and with it nothing else is accelerated; ` +
+        "mount the host's /sys/fs/cgroup into the container (Kubernetes: hostPath) and name it with --cgroup, or share the " +
+        "host's cgroup namespace (docker run --cgroupns=host)",
+    );
+  }
+  const v1 = mounts.some((mount) => mount.type === "cgroup")
     ? "this host mounts cgroup v1 only"
     : "none is mounted";
   throw new Error(
     `Cannot find a cgroup2 mount: ${v1}; mount one beside it with ` +
       "`mkdir -p /run/cgroup2 && mount -t cgroup2 none /run/cgroup2`, or name a mounted one with --cgroup",
   );
+}
+
+function isCgroup2(path: string): boolean {
+  return libc.filesystemOf(path).magic === CGROUP2_SUPER_MAGIC;
 }
 
 /** A cgroup's directory that is open. */
@@ -47,7 +67,7 @@ export function openCgroup(path: string): OpenCgroup {
     throw error;
   }
   if (!isDirectory) fail("it is not a directory");
-  if (libc.filesystemMagic(path) !== CGROUP2_SUPER_MAGIC) {
+  if (!isCgroup2(path)) {
     fail("it is not on a cgroup2 filesystem; `grep cgroup2 /proc/mounts` shows where one is mounted");
   }
   const fd = libc.open(path, libc.O_RDONLY | libc.O_DIRECTORY);

@@ -1,7 +1,13 @@
 import { geteuid } from "./libc.ts";
 
 /** Numbers of linux/capability.h. */
-const capabilities = { CAP_NET_ADMIN: 12, CAP_SYS_ADMIN: 21, CAP_PERFMON: 38, CAP_BPF: 39 } as const;
+const capabilities = {
+  CAP_NET_ADMIN: 12,
+  CAP_SYS_PTRACE: 19,
+  CAP_SYS_ADMIN: 21,
+  CAP_PERFMON: 38,
+  CAP_BPF: 39,
+} as const;
 
 export type Capability = keyof typeof capabilities;
 

@@ -2,7 +2,7 @@
  * The functions of the C library that Deno has no API for. File descriptors are plain numbers; who opens one
  * closes it. A failure throws a {@link SystemError}.
  */
-import { SystemError } from "./errno.ts";
+import { errnoName, SystemError } from "./errno.ts";
 
 const symbols = {
   __errno_location: { parameters: [], result: "pointer" },
@@ -107,8 +107,8 @@ export function cString(text: string): Uint8Array<ArrayBuffer> {
   return new TextEncoder().encode(text + "\0");
 }
 
-function check(task: string, result: number | bigint): number {
-  if (result < 0) throw new SystemError(task, errno());
+function check(task: string, result: number | bigint, advice: Readonly<Record<string, string>> = {}): number {
+  if (result < 0) throw new SystemError(task, errno(), advice[errnoName(errno())]);
   return Number(result);
 }
 
@@ -167,12 +167,13 @@ export function flock(fd: number, operation: number): boolean {
   }
 }
 
-/** The magic number of the filesystem that `path` is on, as linux/magic.h names them. */
-export function filesystemMagic(path: string): number {
-  const buffer = new ArrayBuffer(256);
-  check(`find the filesystem of ${path}`, c().statfs(cString(path), new Uint8Array(buffer)));
-  // f_type is the first member of struct statfs, a long.
-  return Number(new DataView(buffer).getBigUint64(0, true));
+/** What statfs(2) says of the filesystem that `path` is on: its magic number, as linux/magic.h names them. */
+export function filesystemOf(path: string): { magic: number; readOnly: boolean } {
+  const ST_RDONLY = 1n;
+  const longs = new BigUint64Array(32);
+  check(`find the filesystem of ${path}`, c().statfs(cString(path), new Uint8Array(longs.buffer)));
+  // f_type and f_flags of struct statfs, of which every member is a long.
+  return { magic: Number(longs[0]), readOnly: (longs[10] & ST_RDONLY) !== 0n };
 }
 
 export function mount(source: string, target: string, type: string, flags: number, data: string): void {
@@ -346,7 +347,10 @@ export function openProcess(pid: number): number {
 /** A descriptor of this process for what `fd` is in the process behind `pidfd`. Needs CAP_SYS_PTRACE. */
 export function copyDescriptor(pidfd: number, fd: number): number {
   const copy = Number(c().syscall(SYS_pidfd_getfd, BigInt(pidfd), BigInt(fd), 0n));
-  return check(`copy descriptor ${fd} of process descriptor ${pidfd}`, copy);
+  return check(`copy descriptor ${fd} of another process`, copy, {
+    EPERM:
+      "it takes CAP_SYS_PTRACE, a kernel.yama.ptrace_scope below 3, and a security module that allows it",
+  });
 }
 
 /** An epoll instance that watches `fd` for input; returns its descriptor. */

@@ -6,6 +6,7 @@ import type { BpfObject } from "../bpf/object.ts";
 import { u64, writeStruct } from "../bpf/struct.ts";
 import { SystemError } from "../host/errno.ts";
 import * as libc from "../host/libc.ts";
+import { obstacleToOthersSockets } from "../host/reach.ts";
 import {
   type Connection,
   findConnections,
@@ -36,6 +37,8 @@ export interface Adoption {
   dismissed: number;
   /** Whether there was no room for more. */
   full: boolean;
+  /** What kept this process from sockets of others, in words. */
+  obstacle?: string;
 }
 
 /**
@@ -50,31 +53,32 @@ export async function adoptConnections(
   object: BpfObject,
   { reapply, allSockets, signal }: { reapply: boolean; allSockets: boolean; signal?: AbortSignal },
 ): Promise<Adoption> {
-  const result: Adoption = { adopted: 0, dismissed: 0, full: false };
+  const result: Adoption = { adopted: 0, dismissed: 0, full: false, obstacle: obstacleToOthersSockets() };
   const scan = scanDescriptors(object, { members: reapply });
   using processes = new Processes();
   let pause = performance.now() + SLICE_MS;
-  try {
-    for (const connection of findConnections(scan)) {
-      if (performance.now() > pause) {
-        await new Promise((resolve) => setTimeout(resolve, 0));
-        pause = performance.now() + SLICE_MS;
+  for (const connection of findConnections(scan)) {
+    if (performance.now() > pause) {
+      await new Promise((resolve) => setTimeout(resolve, 0));
+      pause = performance.now() + SLICE_MS;
+    }
+    if (signal?.aborted) break;
+    const { client, server } = connection;
+    if (client.kind === STRANGER_CONNECTED && server.kind === STRANGER_CONNECTED) {
+      if (result.full || !pays(client, server) || !judge(object, connection)) continue;
+      try {
+        if (join(object, connection, processes)) result.adopted++;
+      } catch (error) {
+        if (!(error instanceof SystemError || error instanceof BpfError)) throw error;
+        if (error.code === "E2BIG") result.full = true;
+        else if (error.code === "EPERM") result.obstacle ??= error.message;
+        else log.debug(`not adopted: ${error.message}`);
       }
-      if (signal?.aborted) break;
-      const { client, server } = connection;
-      if (client.kind === STRANGER_CONNECTED && server.kind === STRANGER_CONNECTED) {
-        const adopted = pays(client, server) && judge(object, connection) &&
-          join(object, connection, processes);
-        if (adopted) result.adopted++;
-      } else if (reapply && client.kind === STRANGER_MEMBER && server.kind === STRANGER_MEMBER) {
-        if (!judge(object, connection) && dismiss(object, client.cookie << 1n, LEAVE_BY_RULE)) {
-          result.dismissed++;
-        }
+    } else if (reapply && client.kind === STRANGER_MEMBER && server.kind === STRANGER_MEMBER) {
+      if (!judge(object, connection) && dismiss(object, client.cookie << 1n, LEAVE_BY_RULE)) {
+        result.dismissed++;
       }
     }
-  } catch (error) {
-    if (!(error instanceof SockhashFull)) throw error;
-    result.full = true;
   }
   if (!allSockets) dismissBlocking(object, findMembers(scan));
   return result;
@@ -138,12 +142,10 @@ function dismiss(object: BpfObject, clientKey: bigint, why: number): boolean {
   return object.program("dismiss").runOn(packet) === 1;
 }
 
-class SockhashFull extends Error {}
-
 /**
- * False when an end has gone meanwhile or belongs to another sockmap.
+ * False when an end has gone meanwhile.
  *
- * @throws SockhashFull
+ * @throws SystemError or BpfError: E2BIG when there is no room, EPERM when an end's process is out of reach
  */
 function join(object: BpfObject, { client, server }: Connection, processes: Processes): boolean {
   const sockets = object.map("sockets");
@@ -168,10 +170,6 @@ function join(object: BpfObject, { client, server }: Connection, processes: Proc
       server_cookie: ends[1].cookie,
     });
     joined = object.program("join").runOn(packet) === 1;
-  } catch (error) {
-    if (!(error instanceof SystemError || error instanceof BpfError)) throw error;
-    if (error.code === "E2BIG") throw new SockhashFull();
-    log.debug(`not adopted: ${error.message}`);
   } finally {
     fds.forEach(libc.close);
     if (!joined) { for (const key of inside) sockets.delete(key); }

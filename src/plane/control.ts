@@ -16,6 +16,12 @@ export function changeControl(control: BpfMap, changes: StructInput<typeof layou
   control.update(u32(0), writeStruct(layouts, "control", changes, control.lookup(u32(0))!));
 }
 
+/** Whether the data plane of any version redirects, and does not pass everything. */
+export function isRedirecting(control: BpfMap): boolean {
+  const mode = new DataView(control.lookup(u32(0))!.buffer).getUint32(0, true);
+  return mode === enums.mode.MODE_REDIRECT;
+}
+
 /** Tells the data plane of any version to pass everything to TCP: the mode is the first number of each one's control. */
 export function passEverything(control: BpfMap): void {
   const bytes = control.lookup(u32(0))!;

@@ -1,7 +1,7 @@
 import { removePinDirectory } from "../host/bpffs.ts";
 import { lockPinDirectory, PinDirectoryBusy, type PinDirectoryLock } from "../host/lock.ts";
 import { identifyProcess, isRunning, type ProcessIdentity } from "../host/process.ts";
-import { pinNames } from "./pins.ts";
+import { checkPins, hasPins, pinNames } from "./pins.ts";
 import { openRetired } from "./retired.ts";
 import { type Loss, resetUnread } from "./unread.ts";
 
@@ -41,6 +41,7 @@ export async function disableDataPlane(
     removePinDirectory(pinDir, []);
     return { wasEnabled: false, stay: 0 };
   }
+  checkPins(pinDir);
   const drainMs = drainTimeout * 1000;
   using retired = openRetired(pinDir);
   const lock = tryLock(pinDir);
@@ -56,17 +57,9 @@ export async function disableDataPlane(
   using _lock = lock;
   retired.pass();
   const left = await retired.drain(drainMs);
+  const stay = force ? await resetUnread(left, retired, onLoss) : left.length;
   removePinDirectory(pinDir, pinNames);
-  return { wasEnabled: true, stay: force ? await resetUnread(left, retired, onLoss) : left.length };
-}
-
-function hasPins(pinDir: string): boolean {
-  try {
-    return [...Deno.readDirSync(pinDir)].length > 0;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
+  return { wasEnabled: true, stay };
 }
 
 function tryLock(pinDir: string): PinDirectoryLock | ProcessIdentity {

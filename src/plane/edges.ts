@@ -9,6 +9,7 @@ import type { DataPlane } from "./start.ts";
  * those are read, such a reader gets an edge, for it may not know that TCP has more (bpf/edges.h).
  *
  * @returns false when readers are still behind and none could be helped, so that there is time until the next look
+ * @throws Error when a reader could not be reached, after the others were helped
  */
 export function nudgeReaders({ object }: DataPlane): boolean {
   const behind = object.map("behind"), readers = object.map("readers");
@@ -20,13 +21,18 @@ export function nudgeReaders({ object }: DataPlane): boolean {
   const cookies = [...readers.keys()];
   if (cookies.length === 0) return true;
   object.program("find_readers").iterate();
-  let nudged = 0;
+  let nudged = 0, failed: unknown;
   for (const cookie of cookies) {
     const { pid, fd, unread_bytes } = readStruct(layouts, "reader", readers.lookup(cookie)!);
     if (unread_bytes > 0n) continue;
     readers.delete(cookie);
-    if (pid !== 0 && useForeignSocket({ pid, fd, cookie: readCookie(cookie) }, makeEdge)) nudged++;
+    try {
+      if (pid !== 0 && useForeignSocket({ pid, fd, cookie: readCookie(cookie) }, makeEdge)) nudged++;
+    } catch (error) {
+      failed ??= error;
+    }
   }
+  if (failed) throw failed;
   return nudged > 0;
 }
 

@@ -3,6 +3,7 @@ import { BpfError } from "../bpf/errors.ts";
 import { type BpfObject, openObject } from "../bpf/object.ts";
 import { u32 } from "../bpf/struct.ts";
 import * as libc from "../host/libc.ts";
+import { load } from "./load.ts";
 
 /** SO_MEMINFO of asm-generic/socket.h; its first number is sk_rmem_alloc. */
 const SO_MEMINFO = 55;
@@ -54,7 +55,7 @@ function loads(program: typeof programs[number]): boolean {
 
 function tryRedirecting(): Pick<KernelConstants, "charges_receiver" | "epoll_callback"> {
   using object = openProbe("redirect_to_one");
-  object.load();
+  load(object);
   const pair = object.map("pair");
   object.program("redirect_to_one").attachToSockets(pair);
   const fds: number[] = [];

@@ -4,6 +4,7 @@ import { type BpfMap, possibleCpus } from "../bpf/map.ts";
 import { type BpfObject, openObject } from "../bpf/object.ts";
 import { jiffiesPerSecond } from "../host/libc.ts";
 import { type KernelFeatures } from "./features.ts";
+import { load } from "./load.ts";
 import { type MapName, mapNames, openPinnedMap } from "./pins.ts";
 
 /** Raised when a map means something else although it looks the same. */
@@ -42,7 +43,7 @@ export function loadDataPlane(
     reuse,
   });
   try {
-    object.load();
+    load(object);
     return object;
   } catch (error) {
     object.close();

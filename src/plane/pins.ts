@@ -1,7 +1,9 @@
 import { join } from "node:path";
+import { maps } from "../bpf/layouts.ts";
 import { BpfLink } from "../bpf/link.ts";
-import { BpfMap } from "../bpf/map.ts";
+import { BpfMap, type ExpectedMap } from "../bpf/map.ts";
 import { BpfProgram } from "../bpf/program.ts";
+import { pinsIn } from "../host/bpffs.ts";
 
 /** Every map of the data plane; each is pinned under its name. */
 export const mapNames = [
@@ -30,22 +32,64 @@ export type MapName = typeof mapNames[number];
 /** The program that takes sockets out: pinned, so that every version can stop every other. */
 export const drainName = "drain";
 
+/** Where that is pinned while it replaces another. */
+export const nextDrainName = "drain-next";
+
 /** The pin of the sockops program's attachment to the cgroup. */
 export const linkName = "follow";
 
 /** Where the attachment is pinned while it replaces another. */
 export const nextLinkName = "follow-next";
 
-export const pinNames: readonly string[] = [...mapNames, drainName, linkName, nextLinkName];
+export const pinNames: readonly string[] = [
+  ...mapNames,
+  drainName,
+  nextDrainName,
+  linkName,
+  nextLinkName,
+];
 
-/** A map that a data plane has pinned; undefined when there is none. */
+/** What each version's maps are that others use. */
+const known: Partial<Record<MapName, ExpectedMap>> = {
+  sockets: { type: maps.sockets.type, keyBytes: 8 },
+  control: { type: maps.control.type, maxEntries: 1 },
+};
+
+/**
+ * A map that a data plane has pinned; undefined when there is none.
+ *
+ * @throws Error when it is another program's
+ */
 export function openPinnedMap(pinDir: string, name: MapName): BpfMap | undefined {
-  return BpfMap.openPinned(join(pinDir, name));
+  return BpfMap.openPinned(join(pinDir, name), { name, ...known[name] });
 }
 
-/** The program that takes sockets out, of whatever version; undefined when it is not pinned. */
-export function openPinnedDrain(pinDir: string): BpfProgram | undefined {
-  return BpfProgram.openPinned(join(pinDir, drainName));
+/**
+ * The program that takes sockets out, of whatever version; undefined when it is not pinned.
+ *
+ * @throws Error when it is another program's
+ */
+export function openPinnedDrain(pinDir: string, name: string = drainName): BpfProgram | undefined {
+  const path = join(pinDir, name);
+  const program = BpfProgram.openPinned(path);
+  if (!program || program.info.name === drainName) return program;
+  program.close();
+  throw new Error(
+    `Cannot use the program pinned at ${path}: its name is ${program.info.name} and not ${drainName}; it belongs to ` +
+      "another program, choose another directory with --pin-dir",
+  );
+}
+
+/** Whether a data plane, or a part of one, is pinned in a directory. */
+export function hasPins(pinDir: string): boolean {
+  return pinsIn(pinDir).some((name) => pinNames.includes(name));
+}
+
+/** @throws Error when one of the names that a data plane pins is another program's */
+export function checkPins(pinDir: string): void {
+  for (const name of mapNames) openPinnedMap(pinDir, name)?.close();
+  for (const name of [drainName, nextDrainName]) openPinnedDrain(pinDir, name)?.close();
+  for (const name of [linkName, nextLinkName]) openPinnedLink(pinDir, name)?.close();
 }
 
 /** The attachment that a data plane has pinned; undefined when there is none. */

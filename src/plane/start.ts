@@ -1,22 +1,26 @@
 import { join } from "node:path";
-import { checkKernelFeatures } from "../bpf/features.ts";
+import { getLogger } from "@logtape/logtape";
+import { unpin } from "../bpf/handle.ts";
 import { layouts } from "../bpf/layouts.ts";
 import type { BpfLink } from "../bpf/link.ts";
 import type { BpfMap } from "../bpf/map.ts";
 import type { BpfObject } from "../bpf/object.ts";
 import { readStruct, u32 } from "../bpf/struct.ts";
 import type { Rule } from "../config/rules.ts";
-import { removePinDirectory } from "../host/bpffs.ts";
+import { removePinDirectory, removePins } from "../host/bpffs.ts";
 import { openCgroup } from "../host/cgroup.ts";
 import { changeControl } from "./control.ts";
 import { type KernelFeatures, probeKernel } from "./features.ts";
 import { describeInstance } from "./instance.ts";
 import { layoutHash, loadDataPlane, openMaps } from "./object.ts";
 import {
+  checkPins,
   drainName,
+  hasPins,
   linkName,
   type MapName,
   mapNames,
+  nextDrainName,
   nextLinkName,
   openPinnedLink,
   openPinnedMap,
@@ -24,6 +28,8 @@ import {
 } from "./pins.ts";
 import { openRetired, type Retired } from "./retired.ts";
 import { replaceRules } from "./rules.ts";
+
+const log = getLogger("mda");
 
 export interface StartOptions {
   rules: Rule[];
@@ -63,7 +69,6 @@ export type Found = "nothing" | "same maps" | "other maps";
  */
 export async function startDataPlane(options: StartOptions): Promise<DataPlane> {
   const { cgroup, pinDir, pid, allSockets, maxConnections } = options;
-  checkKernelFeatures();
   const features = probeKernel();
   const layout = await layoutHash();
   const found = whatIsPinned(pinDir, layout);
@@ -74,10 +79,11 @@ export async function startDataPlane(options: StartOptions): Promise<DataPlane> 
   let mine = found === "nothing";
   try {
     object = loadDataPlane({ features, allSockets, maxConnections, reuse });
+    if (reuse) warnOfSize(object, maxConnections);
     if (found === "other maps") {
       retired = openRetired(pinDir);
       retired.pass();
-      removePinDirectory(pinDir, pinNames);
+      removePins(pinDir, pinNames);
       mine = true;
     }
     describeInstance(object.map("instance"), {
@@ -110,10 +116,19 @@ export async function startDataPlane(options: StartOptions): Promise<DataPlane> 
   }
 }
 
+function warnOfSize(object: BpfObject, wanted: number | undefined): void {
+  const connections = object.map("sockets").info.maxEntries / 2;
+  if (wanted === undefined || wanted === connections) return;
+  log.warn(
+    `there is room for ${connections} connections and not for ${wanted}: maps that are used on keep their size; ` +
+      "mda disable removes them",
+  );
+}
+
 /** Of the version whose programs work now, since it is for them that it takes sockets out. */
 function pinDrain(object: BpfObject, pinDir: string): void {
-  const next = join(pinDir, `${drainName}-next`);
-  removeIfThere(next);
+  const next = join(pinDir, nextDrainName);
+  unpin(next);
   object.program(drainName).pin(next);
   Deno.renameSync(next, join(pinDir, drainName));
 }
@@ -135,22 +150,15 @@ function pinInPlace(link: BpfLink, before: BpfLink | undefined, pinDir: string):
   const place = join(pinDir, linkName);
   if (!before) return link.pin(place);
   const next = join(pinDir, nextLinkName);
-  removeIfThere(next);
+  unpin(next);
   link.pin(next);
   before.detach();
   Deno.renameSync(next, place);
 }
 
-function removeIfThere(path: string): void {
-  try {
-    Deno.removeSync(path);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  }
-}
-
 function whatIsPinned(pinDir: string, layout: string): Found {
-  if (![...Deno.readDirSync(pinDir)].some(({ name }) => pinNames.includes(name))) return "nothing";
+  if (!hasPins(pinDir)) return "nothing";
+  checkPins(pinDir);
   using instance = openPinnedMap(pinDir, "instance");
   return instance && layoutOf(instance) === layout && mapNames.every((name) => isPinned(pinDir, name))
     ? "same maps"

@@ -1,8 +1,8 @@
-import { enums, layouts } from "../bpf/layouts.ts";
+import { layouts } from "../bpf/layouts.ts";
 import type { BpfMap } from "../bpf/map.ts";
 import { readStruct, u32 } from "../bpf/struct.ts";
 import { pinDirectoryHolder } from "../host/lock.ts";
-import { readControl } from "./control.ts";
+import { isRedirecting, readControl } from "./control.ts";
 import { readInstance } from "./instance.ts";
 import { isAttached, openPinnedMap } from "./pins.ts";
 import { firstDecision } from "./rules.ts";
@@ -36,17 +36,28 @@ export interface Status {
   decided: number[];
 }
 
-/** What the data plane of a pin directory has done so far; all zero when none is pinned there. */
+/** Whether the data plane of a pin directory accelerates, of whatever version it is. */
+export function isEnabled(pinDir: string): boolean {
+  using control = openPinnedMap(pinDir, "control");
+  return control !== undefined && isRedirecting(control) && isAttached(pinDir);
+}
+
+/**
+ * What the data plane of a pin directory has done so far; all zero when none is pinned there.
+ *
+ * @throws Error when it is of another version
+ */
 export function readStatus(pinDir: string): Status {
   using control = openPinnedMap(pinDir, "control");
   using instance = openPinnedMap(pinDir, "instance");
   using counters = openPinnedMap(pinDir, "counters");
   using sockets = openPinnedMap(pinDir, "sockets");
   using decisions = openPinnedMap(pinDir, "rule_decisions");
+  for (const map of [control, instance, counters]) checkVersion(map, pinDir);
   const { cgroup, rules } = instance ? readInstance(instance) : { cgroup: "", rules: 0 };
   const groups = sumCounters(counters);
   return {
-    enabled: control !== undefined && isRedirecting(control) && isAttached(pinDir),
+    enabled: isEnabled(pinDir),
     cgroup,
     rules,
     process: pinDirectoryHolder(pinDir) ?? null,
@@ -63,8 +74,14 @@ export function readStatus(pinDir: string): Status {
   };
 }
 
-function isRedirecting(control: BpfMap): boolean {
-  return readControl(control).mode === enums.mode.MODE_REDIRECT;
+function checkVersion(map: BpfMap | undefined, pinDir: string): void {
+  if (!map || map.info.valueBytes === layouts[map.info.name as "control" | "instance" | "counters"].size) {
+    return;
+  }
+  throw new Error(
+    `Cannot read what is pinned in ${pinDir}: it is of another version of mda; ask that version, or start this one ` +
+      "there, it takes over",
+  );
 }
 
 function readDecisions(control: BpfMap, decisions: BpfMap, rules: number): number[] {

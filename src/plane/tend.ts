@@ -1,6 +1,7 @@
 import { getLogger } from "@logtape/logtape";
 import { layouts } from "../bpf/layouts.ts";
 import { readStruct, u32 } from "../bpf/struct.ts";
+import { obstacleToOthersSockets } from "../host/reach.ts";
 import { adoptConnections } from "./adopt.ts";
 import { nudgeReaders } from "./edges.ts";
 import { isAttached } from "./pins.ts";
@@ -37,20 +38,23 @@ export interface Tending extends AsyncDisposable {
 export function tend(plane: DataPlane, { adopt }: TendOptions): Tending {
   const ending = new AbortController();
   const { signal } = ending;
-  const adopter = new Adopter(plane, signal);
+  const scans = plane.features.iterates_files;
+  const obstacle = scans
+    ? obstacleToOthersSockets()
+    : "This kernel refuses programs that look at descriptors";
+  if (obstacle) {
+    log.warn(`${obstacle}; until then connections ${adopt ? alreadyOpen : ""}${onEdges} stay on TCP`);
+  }
+  const full = once(() => warnFull(plane));
+  const adopter = new Adopter(plane, full, obstacle === undefined, signal);
   repeat(leaver(plane), signal);
-  repeat(checkOn(plane), signal);
-  if (canScan(plane)) {
-    repeat(lookAfter(plane), signal);
+  repeat(checkOn(plane, full), signal);
+  if (scans) {
+    repeat(lookAfter(plane, obstacle === undefined), signal);
     if (adopt) repeat(() => adopter.adopt(), signal);
-  } else {
-    log.warn(
-      "this kernel refuses BPF programs that look at descriptors (iter/task_file): connections that are already open " +
-        "stay on TCP, and readers on edges (EPOLLET) too",
-    );
   }
   return {
-    adopt: (options) => void (canScan(plane) && adopter.adopt(options)),
+    adopt: (options) => void (scans && adopter.adopt(options)),
     async [Symbol.asyncDispose]() {
       ending.abort();
       await adopter.adopted;
@@ -58,9 +62,8 @@ export function tend(plane: DataPlane, { adopt }: TendOptions): Tending {
   };
 }
 
-function canScan({ features }: DataPlane): boolean {
-  return features.iterates_files;
-}
+const alreadyOpen = "that are already open, and those ";
+const onEdges = "whose readers wait for edges (EPOLLET),";
 
 /** Does something again and again, each time after as many milliseconds as it said the last time. */
 function repeat(action: () => number | Promise<number>, signal: AbortSignal): void {
@@ -71,23 +74,27 @@ function repeat(action: () => number | Promise<number>, signal: AbortSignal): vo
   signal.addEventListener("abort", () => clearTimeout(timer));
 }
 
-function lookAfter(plane: DataPlane): () => number {
+/** @param tends every reader can be reached: where one cannot, nothing is to be redirected to readers on edges */
+function lookAfter(plane: DataPlane, tends: boolean): () => number {
   const { object } = plane;
   const packet = new Uint8Array(layouts.sweep.size);
   let wait = LOOK_MS;
-  const report = once((error: Error) =>
-    log.warn(
-      `${error.message}; a program that reads on edges (EPOLLET) may miss bytes that follow a full buffer`,
-    )
-  );
   return () => {
     // Before it is late, however long the rest takes.
-    object.program("tend").runOn(packet);
+    if (tends) object.program("tend").runOn(packet);
     let helped = true;
     try {
       helped = nudgeReaders(plane);
     } catch (error) {
-      report(error as Error);
+      if (tends) {
+        log.warn(
+          `${
+            (error as Error).message
+          }; from now on connections ${onEdges} stay on TCP, and a program that reads so ` +
+            "may have missed bytes that followed a full buffer",
+        );
+      }
+      tends = false;
     }
     return wait = helped ? LOOK_MS : Math.min(2 * wait, LOOK_MS_MAX);
   };
@@ -105,12 +112,15 @@ function leaver({ object }: DataPlane): () => number {
 class Adopter {
   /** The last of its scans: one is made after the other. */
   adopted: Promise<unknown> = Promise.resolve();
-  readonly #full = once(() => warnFull(this.plane));
-  readonly #report = once((error: Error) =>
-    log.warn(`${error.message}; connections that are already open stay on TCP`)
-  );
+  readonly #report = once((why: string) => log.warn(`${why}; connections that are already open stay on TCP`));
 
-  constructor(private readonly plane: DataPlane, private readonly signal: AbortSignal) {}
+  /** @param reaches every reader can be reached, as far as is known */
+  constructor(
+    private readonly plane: DataPlane,
+    private readonly full: () => void,
+    private readonly reaches: boolean,
+    private readonly signal: AbortSignal,
+  ) {}
 
   /** Returns in how many milliseconds it is time for the next scan. */
   async adopt({ reapply } = { reapply: false }): Promise<number> {
@@ -127,9 +137,10 @@ class Adopter {
       const found = await adoptConnections(object, { reapply, allSockets, signal: this.signal });
       if (found.adopted > 0) log.info(`adopted ${count(found.adopted)}`);
       if (found.dismissed > 0) log.info(`${count(found.dismissed)} go over to TCP by the new rules`);
-      if (found.full) this.#full();
+      if (found.full) this.full();
+      if (found.obstacle && this.reaches) this.#report(found.obstacle);
     } catch (error) {
-      this.#report(error as Error);
+      this.#report((error as Error).message);
     }
     return Math.max(ADOPT_MS, ADOPT_SHARE * (performance.now() - started));
   }
@@ -138,12 +149,13 @@ class Adopter {
 const count = (connections: number) => `${connections} connection${connections === 1 ? "" : "s"}`;
 
 /** Looks whether it is still attached, and has room. */
-function checkOn(plane: DataPlane): () => number {
+function checkOn(plane: DataPlane, full: () => void): () => number {
   const { object, options: { cgroup, pinDir } } = plane;
+  const refusedBefore = refusedForRoom(plane);
   let attached = true;
-  const full = once(() => warnFull(plane));
+  const report = once((error: Error) => log.warn(`${error.message}; tried again every second`));
   return () => {
-    if (refusedForRoom(plane) > 0n) full();
+    if (refusedForRoom(plane) > refusedBefore) full();
     const now = isAttached(pinDir);
     if (attached && !now) log.warn(`${cgroup} was removed: nothing is accelerated until it is there again`);
     attached = now || attachAgain();
@@ -155,9 +167,18 @@ function checkOn(plane: DataPlane): () => number {
       attach(object, cgroup, pinDir);
       log.info(`${cgroup} is there again: attached`);
       return true;
-    } catch {
+    } catch (error) {
+      if (isThere(cgroup)) report(error as Error);
       return false;
     }
+  }
+}
+
+function isThere(path: string): boolean {
+  try {
+    return Deno.statSync(path) !== undefined;
+  } catch {
+    return false;
   }
 }
 
@@ -169,7 +190,10 @@ function refusedForRoom({ object }: DataPlane): bigint {
 function warnFull({ object }: DataPlane): void {
   const connections = object.map("sockets").info.maxEntries / 2;
   log.warn(
-    `the sockhash is full: ${connections} connections are accelerated, more stay on TCP; raise --max-connections`,
+    `the sockhash is full: ${
+      count(connections)
+    } accelerated, more stay on TCP; stop mda and start it with a larger ` +
+      "--max-connections",
   );
 }
 

@@ -1,3 +1,5 @@
+import { ROOT_CGROUP } from "../host/cgroup.ts";
+import { checkHost } from "../host/kernel.ts";
 import * as libc from "../host/libc.ts";
 import { processName } from "../host/process.ts";
 import { changeControl } from "./control.ts";
@@ -6,9 +8,6 @@ import { useForeignSocket } from "./foreign_socket.ts";
 import { loadDataPlane } from "./object.ts";
 import type { Retired } from "./retired.ts";
 import { findMembers, scanDescriptors, type Stranger } from "./strangers.ts";
-
-/** The cgroup that all others are below (cgroup_root's kernfs node is the first). */
-const ROOT_CGROUP = 1n;
 
 /** How long the ends of connections that were reset may take to leave. */
 const SETTLE_MS = 100;
@@ -35,6 +34,7 @@ export async function resetUnread(
   onLoss: (loss: Loss) => void,
 ): Promise<number> {
   if (keys.length === 0) return 0;
+  checkHost();
   const keyOf = new Map(keys.map((key) => [retired.cookieOf(key), key]));
   for (const reader of allMembers()) {
     const key = keyOf.get(reader.cookie);

@@ -185,7 +185,7 @@ Deno.test("what is pinned must be what is expected", () => {
     object.map("table").pin(path);
     assert.throws(
       () => BpfMap.openPinned(path, { valueBytes: 16 }),
-      /Cannot use the map pinned at \S+: its valueBytes is 8 and not 16; it belongs to another version of mda/,
+      /Cannot use the map pinned at \S+: its valueBytes is 8 and not 16; it belongs to another program/,
     );
     assert.throws(() => BpfLink.openPinned(path), /Cannot use \S+ as a BPF link: it is a BPF map/);
     assert.throws(() => BpfProgram.openPinned(path), /Cannot use \S+ as a BPF prog: it is a BPF map/);

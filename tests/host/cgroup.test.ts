@@ -1,18 +1,43 @@
 import assert from "node:assert/strict";
 import { findCgroup2, openCgroup } from "../../src/host/cgroup.ts";
-import * as libc from "../../src/host/libc.ts";
-import { parseMounts } from "../../src/host/mounts.ts";
 import { ownCgroup } from "./directories.ts";
 import { assertClosesDescriptors } from "./descriptors.ts";
 import { callElsewhere } from "./elsewhere.ts";
 
-Deno.test("the first cgroup2 mount is found, also one with blanks in its name", () => {
-  const mounts = "cgroup /sys/fs/cgroup/cpu cgroup rw,cpu 0 0\n" +
-    "cgroup2 /mnt/a\\040b\\134c\\011 cgroup2 rw,nsdelegate 0 0\n" +
-    "cgroup2 /sys/fs/cgroup cgroup2 rw 0 0\n";
-  assert.equal(findCgroup2(mounts), "/mnt/a b\\c\t");
-  assert.deepEqual(parseMounts(mounts)[1]!.options, ["rw", "nsdelegate"]);
-  assert.ok(libc.filesystemMagic(findCgroup2()) > 0);
+const umountCgroup2 = "for at in $(awk '$3 == \"cgroup2\" { print $2 }' /proc/mounts); do umount $at; done";
+
+Deno.test("the first cgroup2 mount is found, also one with blanks in its name", async () => {
+  const home = await Deno.makeTempDir();
+  const target = `${home}/a b\\c\t`;
+  try {
+    const setup =
+      `${umountCgroup2}; mkdir '${target}'; mount -t cgroup2 none '${target}'; mount -t cgroup2 none /mnt`;
+    const { value } = await callElsewhere("src/host/cgroup.ts", "findCgroup2", [], { setup });
+    assert.equal(value, target);
+  } finally {
+    await Deno.remove(home, { recursive: true });
+  }
+});
+
+Deno.test("a mount that is hidden by another is passed over", async () => {
+  const found = findCgroup2();
+  const { error } = await callElsewhere("src/host/cgroup.ts", "findCgroup2", [], {
+    setup: `mount -t tmpfs tmpfs ${found}`,
+  });
+  assert.match(error!, /^Cannot find a cgroup2 mount: /);
+});
+
+Deno.test("a container's own cgroup is passed over for the host's that is mounted beside it", async () => {
+  using cgroup = ownCgroup("own");
+  const find = (setup: string) =>
+    callElsewhere("src/host/cgroup.ts", "findCgroup2", [], { setup, ownCgroup: cgroup.path });
+  const own = "mount -t cgroup2 none /mnt";
+  const hosts = findCgroup2();
+  assert.match(
+    (await find(`${umountCgroup2}; ${own}`)).error!,
+    /^Cannot find the host's cgroup: \/mnt is a container's own/,
+  );
+  assert.equal((await find(`${own}; mount --bind ${hosts} /media; umount ${hosts}`)).value, "/media");
 });
 
 Deno.test("names that are not ASCII survive /proc/mounts", async () => {
@@ -28,13 +53,13 @@ Deno.test("names that are not ASCII survive /proc/mounts", async () => {
 });
 
 Deno.test("a host without cgroup2 is told how to mount one", async () => {
-  const umount = "for at in $(awk '$3 == \"cgroup2\" { print $2 }' /proc/mounts); do umount $at; done";
-  const { error } = await callElsewhere("src/host/cgroup.ts", "findCgroup2", [], { setup: umount });
-  assert.match(error!, /^Cannot find a cgroup2 mount: .*`mkdir -p \/run\/cgroup2 && mount -t cgroup2 none/);
-  assert.throws(
-    () => findCgroup2("cgroup /sys/fs/cgroup/cpu cgroup rw,cpu 0 0\n"),
-    /this host mounts cgroup v1 only; mount one beside it/,
+  const find = (setup: string) => callElsewhere("src/host/cgroup.ts", "findCgroup2", [], { setup });
+  assert.match(
+    (await find(umountCgroup2)).error!,
+    /^Cannot find a cgroup2 mount: .*`mkdir -p \/run\/cgroup2 && mount -t cgroup2 none/,
   );
+  const onlyV1 = `${umountCgroup2}; mount -t cgroup -o none,name=mda-test cgroup /mnt`;
+  assert.match((await find(onlyV1)).error!, /this host mounts cgroup v1 only; mount one beside it/);
 });
 
 Deno.test("a cgroup is opened, and what is none is refused", () => {

@@ -3,6 +3,7 @@
  * variables.
  */
 import { fileURLToPath } from "node:url";
+import { confined } from "../lab/confined.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 const nobody = 65534;
@@ -10,6 +11,8 @@ const nobody = 65534;
 export interface Elsewhere {
   /** Shell commands to run first, in a mount namespace of its own. */
   setup?: string;
+  /** Run in this cgroup, and in a cgroup namespace that begins with it. */
+  ownCgroup?: string;
   /** Run as the user nobody, without capabilities. */
   asNobody?: boolean;
   /** Drop these capabilities of root: `bpf`, `sys_admin`. */
@@ -66,11 +69,9 @@ export async function callElsewhere(
 
 function wrapper(where: Elsewhere): string[] {
   const words = ["timeout", "30"];
-  if (where.setup) words.push("unshare", "--mount", "sh", "-ec", `${where.setup}\nexec "$@"`, "sh");
+  if (where.ownCgroup) words.push("sh", "-c", 'echo $$ >"$0/cgroup.procs" && exec "$@"', where.ownCgroup);
+  words.push(...confined({ setup: where.setup, ownCgroups: where.ownCgroup !== undefined }, []));
   if (where.inUserNamespace) words.push("unshare", "--user", "--map-root-user");
   if (where.asNobody) words.push("setpriv", `--reuid=${nobody}`, `--regid=${nobody}`, "--clear-groups");
-  if (where.without) {
-    words.push("setpriv", `--bounding-set=${where.without.map((name) => `-${name}`).join(",")}`);
-  }
-  return words;
+  return [...words, ...confined({ without: where.without }, [])];
 }

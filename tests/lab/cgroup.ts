@@ -1,4 +1,5 @@
 import { findCgroup2 } from "../../src/host/cgroup.ts";
+import { readMounts } from "../../src/host/mounts.ts";
 import { waitFor } from "./wait.ts";
 
 let made = 0;
@@ -50,6 +51,15 @@ export class Cgroup implements AsyncDisposable {
 /** Makes a cgroup below the cgroup2 mount, with a name that no other test has. */
 export function createCgroup(name: string): Cgroup {
   return new Cgroup(`${findCgroup2()}/mda-test-${name}-${Deno.pid}-${++made}`);
+}
+
+/** Makes a cgroup whose processes, and what the kernel keeps for them, may take so much memory. */
+export function createMemoryCgroup(name: string, bytes: number): Cgroup {
+  const v1 = readMounts().find(({ type, options }) => type === "cgroup" && options.includes("memory"))
+    ?.target;
+  const cgroup = new Cgroup(`${v1 ?? findCgroup2()}/mda-test-${name}-${Deno.pid}-${++made}`);
+  Deno.writeTextFileSync(`${cgroup.path}/${v1 ? "memory.limit_in_bytes" : "memory.max"}`, `${bytes}`);
+  return cgroup;
 }
 
 /** This process's path below the cgroup2 mount. */

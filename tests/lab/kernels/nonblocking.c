@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* An event-driven client and an event-driven echo server, every byte checked.
  *
- *   nonblocking 4|6 PORT CONNECTIONS ROUND_TRIPS BYTES
+ *   nonblocking 4|6 PORT CONNECTIONS ROUND_TRIPS BYTES [levels]
  *
- * Each connection makes ROUND_TRIPS round trips (0: until SIGTERM) of 1 to BYTES bytes. PORT 0 is any port. */
+ * Each connection makes ROUND_TRIPS round trips (0: until SIGTERM) of 1 to BYTES bytes. PORT 0 is any port. Both wait for
+ * edges, or with `levels` for input as epoll does without EPOLLET. */
 #define _GNU_SOURCE
 #include "lab.h"
 
@@ -24,12 +25,24 @@ static void stop(int signal)
 	stopping = 1;
 }
 
-static void watch(int epoll, int fd, void *data)
-{
-	struct epoll_event event = { .events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.ptr = data };
+static bool levels;
 
-	if (epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event))
+static void watch(int epoll, int operation, int fd, uint32_t events, void *data)
+{
+	struct epoll_event event = { .events = events, .data.ptr = data };
+
+	if (!levels)
+		event.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
+	if (epoll_ctl(epoll, operation, fd, &event))
 		err(1, "Cannot watch a socket");
+}
+
+/* For an event that only an edge would bring. */
+static bool wait_to_write(void)
+{
+	if (levels)
+		errx(1, "Cannot wait to write: messages are too long for `levels`");
+	return true;
 }
 
 static int wait_events(int epoll, struct epoll_event *events, const char *who)
@@ -58,7 +71,7 @@ static bool echo_all(struct echo *echo)
 		while (echo->kept) {
 			count = write(echo->fd, echo->bytes, echo->kept);
 			if (count < 0 && errno == EAGAIN)
-				return true;
+				return wait_to_write();
 			if (count < 0)
 				err(1, "server: write");
 			echo->kept -= count;
@@ -80,7 +93,7 @@ static void serve(int listening, unsigned long connections)
 	struct epoll_event events[EVENTS];
 	int epoll = epoll_create1(0);
 
-	watch(epoll, listening, NULL);
+	watch(epoll, EPOLL_CTL_ADD, listening, EPOLLIN, NULL);
 	while (connections) {
 		int count = wait_events(epoll, events, "server");
 
@@ -99,7 +112,7 @@ static void serve(int listening, unsigned long connections)
 			while ((fd = accept4(listening, NULL, NULL, SOCK_NONBLOCK)) >= 0) {
 				echo = calloc(1, sizeof(*echo));
 				echo->fd = fd;
-				watch(epoll, fd, echo);
+				watch(epoll, EPOLL_CTL_ADD, fd, EPOLLIN, echo);
 			}
 			if (errno != EAGAIN)
 				err(1, "server: accept4");
@@ -134,7 +147,7 @@ static bool talk(struct caller *caller)
 			fill(bytes, caller->target - caller->sent, caller->stream, caller->sent);
 			count = write(caller->fd, bytes, caller->target - caller->sent);
 			if (count < 0 && errno == EAGAIN)
-				return true;
+				return wait_to_write();
 			if (count < 0)
 				err(1, "client: write");
 			caller->sent += count;
@@ -163,8 +176,9 @@ int main(int count, char **arguments)
 	int listening, epoll, status;
 	pid_t server;
 
-	if (count != 6)
-		errx(1, "usage: nonblocking 4|6 PORT CONNECTIONS ROUND_TRIPS BYTES");
+	levels = count == 7 && !strcmp(arguments[6], "levels");
+	if (count != 6 && !levels)
+		errx(1, "usage: nonblocking 4|6 PORT CONNECTIONS ROUND_TRIPS BYTES [levels]");
 	address = loopback(arguments[1], number(arguments[2], "PORT"));
 	connections = working = number(arguments[3], "CONNECTIONS");
 	round_trips = number(arguments[4], "ROUND_TRIPS");
@@ -188,7 +202,8 @@ int main(int count, char **arguments)
 		callers[i].fd = socket(address.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK, 0);
 		if (connect(callers[i].fd, &address.any, address.length) && errno != EINPROGRESS)
 			err(1, "Cannot connect");
-		watch(epoll, callers[i].fd, &callers[i]);
+		/* Writable once it is connected. */
+		watch(epoll, EPOLL_CTL_ADD, callers[i].fd, EPOLLOUT, &callers[i]);
 	}
 	while (working) {
 		int ready = wait_events(epoll, events, "client");
@@ -196,6 +211,8 @@ int main(int count, char **arguments)
 		for (int i = 0; i < ready; i++) {
 			struct caller *caller = events[i].data.ptr;
 
+			if (caller->fd >= 0 && events[i].events & EPOLLOUT && levels)
+				watch(epoll, EPOLL_CTL_MOD, caller->fd, EPOLLIN, caller);
 			if (caller->fd < 0 || talk(caller))
 				continue;
 			close(caller->fd);

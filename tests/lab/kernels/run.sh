@@ -8,7 +8,8 @@
 #   tests/lab/kernels/run.sh 5.10 -- COMMAND    COMMAND instead of test.sh, its output here (no COMMAND: a shell)
 #
 # Options:
-#   --with FILE  put FILE into /lab of the machine, with the shared libraries it needs; may be repeated
+#   --with FILE          put FILE into /lab of the machine, with the shared libraries it needs; may be repeated
+#   --append PARAMETERS  more of the kernel's command line
 #
 # Environment:
 #   OUTPUT      the binary to run, instead of dist/mda
@@ -141,7 +142,7 @@ boot() { # $1 version, $2 initramfs, $3 file for what the machine reports, $4...
 	timeout --foreground --kill-after=5 "${VM_SECONDS:-180}" qemu-system-x86_64 \
 		-accel tcg,thread=single -cpu Nehalem,-cx16 -smp 2 -m 2048 \
 		-nodefaults -display none -no-reboot -kernel "$work/$1/vmlinuz" -initrd "$2" \
-		-append 'console=ttyS0 quiet oops=panic panic=-1' "${@:4}" -serial file:"$3"
+		-append "console=ttyS0 quiet oops=panic panic=-1 $append" "${@:4}" -serial file:"$3"
 }
 
 # Prints the kernel's line; false if a test failed.
@@ -165,12 +166,16 @@ test_kernel() { # $1 version
 	[[ -z $failure ]]
 }
 
-versions=() with=() command=
+versions=() with=() command= append=
 while (($#)); do
 	case $1 in
 	--with)
 		[[ -e ${2-} ]] || fail "Cannot read '${2-}' (--with): no such file"
 		with+=("$2")
+		shift
+		;;
+	--append)
+		append=${2?--append: no parameters}
 		shift
 		;;
 	--)
