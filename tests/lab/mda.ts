@@ -94,8 +94,7 @@ export class Mda implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.program[Symbol.asyncDispose]();
-    for (const name of pinsOf(this.pinDir) ?? []) Deno.removeSync(`${this.pinDir}/${name}`);
-    if (pinsOf(this.pinDir)) Deno.removeSync(this.pinDir);
+    removePins(this.pinDir);
     Deno.removeSync(this.configFile);
   }
 }
@@ -115,6 +114,12 @@ export function pinsOf(pinDir: string): string[] | undefined {
     if (error instanceof Deno.errors.NotFound) return undefined;
     throw error;
   }
+}
+
+/** Removes a pin directory, whatever is in it and if it is there. */
+export function removePins(pinDir: string): void {
+  for (const name of pinsOf(pinDir) ?? []) Deno.removeSync(`${pinDir}/${name}`);
+  if (pinsOf(pinDir)) Deno.removeSync(pinDir);
 }
 
 /** By how much counters have grown; `passed`, `refused` and `left` name only those that have. */
