@@ -12,6 +12,8 @@ const log = getLogger("mda");
 /** How often the readers are looked at, and those that want to leave; seldom when nobody can be helped. */
 const LOOK_MS = 100;
 const LOOK_MS_MAX = 2000;
+/** How soon again when some want to leave: each send of theirs costs more than it needs to. */
+const LEAVE_MS = 10;
 /** How often it is looked for connections to adopt; the search takes at most one part in so many of the time. */
 const ADOPT_MS = 2000;
 const ADOPT_SHARE = 50;
@@ -33,7 +35,7 @@ export interface Tending extends Disposable {
  * connections, attaches to the cgroup again when it was removed and is back, and warns when the sockhash is full.
  */
 export function tend(plane: DataPlane, { adopt }: TendOptions): Tending {
-  const timers = [repeat(lookAfter(plane)), repeat(checkOn(plane))];
+  const timers = [repeat(lookAfter(plane)), repeat(leaver(plane)), repeat(checkOn(plane))];
   const scan = adopter(plane);
   if (adopt) timers.push(repeat(scan));
   return {
@@ -69,8 +71,16 @@ function lookAfter(plane: DataPlane): () => number {
     } catch (error) {
       report(error as Error);
     }
+    return wait = helped ? LOOK_MS : Math.min(2 * wait, LOOK_MS_MAX);
+  };
+}
+
+function leaver({ object }: DataPlane): () => number {
+  let wait = LOOK_MS;
+  return () => {
     const waiting = sweepLeaving(object.map("leaving"), object.program("drain"));
-    return wait = helped && waiting === 0 ? LOOK_MS : Math.min(2 * wait, LOOK_MS_MAX);
+    const first = wait === LOOK_MS ? LEAVE_MS : 2 * wait;
+    return wait = waiting === 0 ? LOOK_MS : Math.min(first, LOOK_MS);
   };
 }
 

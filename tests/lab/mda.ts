@@ -125,6 +125,7 @@ export function removePins(pinDir: string): void {
 /** By how much counters have grown; `passed`, `refused` and `left` name only those that have. */
 export interface Growth {
   paired: number;
+  adopted: number;
   messages: number;
   bytes: number;
   passed: Record<string, number>;
@@ -140,6 +141,7 @@ export function difference(before: Status, after: Status): Growth {
     );
   return {
     paired: after.connections.paired - before.connections.paired,
+    adopted: after.connections.adopted - before.connections.adopted,
     messages: after.redirected.messages - before.redirected.messages,
     bytes: after.redirected.bytes - before.redirected.bytes,
     passed: group("passed"),

@@ -13,6 +13,8 @@ export interface Place {
 export interface ProgramOptions {
   env?: Record<string, string>;
   cwd?: string;
+  /** Whether the program reads what it is told with {@link Program.tell}. */
+  listens?: boolean;
 }
 
 export interface Output {
@@ -31,6 +33,7 @@ export class Program implements AsyncDisposable {
   readonly #child: Deno.ChildProcess;
   readonly #read: Promise<unknown>;
   #ended: Deno.CommandStatus | undefined;
+  #input: WritableStreamDefaultWriter<Uint8Array<ArrayBuffer>> | undefined;
   #heard: (() => void)[] = [];
 
   constructor(readonly argv: string[], child: Deno.ChildProcess) {
@@ -68,6 +71,12 @@ export class Program implements AsyncDisposable {
     return await within(timeoutMs, `${pattern} of ${this.argv[0]}`, said);
   }
 
+  /** Writes a line to its standard input. */
+  async tell(line: string): Promise<void> {
+    this.#input ??= this.#child.stdin.getWriter();
+    await this.#input.write(new TextEncoder().encode(`${line}\n`));
+  }
+
   kill(signal: Deno.Signal): void {
     if (this.running) this.#child.kill(signal);
   }
@@ -95,6 +104,7 @@ export class Program implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.#input?.close().catch(() => {});
     this.kill("SIGTERM");
     try {
       await this.ended(2000);
@@ -115,12 +125,12 @@ export class Program implements AsyncDisposable {
 }
 
 /** Starts a program; its pid is that of the process, whatever the place. */
-export function start(place: Place, argv: string[], options: ProgramOptions = {}): Program {
+export function start(place: Place, argv: string[], { listens, ...options }: ProgramOptions = {}): Program {
   const [program, ...args] = inPlace(place, argv);
   const child = new Deno.Command(program, {
     args,
     ...options,
-    stdin: "null",
+    stdin: listens ? "piped" : "null",
     stdout: "piped",
     stderr: "piped",
   }).spawn();

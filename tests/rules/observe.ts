@@ -103,6 +103,7 @@ function growthOf(expected: Observed["expected"]): Growth {
   const paired = expected.filter(({ accelerated }) => accelerated).length;
   return {
     paired,
+    adopted: 0,
     messages: 2 * paired,
     bytes: 2 * paired,
     passed: {},

@@ -94,6 +94,7 @@ for (const [name, { server, client, refused }] of Object.entries(cases)) {
     assert.ok(connections > 0);
     const untouched: Growth = {
       paired: 0,
+      adopted: 0,
       messages: 0,
       bytes: 0,
       passed: {},

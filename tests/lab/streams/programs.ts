@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import type { Cgroup } from "../cgroup.ts";
-import { type Place, run } from "../program.ts";
+import { type Place, type Program, run, start } from "../program.ts";
 
 const sources = fileURLToPath(new URL(".", import.meta.url));
 const headers = ["streams.h", "../kernels/lab.h"];
@@ -11,7 +11,16 @@ const built = fileURLToPath(new URL("../../../build/tests/", import.meta.url));
 /** Longer than the programs' own limits, which say more. */
 const timeoutMs = 70_000;
 
-export type ProgramName = "alone" | "held" | "leaving" | "order" | "stutter" | "waits" | "wrap";
+export type ProgramName =
+  | "alone"
+  | "asleep"
+  | "held"
+  | "leaving"
+  | "older"
+  | "order"
+  | "stutter"
+  | "waits"
+  | "wrap";
 
 /** Runs a program to its end, where it found nothing wrong. Returns what it printed. */
 export async function runProgram(
@@ -20,6 +29,11 @@ export async function runProgram(
   ...args: (string | number)[]
 ): Promise<string> {
   return await run(place, [compile(name), ...args.map(String)], { timeoutMs });
+}
+
+/** Starts a program that is told what to do: see {@link Program.tell}. */
+export function startProgram(place: Place, name: ProgramName, ...args: (string | number)[]): Program {
+  return start(place, [compile(name), ...args.map(String)], { listens: true });
 }
 
 /** Runs a program on plain TCP and in a place with mda, at the same time: it must print the same. */
