@@ -6,7 +6,7 @@
  * So a direction goes over to TCP when its reader has nothing redirected unread, whoever wants it to. Only a reader that
  * is full cannot be waited for. It is noted in `behind`; user space looks at the map, and once the redirected bytes are
  * read makes an edge: setting SO_RCVLOWAT to what it is calls tcp_data_ready(). Where no process of ours looks, nothing is
- * redirected to readers on edges. */
+ * redirected but to readers that are known to wait otherwise. */
 #pragma once
 
 /* How long a process that has looked is taken to be there. */
@@ -19,9 +19,9 @@ static __always_inline bool may_switch(const struct link *link, struct sock *rea
 
 static __always_inline void note_behind(__u64 cookie)
 {
-	struct reader nowhere = {};
+	__u32 one = 1;
 
-	bpf_map_update_elem(&behind, &cookie, &nowhere, BPF_ANY);
+	bpf_map_update_elem(&behind, &cookie, &one, BPF_ANY);
 }
 
 /* A process of ours has said lately that it looks at `behind`. */
@@ -30,7 +30,7 @@ static __always_inline bool is_tended(const struct control *now)
 	return now->tended_until > bpf_jiffies64();
 }
 
-static __always_inline void find_if_behind(struct task_struct *task, struct file *file, __u32 fd)
+static __always_inline void find_if_wanted(struct task_struct *task, struct file *file, __u32 fd)
 {
 	struct sock *sk = sock_of(file);
 	struct reader *reader;
@@ -39,7 +39,7 @@ static __always_inline void find_if_behind(struct task_struct *task, struct file
 	if (!sk)
 		return;
 	cookie = BPF_CORE_READ(sk, __sk_common.skc_cookie.counter);
-	reader = bpf_map_lookup_elem(&behind, &cookie);
+	reader = bpf_map_lookup_elem(&readers, &cookie);
 	if (!reader)
 		return;
 	reader->unread_bytes = unread_bytes(sk);

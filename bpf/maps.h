@@ -125,13 +125,22 @@ struct {
 	__type(value, __u32);
 } leaving SEC(".maps");
 
-/* Cookies of readers that were full, until user space has seen to them; see edges.h. */
+/* Cookies of readers that were full, until user space has moved them to `readers`; see edges.h. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, BEHIND_MAX);
 	__type(key, __u64);
-	__type(value, struct reader);
+	__type(value, __u32);
 } behind SEC(".maps");
+
+/* Cookies of readers that user space looks for. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, BEHIND_MAX);
+	__type(key, __u64);
+	__type(value, struct reader);
+} readers SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

@@ -140,7 +140,7 @@ int redirect(struct sk_msg_md *msg)
 		pass(blocking);
 	if (!all_sockets && (link->key & 1) && !notice.cpu)
 		pass(silent_client);
-	if (!is_tended(now) && may_switch(link, peer) && waits_for_edges(peer))
+	if (!is_tended(now) && may_switch(link, peer) && !is_watched_by_level(peer))
 		pass(untended);
 	if (has_ulp(own) || has_ulp(peer))
 		pass(protocol);
@@ -158,15 +158,15 @@ int redirect(struct sk_msg_md *msg)
 	return SK_PASS;
 }
 
-/* Looks where the readers in `behind` are. */
+/* Looks where the readers in `readers` are. */
 SEC("iter/task_file")
-int find_behind(struct bpf_iter__task_file *at)
+int find_readers(struct bpf_iter__task_file *at)
 {
 	struct task_struct *task = at->task;
 	struct file *file = at->file;
 
 	if (task && file)
-		find_if_behind(task, file, at->fd);
+		find_if_wanted(task, file, at->fd);
 	return 0;
 }
 

@@ -83,6 +83,8 @@ struct instance {
 	char layout[16]; /* a hash of what maps are like and mean: equal ones can share them */
 	__u32 reloads; /* attempts to replace the rules while it runs */
 	__u32 reload_failed; /* the last of them did */
+	__u32 reapply; /* the next of them is also for the connections that are there */
+	__u32 pad;
 	__u32 stayed; /* sockets that a stop has left in place */
 	__u32 all_sockets;
 	char cgroup[PATH_BYTES];
@@ -197,7 +199,7 @@ struct counters {
 	__u64 passed_blocking; /* the reader is in blocking mode, or nobody has accepted it yet */
 	__u64 passed_lowat; /* the peer asked for SO_RCVLOWAT above 1 */
 	__u64 passed_protocol;
-	__u64 passed_untended; /* the reader waits for edges, and no process of ours could make one */
+	__u64 passed_untended; /* the reader may wait for edges, and no process of ours could make one */
 	__u64 passed_unread; /* bytes of this direction are in TCP, not all read */
 	__u64 passed_full; /* the reader has its receive buffer full of redirected bytes */
 	__u64 passed_peer_left; /* the peer is no longer in the sockhash */

@@ -49,26 +49,28 @@ static __noinline int is_slept_on(struct sock *sk)
 	return 1; /* too many to know */
 }
 
-/* The reader is watched with EPOLLET, or nobody can know. */
-static __noinline int waits_for_edges(struct sock *sk)
+/* Somebody waits for the socket, and nobody who does waits for edges. */
+static __noinline int is_watched_by_level(struct sock *sk)
 {
 	struct list_head *end, *at = first_waiter(sk, &end);
+	int watched = 0;
 
 	if (!epoll_callback)
-		return 1;
+		return 0;
 	for (int i = 0; i < WAITERS_MAX; i++) {
 		struct wait_queue_entry *waiter;
 		struct eppoll_entry *entry;
 
 		if (!at || at == end)
-			return 0;
+			return watched;
 		waiter = waiter_at(at);
 		if ((__u64)BPF_CORE_READ(waiter, func) == epoll_callback) {
 			entry = (void *)waiter - bpf_core_field_offset(struct eppoll_entry, wait);
 			if (BPF_CORE_READ(entry, base, event.events) & EPOLLET)
-				return 1;
+				return 0;
 		}
+		watched = 1;
 		at = BPF_CORE_READ(at, next);
 	}
-	return 1;
+	return 0; /* too many to know */
 }

@@ -33,14 +33,6 @@ export const layouts = {
       "nonblocking": { "offset": 48, "size": 4, "type": "u32" },
     },
   },
-  "reader": {
-    "size": 16,
-    "fields": {
-      "pid": { "offset": 0, "size": 4, "type": "u32" },
-      "fd": { "offset": 4, "size": 4, "type": "u32" },
-      "unread_bytes": { "offset": 8, "size": 8, "type": "u64" },
-    },
-  },
   "end": {
     "size": 32,
     "fields": {
@@ -96,7 +88,7 @@ export const layouts = {
     },
   },
   "instance": {
-    "size": 2096,
+    "size": 2104,
     "fields": {
       "pid": { "offset": 0, "size": 4, "type": "u32" },
       "rules": { "offset": 4, "size": 4, "type": "u32" },
@@ -104,10 +96,12 @@ export const layouts = {
       "layout": { "offset": 16, "size": 16, "type": "char", "length": 16 },
       "reloads": { "offset": 32, "size": 4, "type": "u32" },
       "reload_failed": { "offset": 36, "size": 4, "type": "u32" },
-      "stayed": { "offset": 40, "size": 4, "type": "u32" },
-      "all_sockets": { "offset": 44, "size": 4, "type": "u32" },
-      "cgroup": { "offset": 48, "size": 1024, "type": "char", "length": 1024 },
-      "config": { "offset": 1072, "size": 1024, "type": "char", "length": 1024 },
+      "reapply": { "offset": 40, "size": 4, "type": "u32" },
+      "pad": { "offset": 44, "size": 4, "type": "u32" },
+      "stayed": { "offset": 48, "size": 4, "type": "u32" },
+      "all_sockets": { "offset": 52, "size": 4, "type": "u32" },
+      "cgroup": { "offset": 56, "size": 1024, "type": "char", "length": 1024 },
+      "config": { "offset": 1080, "size": 1024, "type": "char", "length": 1024 },
     },
   },
   "left": {
@@ -148,6 +142,14 @@ export const layouts = {
       "net": { "offset": 0, "size": 8, "type": "u64" },
       "local": { "offset": 8, "size": 20, "type": "endpoint" },
       "pad": { "offset": 28, "size": 4, "type": "u32" },
+    },
+  },
+  "reader": {
+    "size": 16,
+    "fields": {
+      "pid": { "offset": 0, "size": 4, "type": "u32" },
+      "fd": { "offset": 4, "size": 4, "type": "u32" },
+      "unread_bytes": { "offset": 8, "size": 8, "type": "u64" },
     },
   },
   "address_prefix": {
@@ -260,7 +262,7 @@ export const enums = {
 
 export const maps = {
   "answers": { "type": 9, "maxEntries": 8192, "key": "handshake", "value": "answer" },
-  "behind": { "type": 9, "maxEntries": 1024, "key": "u64", "value": "reader" },
+  "behind": { "type": 9, "maxEntries": 1024, "key": "u64", "value": "u32" },
   "clients": { "type": 9, "maxEntries": 8192, "key": "handshake", "value": "end" },
   "control": { "type": 2, "maxEntries": 1, "key": "u32", "value": "control" },
   "counters": { "type": 6, "maxEntries": 1, "key": "u32", "value": "counters" },
@@ -269,6 +271,7 @@ export const maps = {
   "left": { "type": 9, "maxEntries": 8192, "key": "u64", "value": "left" },
   "links": { "type": 24, "maxEntries": 0, "key": "s32", "value": "link" },
   "listeners": { "type": 9, "maxEntries": 1024, "key": "listening_at", "value": "u64" },
+  "readers": { "type": 1, "maxEntries": 1024, "key": "u64", "value": "reader" },
   "rule_addresses": { "type": 11, "maxEntries": 245760, "key": "address_prefix", "value": "rule_bits" },
   "rule_decisions": { "type": 6, "maxEntries": 512, "key": "u32", "value": "u64" },
   "rule_owners": { "type": 1, "maxEntries": 8192, "key": "owner_key", "value": "rule_bits" },

@@ -15,11 +15,14 @@ export async function status({ pinDir, output }: StatusOptions): Promise<number>
 }
 
 /** A line for each number; of the reasons why something went to TCP, and of the rules, those that there were. */
-function toTable({ enabled, cgroup, rules, connections, redirected, decided, ...reasons }: Status): string {
+function toTable(
+  { enabled, cgroup, rules, process, connections, redirected, decided, ...reasons }: Status,
+): string {
   const rows = [
     ["enabled", enabled ? "yes" : "no"],
     ["cgroup", cgroup || "none"],
     ["rules", count(rules)],
+    ["process", process === null ? "none" : String(process)],
     ...rowsOf({ connections, redirected }),
     ...[
       ...rowsOf(reasons),

@@ -11,19 +11,20 @@ import type { DataPlane } from "./start.ts";
  * @returns false when readers are still behind and none could be helped, so that there is time until the next look
  */
 export function nudgeReaders({ object }: DataPlane): boolean {
-  const behind = object.map("behind");
-  const cookies = [...behind.keys()];
+  const behind = object.map("behind"), readers = object.map("readers");
+  for (const cookie of behind.keys()) {
+    readers.update(cookie, writeStruct(layouts, "reader", {}));
+    // Whoever fills up again from here on is noted again.
+    behind.delete(cookie);
+  }
+  const cookies = [...readers.keys()];
   if (cookies.length === 0) return true;
-  for (const cookie of cookies) behind.update(cookie, writeStruct(layouts, "reader", {}));
-  object.program("find_behind").iterate();
+  object.program("find_readers").iterate();
   let nudged = 0;
   for (const cookie of cookies) {
-    const found = behind.lookup(cookie);
-    if (!found) continue;
-    const { pid, fd, unread_bytes } = readStruct(layouts, "reader", found);
+    const { pid, fd, unread_bytes } = readStruct(layouts, "reader", readers.lookup(cookie)!);
     if (unread_bytes > 0n) continue;
-    // Noted again if it fills up again from here on.
-    behind.delete(cookie);
+    readers.delete(cookie);
     if (pid !== 0 && useForeignSocket({ pid, fd, cookie: readCookie(cookie) }, makeEdge)) nudged++;
   }
   return nudged > 0;

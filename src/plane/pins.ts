@@ -14,6 +14,7 @@ export const mapNames = [
   "left",
   "leaving",
   "behind",
+  "readers",
   "control",
   "instance",
   "counters",

@@ -38,18 +38,18 @@ export async function reloadDataPlane(options: ReloadOptions): Promise<number> {
   const config = options.config === undefined ? instance.config : resolve(options.config);
   const rules = load(config);
   checkHost();
-  const pid = await replaceUnlessRunning(pinDir, config, rules);
+  const allSockets = instance.all_sockets !== 0;
+  const pid = unlessRunning(pinDir, () => {
+    replaceHere(pinDir, config, rules);
+    if (reapply || adopt) adoptHere(pinDir, { reapply, allSockets });
+  });
   if (pid !== undefined) {
     if (config !== instance.config) {
       throw new Error(
         `Cannot make process ${pid} read ${config}: it runs with ${instance.config}; change that file, or start mda anew`,
       );
     }
-    await tell(pid, pinDir, instance.reloads);
-  }
-  // A running mda adopts by itself.
-  if (reapply || adopt && pid === undefined) {
-    readopt(pinDir, { reapply, allSockets: instance.all_sockets !== 0 });
+    await tell(pid, pinDir, instance.reloads, reapply);
   }
   return rules.length;
 }
@@ -68,17 +68,11 @@ async function instanceOf(pinDir: string): Promise<Instance> {
   return instance;
 }
 
-/** Replaces the rules when no process has the pin directory; else returns the number of the one that has. */
-function replaceUnlessRunning(pinDir: string, config: string, rules: Rule[]): number | undefined {
+/** Does something when no process has the pin directory; else returns the number of the one that has. */
+function unlessRunning(pinDir: string, action: () => void): number | undefined {
   try {
     using _lock = lockPinDirectory(pinDir);
-    const maps = openMaps(pinDir);
-    try {
-      replaceRules({ map: (name) => maps[name] }, rules, "MODE_REDIRECT");
-      describeInstance(maps.instance, { rules: rules.length, config });
-    } finally {
-      for (const map of Object.values(maps)) map.close();
-    }
+    action();
     return undefined;
   } catch (error) {
     if (error instanceof PinDirectoryBusy && error.pid !== undefined) return error.pid;
@@ -86,9 +80,20 @@ function replaceUnlessRunning(pinDir: string, config: string, rules: Rule[]): nu
   }
 }
 
+function replaceHere(pinDir: string, config: string, rules: Rule[]): void {
+  const maps = openMaps(pinDir);
+  try {
+    replaceRules({ map: (name) => maps[name] }, rules, "MODE_REDIRECT");
+    describeInstance(maps.instance, { rules: rules.length, config });
+  } finally {
+    for (const map of Object.values(maps)) map.close();
+  }
+}
+
 /** Tells a running mda to reload, and waits until it has. */
-async function tell(pid: number, pinDir: string, reloads: number): Promise<void> {
+async function tell(pid: number, pinDir: string, reloads: number, reapply: boolean): Promise<void> {
   using map = openPinnedMap(pinDir, "instance");
+  if (map && reapply) describeInstance(map, { reapply: 1 });
   Deno.kill(pid, "SIGHUP");
   for (const end = performance.now() + FOLLOW_MS; performance.now() < end;) {
     const now = map && readInstance(map);
@@ -103,7 +108,7 @@ async function tell(pid: number, pinDir: string, reloads: number): Promise<void>
   throw new Error(`Cannot reload: process ${pid} has not followed within ${FOLLOW_MS / 1000} s`);
 }
 
-function readopt(pinDir: string, options: { reapply: boolean; allSockets: boolean }): void {
+function adoptHere(pinDir: string, options: { reapply: boolean; allSockets: boolean }): void {
   const reuse = openMaps(pinDir);
   try {
     using object = loadDataPlane({ features: probeKernel(), allSockets: options.allSockets, reuse });

@@ -16,6 +16,8 @@ export interface Retired extends Disposable {
   drain(ms: number): Promise<Uint8Array<ArrayBuffer>[]>;
   /** The keys of the sockets in its sockhash. */
   members(): Uint8Array<ArrayBuffer>[];
+  /** Takes a socket out of its sockhash, and throws away what its program has not read. */
+  remove(key: Uint8Array<ArrayBuffer>): void;
   /** The cookie of a socket in its sockhash; undefined when it is not there any more. */
   cookieOf(key: Uint8Array<ArrayBuffer>): bigint | undefined;
 }
@@ -40,6 +42,7 @@ export function openRetired(pinDir: string): Retired {
       return sockets && program ? await drainUntil(sockets, program, ms) : this.members();
     },
     members: () => [...sockets?.keys() ?? []],
+    remove: (key) => void sockets?.delete(key),
     cookieOf(key) {
       const value = sockets?.lookup(key);
       return value && new DataView(value.buffer).getBigUint64(0, true);

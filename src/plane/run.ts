@@ -107,19 +107,20 @@ function reloadRules(
   tending: Tending,
 ) {
   const instance = object.map("instance");
-  const reloads = readInstance(instance).reloads + 1;
+  const { reloads: before, reapply } = readInstance(instance);
+  const reloads = before + 1;
   try {
     const rules = load(config);
     replaceRules(object, rules, "MODE_REDIRECT");
-    describeInstance(instance, { rules: rules.length, reloads, reload_failed: 0 });
+    describeInstance(instance, { rules: rules.length, reloads, reload_failed: 0, reapply: 0 });
     log.info(`reloaded: ${rulesText(rules.length)}`);
   } catch (error) {
     if (!(error instanceof ConfigurationError)) throw error;
-    describeInstance(instance, { reloads, reload_failed: 1 });
+    describeInstance(instance, { reloads, reload_failed: 1, reapply: 0 });
     log.error(`${error.message}\nnot reloaded: the rules that hold stay`);
     return;
   }
-  if (adopt) tending.adopt();
+  if (adopt || reapply) tending.adopt({ reapply: reapply !== 0 });
 }
 
 /** The connections in another version's maps go over to TCP, and can then be adopted. */

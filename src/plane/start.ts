@@ -87,6 +87,7 @@ export async function startDataPlane(options: StartOptions): Promise<DataPlane> 
       layout,
       reloads: 0,
       reload_failed: 0,
+      reapply: 0,
       stayed: 0,
       all_sockets: Number(allSockets),
       cgroup,

@@ -1,10 +1,11 @@
 import { enums, layouts } from "../bpf/layouts.ts";
 import type { BpfMap } from "../bpf/map.ts";
 import { readStruct, u32 } from "../bpf/struct.ts";
-import { readInstance } from "./instance.ts";
+import { pinDirectoryHolder } from "../host/lock.ts";
 import { readControl } from "./control.ts";
-import { firstDecision } from "./rules.ts";
+import { readInstance } from "./instance.ts";
 import { isAttached, openPinnedMap } from "./pins.ts";
+import { firstDecision } from "./rules.ts";
 
 type CounterGroup = Record<string, number>;
 
@@ -14,6 +15,8 @@ export interface Status {
   /** The cgroup's directory, empty when nothing is pinned. */
   cgroup: string;
   rules: number;
+  /** The number of the mda that runs for it; null when it works without, or whose process is out of sight. */
+  process: number | null;
   connections: {
     /** By their handshake, since the start. */
     paired: number;
@@ -46,6 +49,7 @@ export function readStatus(pinDir: string): Status {
     enabled: control !== undefined && isRedirecting(control) && isAttached(pinDir),
     cgroup,
     rules,
+    process: pinDirectoryHolder(pinDir) ?? null,
     connections: {
       paired: groups.connections.paired,
       adopted: groups.connections.adopted,

@@ -2,9 +2,8 @@ import { removePinDirectory } from "../host/bpffs.ts";
 import { passEverything } from "./control.ts";
 import { drainUntil } from "./drain.ts";
 import { describeInstance } from "./instance.ts";
-import { pinNames } from "./pins.ts";
+import { openPinnedLink, pinNames } from "./pins.ts";
 import type { DataPlane } from "./start.ts";
-import { openPinnedLink } from "./pins.ts";
 
 export interface StopOptions {
   /** How long to wait for readers. */

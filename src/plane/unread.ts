@@ -12,6 +12,9 @@ import type { Stranger } from "./strangers.ts";
 /** The cgroup that all others are below (cgroup_root's kernfs node is the first). */
 const ROOT_CGROUP = 1n;
 
+/** How long the ends of connections that were reset may take to leave. */
+const SETTLE_MS = 100;
+
 /** A connection that is reset, and what its reader does not get. */
 export interface Loss {
   reader: Stranger;
@@ -34,15 +37,19 @@ export async function resetUnread(
   onLoss: (loss: Loss) => void,
 ): Promise<number> {
   if (keys.length === 0) return 0;
-  const cookies = new Set(keys.map((key) => retired.cookieOf(key)));
-  const seen = new Set<bigint>();
+  const keyOf = new Map(keys.map((key) => [retired.cookieOf(key), key]));
   for (const reader of findMembers()) {
-    if (!cookies.has(reader.cookie) || reader.unread_bytes === 0n || seen.has(reader.sock)) continue;
-    seen.add(reader.sock);
+    const key = keyOf.get(reader.cookie);
+    if (!key || reader.unread_bytes === 0n) continue;
     onLoss({ reader, program: processName(reader.pid), unreadBytes: Number(reader.unread_bytes) });
-    useForeignSocket(reader, libc.resetConnection);
+    if (!useForeignSocket(reader, libc.resetConnection)) continue;
+    // A socket may have several descriptors.
+    keyOf.delete(reader.cookie);
+    // A socket that is reset stays in its sockmap until it is closed.
+    retired.remove(key);
   }
-  return (await retired.drain(0)).length;
+  // The senders' ends have nothing unread.
+  return (await retired.drain(SETTLE_MS)).length;
 }
 
 /** All sockets of this host that are in a sockmap, as far as their processes can be seen. */

@@ -50,6 +50,7 @@ Deno.test("mda status prints a table", async () => {
     ["enabled", "yes"],
     ["cgroup", cgroup.path],
     ["rules", "2"],
+    ["process", String(running.pid)],
     ["connections: paired", "0"],
     ["connections: adopted", "0"],
     ["connections: active", "0"],

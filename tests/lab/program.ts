@@ -8,6 +8,8 @@ export interface Place {
   netns?: NetworkNamespace;
   uid?: number;
   gid?: number;
+  /** It gives way to others by so much: 0 to 19. */
+  nice?: number;
 }
 
 export interface ProgramOptions {
@@ -160,8 +162,9 @@ export async function run(
 }
 
 /** The command line that runs another one in a place. Each step replaces itself with the next. */
-export function inPlace({ cgroup, netns, uid, gid }: Place, argv: string[]): string[] {
+export function inPlace({ cgroup, netns, uid, gid, nice }: Place, argv: string[]): string[] {
   const words: string[] = [];
+  if (nice !== undefined) words.push("nice", "-n", `${nice}`);
   if (cgroup) words.push("sh", "-c", 'echo $$ >"$0" && exec "$@"', cgroup.procs);
   if (netns) words.push("nsenter", `--net=${netns.path}`, "--");
   if (uid !== undefined || gid !== undefined) words.push("setpriv", "--clear-groups");

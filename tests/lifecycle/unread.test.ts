@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { createCgroup } from "../lab/cgroup.ts";
 import { kernelObjectsOf, waitUntilFreed } from "../lab/kernel_objects.ts";
-import { Mda } from "../lab/mda.ts";
+import { Mda, runMda } from "../lab/mda.ts";
+import { startProgram } from "../lab/streams/programs.ts";
 import { sleep, within } from "../lab/wait.ts";
 
 const readMs = 5000;
@@ -85,4 +86,42 @@ Deno.test("a stop leaves a connection whose reader does not read, and its bytes,
     await read(ends, sent, await send(ends, sent));
   }
   await waitUntilFreed(objects);
+});
+
+Deno.test("mda disable says how many sockets stay, and resets them with --force, naming what is lost", async () => {
+  for (const force of [false, true]) {
+    await using cgroup = createCgroup("force");
+    await using mda = await Mda.start({ cgroup, args: ["--drain-timeout", "0.3"] });
+    const objects = await kernelObjectsOf(mda.pinDir);
+    await using reader = startProgram({ cgroup }, "held_back", 4);
+    await reader.says(/sent 5000 bytes/);
+    const { code, stdout, stderr } = await runMda([
+      "--pin-dir",
+      mda.pinDir,
+      "disable",
+      ...force ? ["--force"] : [],
+    ]);
+    assert.equal(code, 0);
+    const stopped = `disabled: process ${mda.pid} has stopped; every connection is on TCP`;
+    if (force) {
+      assert.match(
+        stderr,
+        new RegExp(
+          `^mda: reset the connection of process ${reader.pid} \\(held_back\\) from 127\\.0\\.0\\.1:\\d+ to ` +
+            "127\\.0\\.0\\.1:\\d+: 5,000 bytes not read are lost\n$",
+        ),
+      );
+      assert.equal(stdout, `${stopped}\n`);
+    } else {
+      assert.equal(stderr, "");
+      assert.match(
+        stdout,
+        new RegExp(`^${stopped}, but for [12] sockets? with bytes that their programs do not read: `),
+      );
+    }
+    await reader.tell("");
+    await reader.says(force ? /reader: ECONNRESET, sender: ECONNRESET/ : /reader: 5000, sender: 100/);
+    await reader.ended();
+    await waitUntilFreed(objects);
+  }
 });

@@ -15,6 +15,7 @@ export type ProgramName =
   | "alone"
   | "asleep"
   | "held"
+  | "held_back"
   | "leaving"
   | "older"
   | "order"
