@@ -49,7 +49,7 @@ export function ensurePinDirectory(directory: string): boolean {
  * @returns the names that stayed
  */
 export function removePinDirectory(directory: string, names: readonly string[]): string[] {
-  for (const name of names) removeIfThere(join(directory, name));
+  removePins(directory, names);
   let left: string[] = [];
   try {
     left = [...Deno.readDirSync(directory)].map((entry) => entry.name).sort();
@@ -58,6 +58,11 @@ export function removePinDirectory(directory: string, names: readonly string[]):
   }
   if (left.length === 0) removeIfThere(directory);
   return left;
+}
+
+/** Removes the pins `names`, those that are there. */
+export function removePins(directory: string, names: readonly string[]): void {
+  for (const name of names) removeIfThere(join(directory, name));
 }
 
 /** Whether `path` is on a bpffs. */

@@ -30,13 +30,38 @@ export type MapName = typeof mapNames[number];
 /** The program that takes sockets out: pinned, so that every version can stop every other. */
 export const drainName = "drain";
 
+/** Where that is pinned while it replaces another. */
+export const nextDrainName = "drain-next";
+
 /** The pin of the sockops program's attachment to the cgroup. */
 export const linkName = "follow";
 
 /** Where the attachment is pinned while it replaces another. */
 export const nextLinkName = "follow-next";
 
-export const pinNames: readonly string[] = [...mapNames, drainName, linkName, nextLinkName];
+const pinNames: readonly string[] = [...mapNames, drainName, nextDrainName, linkName, nextLinkName];
+
+/** What every version pins. */
+const markName = "control";
+
+/**
+ * What a data plane, of whatever version, has pinned in a directory: where one has pinned anything, all is its own. The
+ * names are in the order in which they are to be removed.
+ */
+export function pinsIn(pinDir: string): string[] {
+  const names = pinnedNames(pinDir);
+  if (!names.includes(markName)) return names.filter((name) => pinNames.includes(name));
+  return [...names.filter((name) => name !== markName), markName];
+}
+
+function pinnedNames(pinDir: string): string[] {
+  try {
+    return [...Deno.readDirSync(pinDir)].filter(({ isFile }) => isFile).map(({ name }) => name);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return [];
+    throw error;
+  }
+}
 
 /** A map that a data plane has pinned; undefined when there is none. */
 export function openPinnedMap(pinDir: string, name: MapName): BpfMap | undefined {
@@ -53,10 +78,19 @@ export function openPinnedLink(pinDir: string, name: string = linkName): BpfLink
   return BpfLink.openPinned(join(pinDir, name));
 }
 
-/** Whether the data plane follows the sockets of a cgroup: a link outlives its cgroup, attached to nothing. */
-export function isAttached(pinDir: string): boolean {
-  return [linkName, nextLinkName].some((name) => {
+/**
+ * The number of the cgroup whose sockets the data plane follows; undefined when there is none: a link outlives its cgroup,
+ * attached to nothing.
+ */
+export function attachedCgroupId(pinDir: string): bigint | undefined {
+  for (const name of [linkName, nextLinkName]) {
     using link = openPinnedLink(pinDir, name);
-    return link !== undefined && link.info().cgroupId !== 0n;
-  });
+    const id = link?.info().cgroupId;
+    if (id) return id;
+  }
+  return undefined;
+}
+
+export function isAttached(pinDir: string): boolean {
+  return attachedCgroupId(pinDir) !== undefined;
 }
