@@ -1,9 +1,9 @@
-import { readStatus } from "../plane/status.ts";
+import { isEnabled } from "../plane/status.ts";
 import { print } from "./output.ts";
 
 /** Tells whether connections are accelerated. Returns the exit status: 0 enabled, 1 disabled. */
 export function query({ pinDir }: { pinDir: string }): number {
-  const { enabled } = readStatus(pinDir);
+  const enabled = isEnabled(pinDir);
   print(enabled ? "enabled\n" : "disabled\n");
   return enabled ? 0 : 1;
 }

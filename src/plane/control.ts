@@ -16,6 +16,11 @@ export function changeControl(control: BpfMap, changes: StructInput<typeof layou
   control.update(u32(0), writeStruct(layouts, "control", changes, control.lookup(u32(0))!));
 }
 
+/** The mode of a data plane of any version. */
+export function readMode(control: BpfMap): number {
+  return new DataView(control.lookup(u32(0))!.buffer).getUint32(0, true);
+}
+
 /** Tells the data plane of any version to pass everything to TCP: the mode is the first number of each one's control. */
 export function passEverything(control: BpfMap): void {
   const bytes = control.lookup(u32(0))!;

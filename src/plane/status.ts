@@ -2,9 +2,9 @@ import { enums, layouts } from "../bpf/layouts.ts";
 import type { BpfMap } from "../bpf/map.ts";
 import { readStruct, u32 } from "../bpf/struct.ts";
 import { pinDirectoryHolder } from "../host/lock.ts";
-import { readControl } from "./control.ts";
+import { readControl, readMode } from "./control.ts";
 import { readInstance } from "./instance.ts";
-import { isAttached, openPinnedMap } from "./pins.ts";
+import { isAttached, type MapName, openPinnedMap } from "./pins.ts";
 import { firstDecision } from "./rules.ts";
 
 type CounterGroup = Record<string, number>;
@@ -36,17 +36,25 @@ export interface Status {
   decided: number[];
 }
 
-/** What the data plane of a pin directory has done so far; all zero when none is pinned there. */
-export function readStatus(pinDir: string): Status {
+/** Whether a data plane, of whatever version, accelerates. */
+export function isEnabled(pinDir: string): boolean {
   using control = openPinnedMap(pinDir, "control");
+  return control !== undefined && readMode(control) === enums.mode.MODE_REDIRECT && isAttached(pinDir);
+}
+
+/** What the data plane of a pin directory has done so far, of this version; all zero when none is pinned there. */
+export function readStatus(pinDir: string): Status {
   using instance = openPinnedMap(pinDir, "instance");
-  using counters = openPinnedMap(pinDir, "counters");
-  using sockets = openPinnedMap(pinDir, "sockets");
-  using decisions = openPinnedMap(pinDir, "rule_decisions");
+  // Without it, a start or a stop was killed half-way, and the rest tells nothing.
+  const open = (name: MapName) => instance && openPinnedMap(pinDir, name);
+  using control = open("control");
+  using counters = open("counters");
+  using sockets = open("sockets");
+  using decisions = open("rule_decisions");
   const { cgroup, rules } = instance ? readInstance(instance) : { cgroup: "", rules: 0 };
   const groups = sumCounters(counters);
   return {
-    enabled: control !== undefined && isRedirecting(control) && isAttached(pinDir),
+    enabled: isEnabled(pinDir),
     cgroup,
     rules,
     process: pinDirectoryHolder(pinDir) ?? null,
@@ -61,10 +69,6 @@ export function readStatus(pinDir: string): Status {
     left: groups.left,
     decided: control && decisions ? readDecisions(control, decisions, rules) : [],
   };
-}
-
-function isRedirecting(control: BpfMap): boolean {
-  return readControl(control).mode === enums.mode.MODE_REDIRECT;
 }
 
 function readDecisions(control: BpfMap, decisions: BpfMap, rules: number): number[] {
