@@ -147,7 +147,7 @@ static __always_inline void note_recent(struct stranger *stranger, struct tcp_so
 	stranger->mss = BPF_CORE_READ(tp, mss_cache);
 }
 
-static __noinline int describe(struct stranger *stranger, struct sock *sk, struct file *file)
+static __noinline int describe(struct stranger *stranger, struct sock *sk, struct file *file, int members)
 {
 	struct tcp_sock *tp = (void *)sk;
 	__u8 state = BPF_CORE_READ(sk, __sk_common.skc_state);
@@ -170,7 +170,7 @@ static __noinline int describe(struct stranger *stranger, struct sock *sk, struc
 	if (BPF_CORE_READ(sk, sk_user_data)) {
 		stranger->kind = STRANGER_MEMBER;
 		stranger->unread_bytes = unread_bytes(sk);
-		return 1;
+		return members || (stranger->blocking && !all_sockets);
 	}
 	stranger->kind = STRANGER_CONNECTED;
 	note_recent(stranger, tp);
@@ -186,7 +186,7 @@ static __always_inline void find_if_stranger(struct bpf_iter__task_file *at, str
 	__u32 zero = 0;
 
 	now = bpf_map_lookup_elem(&control, &zero);
-	if (!sk || !now || !is_tcp(sk) || !is_in_cgroup(sk, now->cgroup_id) || !describe(&stranger, socket_at(sk), file))
+	if (!sk || !now || !is_tcp(sk) || !is_in_cgroup(sk, now->cgroup_id) || !describe(&stranger, socket_at(sk), file, now->scan_members))
 		return;
 	stranger.pid = visible_pid(task);
 	stranger.fd = at->fd;

@@ -71,6 +71,8 @@ struct control {
 	__u32 rules_slot; /* which of the two rule sets holds */
 	__u64 tended_until; /* jiffies; a process makes edges until then, see edges.h */
 	__u64 cgroup_id; /* sockets of this cgroup and those below it can be adopted */
+	__u32 scan_members; /* a scan is also for sockets that are in a sockmap, all of them */
+	__u32 pad;
 };
 
 #define PATH_BYTES 1024
@@ -113,7 +115,7 @@ struct left {
 enum stranger_kind {
 	STRANGER_LISTENER,
 	STRANGER_CONNECTED, /* and not in any sockmap */
-	STRANGER_MEMBER, /* connected, in a sockmap */
+	STRANGER_MEMBER, /* connected, in a sockmap; found only on request, or in blocking mode */
 };
 
 /* A TCP socket of the cgroup, as a scan of all descriptors finds it. */

@@ -43,12 +43,14 @@ export const layouts = {
     },
   },
   "control": {
-    "size": 24,
+    "size": 32,
     "fields": {
       "mode": { "offset": 0, "size": 4, "type": "enum mode" },
       "rules_slot": { "offset": 4, "size": 4, "type": "u32" },
       "tended_until": { "offset": 8, "size": 8, "type": "u64" },
       "cgroup_id": { "offset": 16, "size": 8, "type": "u64" },
+      "scan_members": { "offset": 24, "size": 4, "type": "u32" },
+      "pad": { "offset": 28, "size": 4, "type": "u32" },
     },
   },
   "counters": {

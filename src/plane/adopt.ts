@@ -6,7 +6,13 @@ import type { BpfObject } from "../bpf/object.ts";
 import { u64, writeStruct } from "../bpf/struct.ts";
 import { SystemError } from "../host/errno.ts";
 import * as libc from "../host/libc.ts";
-import { type Connection, findConnections, type Stranger } from "./strangers.ts";
+import {
+  type Connection,
+  findConnections,
+  findMembers,
+  scanDescriptors,
+  type Stranger,
+} from "./strangers.ts";
 
 const log = getLogger("mda");
 
@@ -42,17 +48,17 @@ export function adoptConnections(
   { reapply, allSockets }: { reapply: boolean; allSockets: boolean },
 ): Adoption {
   const result: Adoption = { adopted: 0, dismissed: 0, full: false };
+  const scan = scanDescriptors(object, { members: reapply });
   using processes = new Processes();
   try {
-    for (const connection of findConnections(object.program("find_strangers").iterate())) {
+    for (const connection of findConnections(scan)) {
       const { client, server } = connection;
       if (client.kind === STRANGER_CONNECTED && server.kind === STRANGER_CONNECTED) {
         const adopted = pays(client, server) && judge(object, connection) &&
           join(object, connection, processes);
         if (adopted) result.adopted++;
-      } else if (client.kind === STRANGER_MEMBER && server.kind === STRANGER_MEMBER) {
-        if (!allSockets && (client.blocking || server.blocking)) dismiss(object, connection, LEAVE_BLOCKING);
-        else if (reapply && !judge(object, connection) && dismiss(object, connection, LEAVE_BY_RULE)) {
+      } else if (reapply && client.kind === STRANGER_MEMBER && server.kind === STRANGER_MEMBER) {
+        if (!judge(object, connection) && dismiss(object, client.cookie << 1n, LEAVE_BY_RULE)) {
           result.dismissed++;
         }
       }
@@ -61,7 +67,23 @@ export function adoptConnections(
     if (!(error instanceof SockhashFull)) throw error;
     result.full = true;
   }
+  if (!allSockets) dismissBlocking(object, findMembers(scan));
   return result;
+}
+
+/** Sockets that were switched to blocking mode leave before somebody waits in vain. */
+function dismissBlocking(object: BpfObject, members: Stranger[]): void {
+  const blocking = new Set(members.filter(({ blocking }) => blocking).map(({ cookie }) => cookie));
+  if (blocking.size === 0) return;
+  const sockets = object.map("sockets");
+  for (const key of sockets.keys()) {
+    const cookie = sockets.lookup(key);
+    if (cookie && blocking.has(number(cookie))) dismiss(object, number(key) & ~1n, LEAVE_BLOCKING);
+  }
+}
+
+function number(bytes: Uint8Array<ArrayBuffer>): bigint {
+  return new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true);
 }
 
 /** Whether a connection that has left as bulk sends small messages now. */
@@ -102,8 +124,8 @@ function judge(object: BpfObject, { client, server, listener }: Connection): boo
   return object.program("judge").runOn(packet) === ACCELERATE;
 }
 
-function dismiss(object: BpfObject, { client }: Connection, why: number): boolean {
-  const packet = writeStruct(layouts, "adoption", { client_key: client.cookie << 1n, argument: why });
+function dismiss(object: BpfObject, clientKey: bigint, why: number): boolean {
+  const packet = writeStruct(layouts, "adoption", { client_key: clientKey, argument: why });
   return object.program("dismiss").runOn(packet) === 1;
 }
 

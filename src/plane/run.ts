@@ -54,17 +54,8 @@ export async function runDataPlane(options: DataPlaneOptions, supervisor: Superv
   using _lock = takePinDirectory(pinDir);
   let plane: DataPlane;
   try {
-    const { adopt: _adopt, watch: _watch, sockets, maxConnections } = options;
-    const allSockets = sockets === "all";
-    plane = await startDataPlane({
-      rules,
-      cgroup,
-      config,
-      pinDir,
-      allSockets,
-      maxConnections,
-      pid: Deno.pid,
-    });
+    const allSockets = options.sockets === "all", { maxConnections } = options, { pid } = Deno;
+    plane = await startDataPlane({ rules, cgroup, config, pinDir, allSockets, maxConnections, pid });
   } catch (error) {
     removePinDirectory(pinDir, []);
     throw error;

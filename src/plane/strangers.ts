@@ -1,8 +1,10 @@
 import { enums, layouts } from "../bpf/layouts.ts";
+import type { BpfObject } from "../bpf/object.ts";
 import { readStruct, type StructValue } from "../bpf/struct.ts";
+import { changeControl } from "./control.ts";
 
 const { size, fields } = layouts.stranger;
-const { STRANGER_LISTENER } = enums.stranger_kind;
+const { STRANGER_LISTENER, STRANGER_MEMBER } = enums.stranger_kind;
 
 /** A TCP socket as a scan of all descriptors finds it: see bpf/types.h. */
 export type Stranger = StructValue<typeof layouts, "stranger">;
@@ -16,7 +18,38 @@ export interface Connection {
 }
 
 /**
- * Finds the connections that have both ends among the sockets that the BPF program `find_strangers` wrote. The ends know
+ * Looks at all descriptors of all processes that can be seen.
+ *
+ * @param members whether sockets that are in a sockmap are wanted, not only those of them that are in blocking mode
+ * @returns structs stranger, one after the other
+ */
+export function scanDescriptors(
+  object: BpfObject,
+  { members }: { members: boolean },
+): Uint8Array<ArrayBuffer> {
+  const control = object.map("control");
+  if (members) changeControl(control, { scan_members: 1 });
+  try {
+    return object.program("find_strangers").iterate();
+  } finally {
+    if (members) changeControl(control, { scan_members: 0 });
+  }
+}
+
+/** The sockets of a scan that are in a sockmap. */
+export function findMembers(bytes: Uint8Array<ArrayBuffer>): Stranger[] {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const members: Stranger[] = [];
+  for (let at = 0; at + size <= bytes.length; at += size) {
+    if (view.getUint32(at + fields.kind.offset, true) === STRANGER_MEMBER) {
+      members.push(readStruct(layouts, "stranger", bytes, at));
+    }
+  }
+  return members;
+}
+
+/**
+ * Finds the connections that have both ends among the sockets of a scan. The ends know
  * the same two initial sequence numbers; the client's own is one less, since its SYN counts as acknowledged.
  */
 export function findConnections(bytes: Uint8Array<ArrayBuffer>): Connection[] {
@@ -44,18 +77,22 @@ export function findConnections(bytes: Uint8Array<ArrayBuffer>): Connection[] {
     if (client.sock === server.sock) continue;
     // A socket may have several descriptors.
     seen.add(place);
-    connections.push({ client, server, listener: listeners.find((listener) => accepts(listener, server)) });
+    connections.push({ client, server, listener: listenerOf(server, listeners) });
   }
   return connections;
 }
 
-function accepts(listener: Stranger, { net, local }: Stranger): boolean {
-  return listener.net === net && listener.local.port === local.port &&
-    (isAny(listener.local.address) ||
-      listener.local.family === local.family &&
-        listener.local.address.every((byte, index) => byte === local.address[index]));
-}
-
-function isAny(address: Uint8Array): boolean {
-  return address.every((byte) => byte === 0);
+/** Of those that could have accepted it, the one that names its address most exactly, as the kernel looks it up. */
+function listenerOf({ net, local }: Stranger, listeners: Stranger[]): Stranger | undefined {
+  const exactness = (listener: Stranger) => {
+    const { family, port, address } = listener.local;
+    if (listener.net !== net || port !== local.port) return 0;
+    if (address.some((byte) => byte !== 0)) {
+      return family === local.family && address.every((byte, index) => byte === local.address[index]) ? 3 : 0;
+    }
+    if (family === local.family) return 2;
+    return family === 6 ? 1 : 0;
+  };
+  const possible = listeners.filter((listener) => exactness(listener) > 0);
+  return possible.sort((one, other) => exactness(other) - exactness(one))[0];
 }

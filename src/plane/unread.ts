@@ -1,5 +1,3 @@
-import { enums, layouts } from "../bpf/layouts.ts";
-import { readStruct } from "../bpf/struct.ts";
 import * as libc from "../host/libc.ts";
 import { processName } from "../host/process.ts";
 import { changeControl } from "./control.ts";
@@ -7,7 +5,7 @@ import { probeKernel } from "./features.ts";
 import { useForeignSocket } from "./foreign_socket.ts";
 import { loadDataPlane } from "./object.ts";
 import type { Retired } from "./retired.ts";
-import type { Stranger } from "./strangers.ts";
+import { findMembers, scanDescriptors, type Stranger } from "./strangers.ts";
 
 /** The cgroup that all others are below (cgroup_root's kernfs node is the first). */
 const ROOT_CGROUP = 1n;
@@ -38,7 +36,7 @@ export async function resetUnread(
 ): Promise<number> {
   if (keys.length === 0) return 0;
   const keyOf = new Map(keys.map((key) => [retired.cookieOf(key), key]));
-  for (const reader of findMembers()) {
+  for (const reader of allMembers()) {
     const key = keyOf.get(reader.cookie);
     if (!key || reader.unread_bytes === 0n) continue;
     onLoss({ reader, program: processName(reader.pid), unreadBytes: Number(reader.unread_bytes) });
@@ -53,13 +51,8 @@ export async function resetUnread(
 }
 
 /** All sockets of this host that are in a sockmap, as far as their processes can be seen. */
-function findMembers(): Stranger[] {
+function allMembers(): Stranger[] {
   using object = loadDataPlane({ features: probeKernel(), allSockets: true, maxConnections: 1 });
   changeControl(object.map("control"), { cgroup_id: ROOT_CGROUP });
-  const bytes = object.program("find_strangers").iterate();
-  const { size } = layouts.stranger;
-  const all = Array.from({ length: bytes.length / size }, (_, index) => {
-    return readStruct(layouts, "stranger", bytes, index * size);
-  });
-  return all.filter(({ kind }) => kind === enums.stranger_kind.STRANGER_MEMBER);
+  return findMembers(scanDescriptors(object, { members: true }));
 }
