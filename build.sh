@@ -8,6 +8,7 @@
 #   ./build.sh run             see it at work: redis in a cgroup of its own, before and after
 #   ./build.sh test [FILE...]  all tests (or these), against the real kernel and real servers
 #   ./build.sh test-kernels    the data plane on Debian's 5.10, 6.1 and 6.12 kernels, under qemu
+#   ./build.sh soak [SECONDS]  restarts, reloads and SIGKILLs under mixed load, 600 seconds if not told
 #   ./build.sh bench [ARG...]  plain TCP, a textbook sockmap data plane and mda, measured side by side
 #   ./build.sh link PROGRAM EXECUTABLE
 #                              any bundled program and Deno in one file, as dist/mda is made without denort
@@ -48,6 +49,7 @@ python3                    python3         python3
 ip                         iproute2        iproute
 iptables                   iptables        iptables
 ps                         procps          procps-ng
+strace                     strace          strace
 fish                       fish            fish
 zsh                        zsh             zsh
 '
@@ -284,6 +286,13 @@ run_kernel_tests() {
 	tests/lab/kernels/run.sh "$@"
 }
 
+run_soak() {
+	need_root 'load BPF programs'
+	build
+	install_packages "$test_packages"
+	$deno run --quiet --no-check --frozen --allow-all tests/lifecycle/soak.ts "$@"
+}
+
 run_bench() {
 	need_root 'load BPF programs'
 	build
@@ -300,6 +309,7 @@ build) build ;;
 run) run_demo ;;
 test) run_tests "${@:2}" ;;
 test-kernels) run_kernel_tests "${@:2}" ;;
+soak) run_soak "${@:2}" ;;
 bench) run_bench "${@:2}" ;;
 link) (($# == 3)) && link_launcher "$2" "$3" ;;
 help | -h | --help) help ;;

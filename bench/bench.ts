@@ -8,6 +8,7 @@ import { Command, InvalidArgumentError, Option } from "@commander-js/extra-typin
 import { type Conditions, describeRun, formatConditions } from "./conditions.ts";
 import { measureFootprint } from "./footprint.ts";
 import { measureKernelMemory } from "./kernel_memory.ts";
+import { measureLifecycle } from "./lifecycle.ts";
 import { measureSlices } from "./measure.ts";
 import { mesh } from "./mesh.ts";
 import { nginx } from "./nginx.ts";
@@ -20,7 +21,7 @@ import { startVariants } from "./variants.ts";
 import type { Options, Slice, Workload } from "./workload.ts";
 
 const workloads: Record<string, Workload> = { redis, nginx, peer, mesh };
-const names = [...Object.keys(workloads), "footprint", "memory"];
+const names = [...Object.keys(workloads), "footprint", "lifecycle", "memory"];
 
 const program = new Command("bench")
   .description("Measures plain TCP, the textbook sockmap data plane and mda side by side.")
@@ -72,6 +73,8 @@ async function measure(
 ): Promise<Report> {
   await using stack = new AsyncDisposableStack();
   const limits = chosen.includes("footprint") ? await measureFootprint(options) : [];
+  interrupted.throwIfAborted();
+  if (chosen.includes("lifecycle")) limits.push(...await measureLifecycle(options));
   interrupted.throwIfAborted();
   const variants = await startVariants(stack);
   const slices: Slice[] = [];

@@ -79,7 +79,7 @@ struct control {
 
 /* Who runs the data plane, for those who look at it from outside. */
 struct instance {
-	__u32 pid; /* in the PID namespace it was started in; 0: no process belongs to it */
+	__u32 pid; /* first in every version; in the PID namespace it was started in; 0: no process belongs to it */
 	__u32 rules;
 	__u64 started_ms; /* since 1970 */
 	char layout[16]; /* a hash of what maps are like and mean: equal ones can share them */

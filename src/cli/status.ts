@@ -1,3 +1,4 @@
+import { checkVersion } from "../plane/found.ts";
 import { readStatus, type Status } from "../plane/status.ts";
 import { type Format, print, printAs } from "./output.ts";
 
@@ -8,6 +9,7 @@ export interface StatusOptions {
 
 /** Prints what the mda of a pin directory has done so far. Returns the exit status: 0 when it accelerates. */
 export async function status({ pinDir, output }: StatusOptions): Promise<number> {
+  await checkVersion("tell the status", pinDir);
   const status = readStatus(pinDir);
   if (output === "table") print(toTable(status));
   else await printAs(output, status);

@@ -47,7 +47,7 @@ export function ensurePinDirectory(directory: string): boolean {
  *
  * @throws Error when it is no directory, or this user may not look
  */
-export function pinsIn(directory: string): string[] {
+export function namesIn(directory: string): string[] {
   try {
     return [...Deno.readDirSync(directory)].map((entry) => entry.name).sort();
   } catch (error) {
@@ -73,7 +73,7 @@ export function removePins(directory: string, names: readonly string[]): void {
  */
 export function removePinDirectory(directory: string, names: readonly string[]): string[] {
   removePins(directory, names);
-  const left = pinsIn(directory);
+  const left = namesIn(directory);
   if (left.length === 0) remove(directory, directory);
   return left;
 }

@@ -43,6 +43,26 @@ function isCgroup2(path: string): boolean {
   return libc.filesystemOf(path).magic === CGROUP2_SUPER_MAGIC;
 }
 
+/** The directory of the cgroup with this number, below the first cgroup2 mount; undefined when it is not there. */
+export function findCgroup(id: bigint): string | undefined {
+  const search = (path: string): string | undefined => {
+    try {
+      if (statSync(path, { bigint: true }).ino === id) return path;
+      for (const { name, isDirectory } of Deno.readDirSync(path)) {
+        const found = isDirectory && search(`${path}/${name}`);
+        if (found) return found;
+      }
+    } catch (error) {
+      // Removed meanwhile.
+      if (!(error instanceof Error && "code" in error && ["ENOENT", "ENODEV"].includes(String(error.code)))) {
+        throw error;
+      }
+    }
+    return undefined;
+  };
+  return search(findCgroup2());
+}
+
 /** A cgroup's directory that is open. */
 export interface OpenCgroup extends Disposable {
   fd: number;

@@ -1,3 +1,5 @@
+import { ensurePinDirectory } from "./bpffs.ts";
+import { SystemError } from "./errno.ts";
 import * as libc from "./libc.ts";
 import { processName } from "./process.ts";
 
@@ -46,30 +48,64 @@ export class PinDirectoryLock implements Disposable {
   }
 }
 
+/** How often a lock is tried again whose holder has let go before it could be named. */
+const TRIES = 10;
+
 /**
  * Locks an existing pin directory.
  *
- * @throws PinDirectoryBusy when another process has it
+ * @throws PinDirectoryBusy when another process has it, SystemError: ENOENT when there is none
  */
 export function lockPinDirectory(directory: string): PinDirectoryLock {
-  for (;;) {
+  for (let tries = 1;; tries++) {
     // bpffs has no flock of its own, so the VFS keeps the lock (locks_lock_file_wait), on directories as
     // well.
     const fd = libc.open(directory, libc.O_RDONLY | libc.O_DIRECTORY);
     try {
       const { dev, ino } = Deno.statSync(`/proc/self/fd/${fd}`);
       if (!libc.flock(fd, libc.LOCK_EX | libc.LOCK_NB)) {
-        throw new PinDirectoryBusy(directory, lockHolder(dev, ino!));
+        const holder = lockHolder(dev, ino!);
+        if (holder === undefined && tries < TRIES) {
+          libc.close(fd);
+          continue;
+        }
+        throw new PinDirectoryBusy(directory, holder);
       }
       // A stopping instance removes the directory while it holds the lock; then this one is not the one at
       // the path.
-      const now = Deno.statSync(directory);
-      if (now.dev === dev && now.ino === ino) return new PinDirectoryLock(fd);
+      if (isAt(directory, dev, ino)) return new PinDirectoryLock(fd);
     } catch (error) {
       libc.close(fd);
       throw error;
     }
     libc.close(fd);
+  }
+}
+
+/**
+ * Makes a pin directory if there is none, and locks it.
+ *
+ * @throws PinDirectoryBusy when another process has it
+ */
+export function takePinDirectory(directory: string): PinDirectoryLock {
+  for (;;) {
+    ensurePinDirectory(directory);
+    try {
+      return lockPinDirectory(directory);
+    } catch (error) {
+      // Whoever had it has removed it.
+      if (!(error instanceof SystemError && error.code === "ENOENT")) throw error;
+    }
+  }
+}
+
+function isAt(path: string, dev: number, ino: number | null): boolean {
+  try {
+    const now = Deno.statSync(path);
+    return now.dev === dev && now.ino === ino;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
   }
 }
 

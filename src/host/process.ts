@@ -22,6 +22,12 @@ export function isRunning(process: ProcessIdentity): boolean {
   return identifyProcess(process.pid)?.startTicks === process.startTicks;
 }
 
+/** The number of a process as it sees itself, in a PID namespace of its own perhaps; undefined when it is gone. */
+export function ownPid(pid: number): number | undefined {
+  const pids = /^NSpid:(.*)$/m.exec(readProc(pid, "status") ?? "")?.[1].trim().split(/\s+/);
+  return pids && Number(pids.at(-1));
+}
+
 /** The name of a process as ps shows it; undefined when it is gone. */
 export function processName(pid: number): string | undefined {
   return readProc(pid, "comm")?.trimEnd();

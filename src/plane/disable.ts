@@ -1,7 +1,7 @@
 import { removePinDirectory } from "../host/bpffs.ts";
-import { lockPinDirectory, PinDirectoryBusy, type PinDirectoryLock } from "../host/lock.ts";
-import { identifyProcess, isRunning, type ProcessIdentity } from "../host/process.ts";
-import { checkPins, hasPins, pinNames } from "./pins.ts";
+import { isRunning, type ProcessIdentity } from "../host/process.ts";
+import { lockOrFindRunning } from "./holder.ts";
+import { checkPins, pinsIn } from "./pins.ts";
 import { openRetired } from "./retired.ts";
 import { type Loss, resetUnread } from "./unread.ts";
 
@@ -37,48 +37,34 @@ export async function disableDataPlane(
   onLoss: (loss: Loss) => void,
 ): Promise<Disabled> {
   const { pinDir, drainTimeout, force } = options;
-  if (!hasPins(pinDir)) {
-    removePinDirectory(pinDir, []);
-    return { wasEnabled: false, stay: 0 };
-  }
   checkPins(pinDir);
   const drainMs = drainTimeout * 1000;
+  const held = await lockOrFindRunning(pinDir, drainMs + STOP_MS);
+  if (!held) return { wasEnabled: false, stay: 0 };
   using retired = openRetired(pinDir);
-  const lock = tryLock(pinDir);
-  if ("pid" in lock) {
-    const process = await stopProcess(lock, pinDir, drainMs);
-    const left = retired.members();
-    return {
-      wasEnabled: true,
-      process,
-      stay: force ? await resetUnread(left, retired, onLoss) : left.length,
-    };
+  const stay = async (left: Uint8Array<ArrayBuffer>[]) =>
+    force ? await resetUnread(left, retired, onLoss) : left.length;
+  if ("pid" in held) {
+    await stopProcess(held, pinDir, drainMs);
+    // Killed by someone else before it was done.
+    if (pinsIn(pinDir).length > 0) return { ...await disableDataPlane(options, onLoss), process: held };
+    return { wasEnabled: true, process: held, stay: await stay(retired.members()) };
   }
-  using _lock = lock;
+  using _lock = held;
+  const pins = pinsIn(pinDir);
   retired.pass();
-  const left = await retired.drain(drainMs);
-  const stay = force ? await resetUnread(left, retired, onLoss) : left.length;
-  removePinDirectory(pinDir, pinNames);
-  return { wasEnabled: true, stay };
+  const left = pins.length === 0 ? [] : await retired.drain(drainMs);
+  const staying = await stay(left);
+  removePinDirectory(pinDir, pins);
+  return { wasEnabled: pins.length > 0, stay: staying };
 }
 
-function tryLock(pinDir: string): PinDirectoryLock | ProcessIdentity {
+async function stopProcess(process: ProcessIdentity, pinDir: string, drainMs: number): Promise<void> {
   try {
-    return lockPinDirectory(pinDir);
+    Deno.kill(process.pid, "SIGTERM");
   } catch (error) {
-    const process = error instanceof PinDirectoryBusy && error.pid !== undefined &&
-      identifyProcess(error.pid);
-    if (process) return process;
-    throw error;
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
-}
-
-async function stopProcess(
-  process: ProcessIdentity,
-  pinDir: string,
-  drainMs: number,
-): Promise<ProcessIdentity> {
-  Deno.kill(process.pid, "SIGTERM");
   for (const end = performance.now() + drainMs + STOP_MS; isRunning(process);) {
     if (performance.now() > end) {
       throw new Error(
@@ -89,5 +75,4 @@ async function stopProcess(
     }
     await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
   }
-  return process;
 }

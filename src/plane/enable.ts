@@ -1,13 +1,13 @@
 import { resolve } from "node:path";
 import { load } from "../config/load.ts";
-import { ensurePinDirectory, removePinDirectory } from "../host/bpffs.ts";
-import { findCgroup2 } from "../host/cgroup.ts";
+import { removePinDirectory } from "../host/bpffs.ts";
+import { findCgroup, findCgroup2 } from "../host/cgroup.ts";
 import { checkHost } from "../host/kernel.ts";
-import { lockPinDirectory } from "../host/lock.ts";
+import { takePinDirectory } from "../host/lock.ts";
 import { adoptConnections, type Adoption } from "./adopt.ts";
-import { readInstance } from "./instance.ts";
-import { isAttached, openPinnedMap } from "./pins.ts";
-import { type Found, startDataPlane } from "./start.ts";
+import type { Found } from "./found.ts";
+import { attachedCgroupId } from "./pins.ts";
+import { startDataPlane } from "./start.ts";
 
 /** How long connections in the maps of another version are waited for. */
 const RETIRE_MS = 1000;
@@ -37,8 +37,7 @@ export async function enableDataPlane(options: EnableOptions): Promise<Enabled> 
   const config = resolve(options.config);
   const rules = load(config);
   checkHost();
-  ensurePinDirectory(pinDir);
-  using _lock = lockPinDirectory(pinDir);
+  using _lock = takePinDirectory(pinDir);
   try {
     const cgroup = options.cgroup ?? attachedCgroup(pinDir) ?? findCgroup2();
     const allSockets = options.sockets === "all";
@@ -54,8 +53,13 @@ export async function enableDataPlane(options: EnableOptions): Promise<Enabled> 
   }
 }
 
+/** The directory of the cgroup that a data plane of whatever version follows; undefined when there is none. */
 function attachedCgroup(pinDir: string): string | undefined {
-  if (!isAttached(pinDir)) return undefined;
-  using instance = openPinnedMap(pinDir, "instance");
-  return instance && readInstance(instance).cgroup || undefined;
+  const id = attachedCgroupId(pinDir);
+  if (id === undefined) return undefined;
+  const path = findCgroup(id);
+  if (path === undefined) {
+    throw new Error(`Cannot find the cgroup that is enabled at ${pinDir}; name it with --cgroup`);
+  }
+  return path;
 }

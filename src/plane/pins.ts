@@ -3,7 +3,7 @@ import { maps } from "../bpf/layouts.ts";
 import { BpfLink } from "../bpf/link.ts";
 import { BpfMap, type ExpectedMap } from "../bpf/map.ts";
 import { BpfProgram } from "../bpf/program.ts";
-import { pinsIn } from "../host/bpffs.ts";
+import { namesIn } from "../host/bpffs.ts";
 
 /** Every map of the data plane; each is pinned under its name. */
 export const mapNames = [
@@ -41,13 +41,20 @@ export const linkName = "follow";
 /** Where the attachment is pinned while it replaces another. */
 export const nextLinkName = "follow-next";
 
-export const pinNames: readonly string[] = [
-  ...mapNames,
-  drainName,
-  nextDrainName,
-  linkName,
-  nextLinkName,
-];
+const pinNames: readonly string[] = [...mapNames, drainName, nextDrainName, linkName, nextLinkName];
+
+/** What every version pins. */
+const markName = "control";
+
+/**
+ * What a data plane, of whatever version, has pinned in a directory: where one has pinned anything, all is its own. The
+ * names are in the order in which they are to be removed.
+ */
+export function pinsIn(pinDir: string): string[] {
+  const names = namesIn(pinDir);
+  if (!names.includes(markName)) return names.filter((name) => pinNames.includes(name));
+  return [...names.filter((name) => name !== markName), markName];
+}
 
 /** What each version's maps are that others use. */
 const known: Partial<Record<MapName, ExpectedMap>> = {
@@ -80,11 +87,6 @@ export function openPinnedDrain(pinDir: string, name: string = drainName): BpfPr
   );
 }
 
-/** Whether a data plane, or a part of one, is pinned in a directory. */
-export function hasPins(pinDir: string): boolean {
-  return pinsIn(pinDir).some((name) => pinNames.includes(name));
-}
-
 /** @throws Error when one of the names that a data plane pins is another program's */
 export function checkPins(pinDir: string): void {
   for (const name of mapNames) openPinnedMap(pinDir, name)?.close();
@@ -97,10 +99,19 @@ export function openPinnedLink(pinDir: string, name: string = linkName): BpfLink
   return BpfLink.openPinned(join(pinDir, name));
 }
 
-/** Whether the data plane follows the sockets of a cgroup: a link outlives its cgroup, attached to nothing. */
-export function isAttached(pinDir: string): boolean {
-  return [linkName, nextLinkName].some((name) => {
+/**
+ * The number of the cgroup whose sockets the data plane follows; undefined when there is none: a link outlives its cgroup,
+ * attached to nothing.
+ */
+export function attachedCgroupId(pinDir: string): bigint | undefined {
+  for (const name of [linkName, nextLinkName]) {
     using link = openPinnedLink(pinDir, name);
-    return link !== undefined && link.info().cgroupId !== 0n;
-  });
+    const id = link?.info().cgroupId;
+    if (id) return id;
+  }
+  return undefined;
+}
+
+export function isAttached(pinDir: string): boolean {
+  return attachedCgroupId(pinDir) !== undefined;
 }

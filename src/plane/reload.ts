@@ -1,15 +1,16 @@
 import { resolve } from "node:path";
-import { layouts } from "../bpf/layouts.ts";
 import { load } from "../config/load.ts";
 import type { Rule } from "../config/rules.ts";
 import { checkHost } from "../host/kernel.ts";
-import { lockPinDirectory, PinDirectoryBusy } from "../host/lock.ts";
 import { adoptConnections } from "./adopt.ts";
 import { probeKernel } from "./features.ts";
+import { checkVersion, whatIsPinned } from "./found.ts";
+import { lockOrFindRunning } from "./holder.ts";
 import { describeInstance, type Instance, readInstance } from "./instance.ts";
-import { layoutHash, loadDataPlane, openMaps } from "./object.ts";
+import { loadDataPlane, openMaps } from "./object.ts";
 import { openPinnedMap } from "./pins.ts";
 import { replaceRules } from "./rules.ts";
+import { isEnabled } from "./status.ts";
 
 /** How long a running mda may take to follow. */
 const FOLLOW_MS = 10_000;
@@ -34,50 +35,39 @@ export interface ReloadOptions {
  */
 export async function reloadDataPlane(options: ReloadOptions): Promise<number> {
   const { pinDir, reapply = false, adopt } = options;
-  const instance = await instanceOf(pinDir);
+  const instance = await pinnedInstance(pinDir);
   const config = options.config === undefined ? instance.config : resolve(options.config);
   const rules = load(config);
   checkHost();
-  const allSockets = instance.all_sockets !== 0;
-  const pid = await unlessRunning(pinDir, async () => {
-    replaceHere(pinDir, config, rules);
-    if (reapply || adopt) await adoptHere(pinDir, { reapply, allSockets });
-  });
-  if (pid !== undefined) {
+  const held = await lockOrFindRunning(pinDir, FOLLOW_MS);
+  if (held && "pid" in held) {
     if (config !== instance.config) {
       throw new Error(
-        `Cannot make process ${pid} read ${config}: it runs with ${instance.config}; change that file, or start mda anew`,
+        `Cannot make process ${held.pid} read ${config}: it runs with ${instance.config}; change that file, or start mda anew`,
       );
     }
-    await tell(pid, pinDir, instance.reloads, reapply);
+    await tell(held.pid, pinDir, instance.reloads, reapply);
+  } else {
+    using _lock = held;
+    // Whoever had it may have changed it.
+    const { all_sockets } = await pinnedInstance(pinDir);
+    if (!isEnabled(pinDir)) refuse(pinDir);
+    replaceHere(pinDir, config, rules);
+    if (reapply || adopt) await adoptHere(pinDir, { reapply, allSockets: all_sockets !== 0 });
   }
   return rules.length;
 }
 
-async function instanceOf(pinDir: string): Promise<Instance> {
+/** @throws Error when no data plane of this version is there, all of it */
+async function pinnedInstance(pinDir: string): Promise<Instance> {
+  await checkVersion("reload", pinDir);
+  if (await whatIsPinned(pinDir) !== "same maps") refuse(pinDir);
   using map = openPinnedMap(pinDir, "instance");
-  if (!map) {
-    throw new Error(`Cannot reload: nothing is enabled at ${pinDir}; mda run or mda enable starts it`);
-  }
-  const instance = map.info.valueBytes === layouts.instance.size ? readInstance(map) : undefined;
-  if (instance?.layout !== await layoutHash()) {
-    throw new Error(
-      `Cannot reload: ${pinDir} is of another version of mda; start this version there, it takes over`,
-    );
-  }
-  return instance;
+  return readInstance(map!);
 }
 
-/** Does something when no process has the pin directory; else returns the number of the one that has. */
-async function unlessRunning(pinDir: string, action: () => Promise<void>): Promise<number | undefined> {
-  try {
-    using _lock = lockPinDirectory(pinDir);
-    await action();
-    return undefined;
-  } catch (error) {
-    if (error instanceof PinDirectoryBusy && error.pid !== undefined) return error.pid;
-    throw error;
-  }
+function refuse(pinDir: string): never {
+  throw new Error(`Cannot reload: nothing is enabled at ${pinDir}; mda run or mda enable starts it`);
 }
 
 function replaceHere(pinDir: string, config: string, rules: Rule[]): void {

@@ -2,7 +2,7 @@ import type { BpfMap } from "../bpf/map.ts";
 import type { BpfProgram } from "../bpf/program.ts";
 import { passEverything } from "./control.ts";
 import { drainUntil } from "./drain.ts";
-import { openPinnedDrain, openPinnedLink, openPinnedMap } from "./pins.ts";
+import { linkName, nextLinkName, openPinnedDrain, openPinnedLink, openPinnedMap } from "./pins.ts";
 
 /** A data plane that takes no new connection any more, of whatever version. Closing it lets go of its maps. */
 export interface Retired extends Disposable {
@@ -33,7 +33,7 @@ export function openRetired(pinDir: string): Retired {
   return {
     pass() {
       if (control) passEverything(control);
-      for (const name of ["follow", "follow-next"]) {
+      for (const name of [linkName, nextLinkName]) {
         using link = openPinnedLink(pinDir, name);
         link?.detach();
       }

@@ -2,11 +2,11 @@ import { resolve } from "node:path";
 import { getLogger } from "@logtape/logtape";
 import { load } from "../config/load.ts";
 import { ConfigurationError } from "../config/mistakes.ts";
-import { ensurePinDirectory, removePinDirectory } from "../host/bpffs.ts";
+import { removePinDirectory } from "../host/bpffs.ts";
 import { findCgroup2 } from "../host/cgroup.ts";
 import { watchFile } from "../host/file_watch.ts";
 import { checkHost } from "../host/kernel.ts";
-import { lockPinDirectory } from "../host/lock.ts";
+import { takePinDirectory } from "../host/lock.ts";
 import { describeInstance, readInstance } from "./instance.ts";
 import { replaceRules } from "./rules.ts";
 import { type DataPlane, startDataPlane } from "./start.ts";
@@ -51,8 +51,7 @@ export async function runDataPlane(options: DataPlaneOptions, supervisor: Superv
   checkHost();
   const cgroup = options.cgroup ?? findCgroup2();
   using signals = new Signals();
-  ensurePinDirectory(pinDir);
-  using _lock = lockPinDirectory(pinDir);
+  using _lock = takePinDirectory(pinDir);
   let plane: DataPlane;
   try {
     const allSockets = options.sockets === "all", { maxConnections } = options, { pid } = Deno;

@@ -1,30 +1,24 @@
 import { join } from "node:path";
 import { getLogger } from "@logtape/logtape";
 import { unpin } from "../bpf/handle.ts";
-import { layouts } from "../bpf/layouts.ts";
 import type { BpfLink } from "../bpf/link.ts";
-import type { BpfMap } from "../bpf/map.ts";
 import type { BpfObject } from "../bpf/object.ts";
-import { readStruct, u32 } from "../bpf/struct.ts";
 import type { Rule } from "../config/rules.ts";
 import { removePinDirectory, removePins } from "../host/bpffs.ts";
 import { openCgroup } from "../host/cgroup.ts";
 import { changeControl } from "./control.ts";
 import { type KernelFeatures, probeKernel } from "./features.ts";
+import { type Found, whatIsPinned } from "./found.ts";
 import { describeInstance } from "./instance.ts";
 import { layoutHash, loadDataPlane, openMaps } from "./object.ts";
 import {
-  checkPins,
   drainName,
-  hasPins,
   linkName,
-  type MapName,
   mapNames,
   nextDrainName,
   nextLinkName,
   openPinnedLink,
-  openPinnedMap,
-  pinNames,
+  pinsIn,
 } from "./pins.ts";
 import { openRetired, type Retired } from "./retired.ts";
 import { replaceRules } from "./rules.ts";
@@ -57,9 +51,6 @@ export interface DataPlane extends Disposable {
   retired?: Retired;
 }
 
-/** Nothing; maps that can be used on, with their connections; maps of another version. */
-export type Found = "nothing" | "same maps" | "other maps";
-
 /**
  * Loads, pins and attaches the data plane. The caller has locked the pin directory, so that what is pinned there belongs
  * to no other process. Maps that are alike are used on, and their connections with them, whichever version they are of:
@@ -71,7 +62,7 @@ export async function startDataPlane(options: StartOptions): Promise<DataPlane> 
   const { cgroup, pinDir, pid, allSockets, maxConnections } = options;
   const features = probeKernel();
   const layout = await layoutHash();
-  const found = whatIsPinned(pinDir, layout);
+  const found = await whatIsPinned(pinDir);
   openCgroup(cgroup)[Symbol.dispose]();
   const reuse = found === "same maps" ? openMaps(pinDir) : undefined;
   let object: BpfObject | undefined;
@@ -83,7 +74,7 @@ export async function startDataPlane(options: StartOptions): Promise<DataPlane> 
     if (found === "other maps") {
       retired = openRetired(pinDir);
       retired.pass();
-      removePins(pinDir, pinNames);
+      removePins(pinDir, pinsIn(pinDir));
       mine = true;
     }
     describeInstance(object.map("instance"), {
@@ -109,7 +100,7 @@ export async function startDataPlane(options: StartOptions): Promise<DataPlane> 
   } catch (error) {
     object?.close();
     retired?.[Symbol.dispose]();
-    if (mine) removePinDirectory(pinDir, pinNames);
+    if (mine) removePinDirectory(pinDir, pinsIn(pinDir));
     throw error;
   } finally {
     for (const map of Object.values(reuse ?? {})) map.close();
@@ -140,9 +131,13 @@ export function attach(object: BpfObject, cgroup: string, pinDir: string): void 
   changeControl(object.map("control"), { cgroup_id: directory.id });
   using before = openPinnedLink(pinDir);
   // One step, in which no connection is missed, and none seen twice.
-  if (before?.info().cgroupId === directory.id) return before.update(program);
-  using link = program.attachCgroup(directory.fd);
-  pinInPlace(link, before, pinDir);
+  if (before?.info().cgroupId === directory.id) before.update(program);
+  else {
+    using link = program.attachCgroup(directory.fd);
+    pinInPlace(link, before, pinDir);
+  }
+  // Of a start that was killed on its way to another cgroup.
+  removePins(pinDir, [nextLinkName]);
 }
 
 /** Both are attached for a moment: the second to see an event finds nothing left to do. */
@@ -154,25 +149,4 @@ function pinInPlace(link: BpfLink, before: BpfLink | undefined, pinDir: string):
   link.pin(next);
   before.detach();
   Deno.renameSync(next, place);
-}
-
-function whatIsPinned(pinDir: string, layout: string): Found {
-  if (!hasPins(pinDir)) return "nothing";
-  checkPins(pinDir);
-  using instance = openPinnedMap(pinDir, "instance");
-  return instance && layoutOf(instance) === layout && mapNames.every((name) => isPinned(pinDir, name))
-    ? "same maps"
-    : "other maps";
-}
-
-/** Undefined for versions whose struct instance is another. */
-function layoutOf(instance: BpfMap): string | undefined {
-  if (instance.info.valueBytes !== layouts.instance.size) return undefined;
-  const value = instance.lookup(u32(0));
-  return value && readStruct(layouts, "instance", value).layout;
-}
-
-function isPinned(pinDir: string, name: MapName): boolean {
-  using map = openPinnedMap(pinDir, name);
-  return map !== undefined;
 }

@@ -4,7 +4,7 @@ import { readStruct, u32 } from "../bpf/struct.ts";
 import { pinDirectoryHolder } from "../host/lock.ts";
 import { isRedirecting, readControl } from "./control.ts";
 import { readInstance } from "./instance.ts";
-import { isAttached, openPinnedMap } from "./pins.ts";
+import { isAttached, type MapName, openPinnedMap } from "./pins.ts";
 import { firstDecision } from "./rules.ts";
 
 type CounterGroup = Record<string, number>;
@@ -42,18 +42,15 @@ export function isEnabled(pinDir: string): boolean {
   return control !== undefined && isRedirecting(control) && isAttached(pinDir);
 }
 
-/**
- * What the data plane of a pin directory has done so far; all zero when none is pinned there.
- *
- * @throws Error when it is of another version
- */
+/** What the data plane of a pin directory has done so far, of this version; all zero when none is pinned there. */
 export function readStatus(pinDir: string): Status {
-  using control = openPinnedMap(pinDir, "control");
   using instance = openPinnedMap(pinDir, "instance");
-  using counters = openPinnedMap(pinDir, "counters");
-  using sockets = openPinnedMap(pinDir, "sockets");
-  using decisions = openPinnedMap(pinDir, "rule_decisions");
-  for (const map of [control, instance, counters]) checkVersion(map, pinDir);
+  // Without it, a start or a stop was killed half-way, and the rest tells nothing.
+  const open = (name: MapName) => instance && openPinnedMap(pinDir, name);
+  using control = open("control");
+  using counters = open("counters");
+  using sockets = open("sockets");
+  using decisions = open("rule_decisions");
   const { cgroup, rules } = instance ? readInstance(instance) : { cgroup: "", rules: 0 };
   const groups = sumCounters(counters);
   return {
@@ -72,16 +69,6 @@ export function readStatus(pinDir: string): Status {
     left: groups.left,
     decided: control && decisions ? readDecisions(control, decisions, rules) : [],
   };
-}
-
-function checkVersion(map: BpfMap | undefined, pinDir: string): void {
-  if (!map || map.info.valueBytes === layouts[map.info.name as "control" | "instance" | "counters"].size) {
-    return;
-  }
-  throw new Error(
-    `Cannot read what is pinned in ${pinDir}: it is of another version of mda; ask that version, or start this one ` +
-      "there, it takes over",
-  );
 }
 
 function readDecisions(control: BpfMap, decisions: BpfMap, rules: number): number[] {

@@ -2,7 +2,7 @@ import { removePinDirectory } from "../host/bpffs.ts";
 import { passEverything } from "./control.ts";
 import { drainUntil } from "./drain.ts";
 import { describeInstance } from "./instance.ts";
-import { openPinnedLink, pinNames } from "./pins.ts";
+import { openPinnedLink, pinsIn } from "./pins.ts";
 import type { DataPlane } from "./start.ts";
 
 export interface StopOptions {
@@ -28,7 +28,7 @@ export async function stopDataPlane(plane: DataPlane, { drainMs, signal }: StopO
   }
   const left = await drainUntil(object.map("sockets"), object.program("drain"), drainMs, signal);
   describeInstance(object.map("instance"), { stayed: left.length });
-  removePinDirectory(pinDir, pinNames);
+  removePinDirectory(pinDir, pinsIn(pinDir));
   plane[Symbol.dispose]();
   return left.length;
 }

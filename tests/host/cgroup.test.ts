@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { findCgroup2, openCgroup } from "../../src/host/cgroup.ts";
+import { findCgroup, findCgroup2, openCgroup } from "../../src/host/cgroup.ts";
 import { ownCgroup } from "./directories.ts";
 import { assertClosesDescriptors } from "./descriptors.ts";
 import { callElsewhere } from "./elsewhere.ts";
@@ -50,6 +50,17 @@ Deno.test("names that are not ASCII survive /proc/mounts", async () => {
   } finally {
     await Deno.remove(target);
   }
+});
+
+Deno.test("a cgroup is found by its number while it is there", () => {
+  let id: bigint;
+  {
+    using cgroup = ownCgroup("number");
+    using open = openCgroup(cgroup.path);
+    id = open.id;
+    assert.equal(findCgroup(id), cgroup.path);
+  }
+  assert.equal(findCgroup(id), undefined);
 });
 
 Deno.test("a host without cgroup2 is told how to mount one", async () => {

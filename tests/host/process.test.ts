@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { errnoName, errnoNumber } from "../../src/host/errno.ts";
-import { identifyProcess, isRunning, processName } from "../../src/host/process.ts";
+import { identifyProcess, isRunning, ownPid, processName } from "../../src/host/process.ts";
 
 Deno.test("a process is known until it ends, and not mistaken for a later one", async () => {
   const child = new Deno.Command("sleep", { args: ["60"] }).spawn();
@@ -30,6 +30,20 @@ Deno.test("a process whose name has blanks and parentheses is read right", async
   } finally {
     await Deno.remove(directory, { recursive: true });
   }
+});
+
+Deno.test("a process in another PID namespace is known by the number that it has there", async () => {
+  const argv = ["--pid", "--fork", "--kill-child", "sh", "-c", "echo $$; exec sleep 60"];
+  const child = new Deno.Command("unshare", { args: argv, stdout: "piped" }).spawn();
+  const reader = child.stdout.getReader();
+  assert.equal(new TextDecoder().decode((await reader.read()).value), "1\n");
+  const children = Deno.readTextFileSync(`/proc/${child.pid}/task/${child.pid}/children`);
+  assert.equal(ownPid(Number(children)), 1);
+  assert.equal(ownPid(child.pid), child.pid);
+  child.kill("SIGKILL");
+  await reader.cancel();
+  await child.status;
+  assert.equal(ownPid(child.pid), undefined);
 });
 
 Deno.test("an error number has the name that Linux uses", () => {

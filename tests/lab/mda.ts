@@ -19,6 +19,8 @@ export interface MdaOptions {
   pinDir?: string;
   /** More arguments of `mda run`. */
   args?: string[];
+  /** The binary of another version. */
+  version?: string;
 }
 
 /** A name on the bpffs that no other test has. */
@@ -27,8 +29,8 @@ export function newPinDir(): string {
 }
 
 /** Runs a command of the binary to its end. */
-export async function runMda(args: string[], place: Place = {}): Promise<Output> {
-  return await tryRun(place, [binary, ...args]);
+export async function runMda(args: string[], place: Place = {}, version = binary): Promise<Output> {
+  return await tryRun(place, [version, ...args]);
 }
 
 /** Writes a configuration as mda wants it: for nobody else to write. */
@@ -45,13 +47,16 @@ export class Mda implements AsyncDisposable {
     readonly program: Program,
     readonly pinDir: string,
     readonly configFile: string,
+    readonly version: string,
   ) {}
 
   /** Starts one and waits until it is ready. */
-  static async start({ cgroup, config = "", pinDir = newPinDir(), args = [] }: MdaOptions): Promise<Mda> {
+  static async start(
+    { cgroup, config = "", pinDir = newPinDir(), args = [], version = binary }: MdaOptions,
+  ): Promise<Mda> {
     const configFile = writeConfig(config);
     const command = ["run", "--config", configFile, "--cgroup", cgroup.path, "--pin-dir", pinDir, ...args];
-    const mda = new Mda(start({}, [binary, ...command]), pinDir, configFile);
+    const mda = new Mda(start({}, [version, ...command]), pinDir, configFile, version);
     try {
       await mda.program.says(/ready: .*/);
       return mda;
@@ -67,7 +72,7 @@ export class Mda implements AsyncDisposable {
 
   /** What `mda status` says, which must be that it is enabled. */
   async status(): Promise<Status> {
-    const { code, status } = await statusOf(this.pinDir);
+    const { code, status } = await statusOf(this.pinDir, this.version);
     assert.equal(code, 0);
     return status;
   }
@@ -94,15 +99,17 @@ export class Mda implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.program[Symbol.asyncDispose]();
-    for (const name of pinsOf(this.pinDir) ?? []) Deno.removeSync(`${this.pinDir}/${name}`);
-    if (pinsOf(this.pinDir)) Deno.removeSync(this.pinDir);
+    removePins(this.pinDir);
     Deno.removeSync(this.configFile);
   }
 }
 
 /** `mda status -o json` of a pin directory, and how it exited. */
-export async function statusOf(pinDir: string): Promise<{ code: number; status: Status }> {
-  const { code, stdout, stderr } = await runMda(["--pin-dir", pinDir, "status", "-o", "json"]);
+export async function statusOf(
+  pinDir: string,
+  version = binary,
+): Promise<{ code: number; status: Status }> {
+  const { code, stdout, stderr } = await runMda(["--pin-dir", pinDir, "status", "-o", "json"], {}, version);
   assert.equal(stderr, "");
   return { code, status: JSON.parse(stdout) };
 }
@@ -115,6 +122,12 @@ export function pinsOf(pinDir: string): string[] | undefined {
     if (error instanceof Deno.errors.NotFound) return undefined;
     throw error;
   }
+}
+
+/** Removes a pin directory, whatever is in it and if it is there. */
+export function removePins(pinDir: string): void {
+  for (const name of pinsOf(pinDir) ?? []) Deno.removeSync(`${pinDir}/${name}`);
+  if (pinsOf(pinDir)) Deno.removeSync(pinDir);
 }
 
 /** By how much counters have grown; `passed`, `refused` and `left` name only those that have. */

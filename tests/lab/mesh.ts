@@ -37,6 +37,8 @@ const addressesOf = {
 export interface MeshOptions {
   cgroup: Cgroup;
   family?: 4 | 6;
+  /** By how much all that runs in it gives way to others. */
+  nice?: number;
 }
 
 /** The lab. `await using` ends all that runs in it and removes its namespaces. */
@@ -50,19 +52,20 @@ export class Mesh implements AsyncDisposable {
     /** A namespace of its own for the bridge, so that the host's firewall has no say. */
     readonly node: NetworkNamespace,
     readonly pods: readonly [NetworkNamespace, NetworkNamespace],
+    readonly nice: number | undefined,
   ) {
     this.url = `http://${bracketed(addressesOf[family].pods[1])}:${applicationPort}/`;
   }
 
   /** Makes the network and starts the application, not the sidecars: without them nothing answers yet. */
-  static async create({ cgroup, family = 4 }: MeshOptions): Promise<Mesh> {
+  static async create({ cgroup, family = 4, nice }: MeshOptions): Promise<Mesh> {
     await using parts = new AsyncDisposableStack();
     const node = parts.use(await createNetns("node"));
     const pods = [
       parts.use(await createNetns("poda")),
       parts.use(await createNetns("podb")),
     ] as const;
-    const mesh = new Mesh(cgroup, family, node, pods);
+    const mesh = new Mesh(cgroup, family, node, pods, nice);
     await mesh.#connect();
     parts.use(
       await startNginx(mesh.place(1), { port: applicationPort, address: addressesOf[family].loopback }, {
@@ -74,7 +77,7 @@ export class Mesh implements AsyncDisposable {
   }
 
   place(pod: 0 | 1): Place {
-    return { cgroup: this.cgroup, netns: this.pods[pod] };
+    return { cgroup: this.cgroup, netns: this.pods[pod], nice: this.nice };
   }
 
   /** Starts both sidecars. What can be stopped for itself is returned; the lab ends it otherwise. */

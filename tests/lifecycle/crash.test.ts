@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { createCgroup } from "../lab/cgroup.ts";
 import { kernelObjectsOf, waitUntilFreed } from "../lab/kernel_objects.ts";
-import { binary, Mda, newPinDir, pinsOf, statusOf, writeConfig } from "../lab/mda.ts";
+import { binary, Mda, newPinDir, removePins, statusOf, writeConfig } from "../lab/mda.ts";
 import { start } from "../lab/program.ts";
 import { sleep, waitFor } from "../lab/wait.ts";
 import { Load } from "./load.ts";
@@ -71,8 +71,7 @@ Deno.test("a crash at any moment of a start or a stop is mended by the next star
     await load.stop();
   } finally {
     Deno.removeSync(config);
-    for (const name of pinsOf(pinDir) ?? []) Deno.removeSync(`${pinDir}/${name}`);
-    if (pinsOf(pinDir)) Deno.removeSync(pinDir);
+    removePins(pinDir);
   }
 });
 

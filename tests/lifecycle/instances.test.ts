@@ -1,7 +1,17 @@
 import assert from "node:assert/strict";
 import { createCgroup } from "../lab/cgroup.ts";
-import { assertRedirected, Mda, newPinDir, runMda, statusOf, writeConfig } from "../lab/mda.ts";
-import { run } from "../lab/program.ts";
+import {
+  assertRedirected,
+  binary,
+  Mda,
+  newPinDir,
+  pinsOf,
+  removePins,
+  runMda,
+  statusOf,
+  writeConfig,
+} from "../lab/mda.ts";
+import { type Program, run, start } from "../lab/program.ts";
 import { freePort, startRedis } from "../lab/servers.ts";
 
 Deno.test("a second instance on the same pin directory is refused with a line that names the first", async () => {
@@ -87,5 +97,81 @@ Deno.test("a bad configuration starts nothing, and what runs goes on", async () 
     await mda.stop();
   } finally {
     Deno.removeSync(bad);
+  }
+});
+
+/** Starts commands of mda at the same moment, and tells of each how it went: it is ready, or ended. */
+async function atOnce(commands: string[][]): Promise<AsyncDisposable & { programs: Program[] }> {
+  await using stack = new AsyncDisposableStack();
+  const programs = commands.map((args) => stack.use(start({}, [binary, ...args])));
+  await Promise.all(
+    programs.map((program) => Promise.race([program.says(/ready: /), program.ended()]).catch(() => {})),
+  );
+  const kept = stack.move();
+  return { programs, [Symbol.asyncDispose]: () => kept.disposeAsync() };
+}
+
+Deno.test("of six instances that start at the same moment one works, and the others say which", async () => {
+  await using cgroup = createCgroup("six");
+  const config = writeConfig("");
+  const pinDir = newPinDir();
+  try {
+    for (let round = 0; round < 3; round++) {
+      const command = ["run", "--config", config, "--cgroup", cgroup.path, "--pin-dir", pinDir];
+      await using all = await atOnce(Array(6).fill(command));
+      const [winner, ...others] = all.programs.toSorted((a, b) => Number(b.running) - Number(a.running));
+      assert.match(winner.stderr, /ready: /);
+      for (const other of others) {
+        assert.equal((await other.ended()).code, 1, other.stderr);
+        assert.match(
+          other.stderr,
+          new RegExp(
+            `^mda: Cannot use the pin directory ${pinDir}: process ${winner.pid} \\(mda\\) already uses it; .*\n$`,
+          ),
+        );
+      }
+      assert.equal((await statusOf(pinDir)).status.process, winner.pid);
+      assert.equal((await winner.stop()).code, 0);
+      assert.equal(pinsOf(pinDir), undefined);
+    }
+  } finally {
+    Deno.removeSync(config);
+    removePins(pinDir);
+  }
+});
+
+Deno.test("whatever is done at the same moment, each command does it or says who is at work", async () => {
+  await using cgroup = createCgroup("at-once");
+  const config = writeConfig("");
+  const pinDir = newPinDir();
+  const where = ["--config", config, "--cgroup", cgroup.path];
+  const commands = [["run", ...where], ["enable", ...where], ["disable"], ["reload"], ["disable"], [
+    "status",
+  ]];
+  try {
+    for (let round = 0; round < 6; round++) {
+      const order = commands.map((_, index) => commands[(index + round) % commands.length]);
+      await using all = await atOnce(order.map((args) => [...args, "--pin-dir", pinDir]));
+      for (const [index, program] of all.programs.entries()) {
+        if (program.running) continue;
+        const [name] = order[index];
+        const { code, signal } = await program.status;
+        const said = `${name}: ${signal ?? code}: ${program.stderr}`;
+        assert.equal(signal, null, said);
+        if (code === 0 || name === "status" && program.stderr === "") continue;
+        assert.equal(code, 1, said);
+        assert.match(
+          program.stderr,
+          /^mda: Cannot (use .*: process \d+ \(mda\) already uses|reload: nothing is)/,
+          said,
+        );
+      }
+      const { code, stderr } = await runMda(["disable", "--pin-dir", pinDir]);
+      assert.deepEqual([code, stderr], [0, ""]);
+      assert.equal(pinsOf(pinDir), undefined);
+    }
+  } finally {
+    Deno.removeSync(config);
+    removePins(pinDir);
   }
 });

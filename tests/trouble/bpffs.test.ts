@@ -117,21 +117,20 @@ Deno.test("maps of another program are refused by every command, and left as the
     ]);
     await create("sockets", "hash", 4, "theirs");
     const before = await dump();
-    for (const command of ["run", "enable", "disable", "status"] as const) {
+    for (const command of ["run", "enable", "disable", "reload", "status"] as const) {
       assert.match(
         await mda.refused(command),
         /Cannot use the map pinned at \S+\/sockets: its name is theirs and not sockets; it belongs to another program, choose another directory with --pin-dir$/m,
       );
       assert.equal(await dump(), before);
     }
-    assert.match(await mda.refused("reload"), /Cannot reload: nothing is enabled at /);
     assert.deepEqual(pinsOf(mda.pinDir), ["control", "sockets"]);
   } finally {
     Deno.removeSync(mda.pinDir, { recursive: true });
   }
 });
 
-Deno.test("pins of another name are nobody's business", async () => {
+Deno.test("a directory with pins of another program is refused, and left as it is", async () => {
   await using cgroup = createCgroup("beside");
   await using mda = new Commands(cgroup);
   Deno.mkdirSync(mda.pinDir, { mode: 0o700 });
@@ -145,8 +144,12 @@ Deno.test("pins of another name are nobody's business", async () => {
       ..."type hash key 4 value 4 entries 1 name theirs".split(" "),
     ]);
     assert.equal(await mda.succeed("disable"), "was not enabled\n");
-    await mda.succeed("enable");
-    assert.equal(await mda.succeed("disable"), "disabled; every connection is on TCP\n");
+    for (const command of ["run", "enable"] as const) {
+      assert.match(
+        await mda.refused(command),
+        /Cannot use \S+ as the pin directory: theirs is another program's; choose another with --pin-dir$/m,
+      );
+    }
     assert.deepEqual(pinsOf(mda.pinDir), ["theirs"]);
   } finally {
     Deno.removeSync(theirs);
@@ -165,7 +168,7 @@ Deno.test("maps of another version are said to be so, stopped by disable, and re
   await leaveAnother();
   assert.match(
     await mda.refused("status"),
-    /Cannot read what is pinned in \S+: it is of another version of mda; ask that version, or start this one there, it takes over$/m,
+    /Cannot tell the status: \S+ is of another version of mda; mda run and mda enable of this version take over from it, mda disable stops it$/m,
   );
   assert.match(await mda.refused("reload"), /Cannot reload: \S+ is of another version of mda; /);
   assert.equal(await mda.succeed("query"), "enabled\n");
