@@ -59,3 +59,10 @@ int cast_address(struct sk_msg_md *msg)
 
 	return tp->write_seq ? SK_PASS : SK_DROP;
 }
+
+/* Loads where programs may look at all descriptors of all processes. */
+SEC("iter/task_file")
+int iterate_files(struct bpf_iter__task_file *at)
+{
+	return at->task ? 0 : 0;
+}

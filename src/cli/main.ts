@@ -1,6 +1,7 @@
 import { CommanderError } from "@commander-js/extra-typings";
 import { ConfigurationError } from "../config/mistakes.ts";
-import { print, printError } from "./output.ts";
+import { ownName } from "../host/process.ts";
+import { print, printFailure } from "./output.ts";
 import { createProgram } from "./program.ts";
 
 /** Wrong usage, or a configuration with mistakes. */
@@ -17,6 +18,10 @@ export async function runCommandLine(args: string[]): Promise<number> {
       event.preventDefault();
       Deno.exit(report(event instanceof ErrorEvent ? event.error : event.reason));
     });
+  }
+  if (ownName() === "mdacore") {
+    const { runMdacore } = await import("./mdacore.ts");
+    return await runMdacore(args, report);
   }
   const program = createProgram(() => {
     throw new VersionWanted();
@@ -36,10 +41,10 @@ function report(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : exitUsage; // said already
   const debug = Deno.env.get("MDA_DEBUG") === "1";
   if (error instanceof ConfigurationError) {
-    printError(`${debug ? error.stack : error.message}\n`);
+    printFailure(`${debug ? error.stack : error.message}\n`);
     return exitUsage;
   }
   const said = error instanceof Error ? (debug ? error.stack : error.message) : String(error);
-  printError(`mda: ${said}\n`);
+  printFailure(`mda: ${said}\n`);
   return 1;
 }

@@ -13,6 +13,18 @@ export function printError(text: string): void {
   write(Deno.stderr, text);
 }
 
+let failureOutputs: ((text: string) => void)[] = [printError];
+
+/** Says why mda ends, wherever that is to be said. */
+export function printFailure(text: string): void {
+  for (const output of failureOutputs) output(text);
+}
+
+/** Where {@link printFailure} says it, instead of on standard error. */
+export function setFailureOutputs(...outputs: ((text: string) => void)[]): void {
+  failureOutputs = outputs;
+}
+
 export async function printAs(format: Exclude<Format, "table">, value: unknown): Promise<void> {
   if (format === "json") return print(JSON.stringify(value, null, 2) + "\n");
   const { stringify } = await import("yaml"); // 10 ms that only this format needs

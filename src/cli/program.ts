@@ -1,9 +1,8 @@
 import { Argument, Command, InvalidArgumentError, Option } from "@commander-js/extra-typings";
 import { shells } from "./completions.ts";
+import { defaults } from "./defaults.ts";
 import { formats, print, printError } from "./output.ts";
 
-const configFile = "/etc/oncn-mda/oncn-mda.conf";
-const pinDirectory = "/sys/fs/bpf/mda";
 const SECONDS_MAX = 3600;
 const CONNECTIONS_MAX = 10_000_000;
 
@@ -22,7 +21,7 @@ export function createProgram(printVersion: () => never) {
     .helpCommand("help [COMMAND]", "print help for a command")
     .on("option:version", printVersion)
     .addOption(
-      new Option("--pin-dir <DIR>", "directory on bpffs, one for each running mda").default(pinDirectory),
+      new Option("--pin-dir <DIR>", "directory on bpffs, one for each running mda").default(defaults.pinDir),
     )
     .configureHelp({ showGlobalOptions: true })
     .configureOutput({
@@ -42,12 +41,13 @@ Examples:
   mda disable                      stop, without losing a byte
 
 Exit status: 0 done, 1 failed or "no", 2 wrong usage or configuration.
-Environment: MDA_DEBUG=1 prints the whole of an error, with its stack.`,
+Environment: MDA_PIN_DIR and MDA_CGROUP are the defaults of --pin-dir and
+--cgroup; MDA_DEBUG=1 prints the whole of an error, with its stack.`,
     );
   // Each command inherits the settings above only from here on.
   const command = (name: string, description: string) => program.command(name).description(description);
 
-  command("run", "accelerate in the foreground; SIGINT and SIGTERM stop it")
+  command("run", "accelerate until SIGINT or SIGTERM, also as a daemon")
     .addOption(config())
     .addOption(cgroup())
     .addOption(sockets())
@@ -55,8 +55,11 @@ Environment: MDA_DEBUG=1 prints the whole of an error, with its stack.`,
     .option("--watch", "reload when the configuration's file changes, as SIGHUP does")
     .addOption(drainTimeout())
     .addOption(maxConnections())
+    .option("--daemon", "return as soon as connections are accelerated, and go on")
+    .option("--pid-file <FILE>", `file for the process number (default of --daemon: ${defaults.pidFile})`)
+    .option("--log-file <FILE>", "log to a file (default: standard error; of --daemon: the journal)")
     .addOption(
-      new Option("--log-format <FORMAT>", "how to log, on standard error")
+      new Option("--log-format <FORMAT>", "how to log")
         .choices(["text", "json"] as const)
         .default("text" as const),
     )
@@ -72,7 +75,8 @@ ${socketsHelp}
 Examples:
   mda run
   mda run --config ./mda.conf --cgroup /sys/fs/cgroup/kubepods.slice
-  mda run --pin-dir /sys/fs/bpf/mda-test --log-format json`,
+  mda run --pin-dir /sys/fs/bpf/mda-test --log-format json
+  mda run --daemon --log-file /var/log/mda.log`,
     )
     .action(async (options, self) => {
       const { run } = await import("./run.ts");
@@ -214,18 +218,22 @@ const socketsHelp = `With --sockets all, sockets in blocking mode are accelerate
 read may then fail with EAGAIN, and MSG_WAITALL return less than was asked for:
 only for programs that are known to expect both.`;
 
-const cgroup = () =>
-  new Option("--cgroup <DIR>", "accelerate what runs in this cgroup (default: the first cgroup2 mount)");
+const cgroup = () => {
+  const text = "accelerate what runs in this cgroup";
+  return defaults.cgroup === undefined
+    ? new Option("--cgroup <DIR>", `${text} (default: the first cgroup2 mount)`)
+    : new Option("--cgroup <DIR>", text).default(defaults.cgroup);
+};
 
 const sockets = () =>
   new Option("--sockets <KIND>", "which sockets to accelerate")
     .choices(["nonblocking", "all"] as const)
-    .default("nonblocking" as const);
+    .default(defaults.sockets);
 
 const drainTimeout = () =>
   new Option("--drain-timeout <SECONDS>", "how long a stop waits for programs that read late")
     .argParser(seconds)
-    .default(5);
+    .default(defaults.drainTimeout);
 
 const maxConnections = () =>
   new Option("--max-connections <COUNT>", "accelerated at once (default: 131072)").argParser(connections);
@@ -244,7 +252,7 @@ function connections(text: string): number {
   return value;
 }
 
-const config = () => new Option("-c, --config <FILE>", "the rules: chain lines").default(configFile);
+const config = () => new Option("-c, --config <FILE>", "the rules: chain lines").default(defaults.config);
 
 const output = () =>
   new Option("-o, --output <FORMAT>", "how to print").choices(formats).default("table" as const);

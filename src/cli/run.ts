@@ -1,15 +1,61 @@
+import { resolve } from "node:path";
+import { Daemon, startDaemon } from "../host/daemon.ts";
+import { Journal } from "../host/journal.ts";
+import { Notifier } from "../host/notify.ts";
+import { createPidFile } from "../host/pid_file.ts";
 import { type DataPlaneOptions, runDataPlane, type Supervisor } from "../plane/run.ts";
-import { configureLog, type LogFormat } from "./log.ts";
+import { defaults } from "./defaults.ts";
+import { configureLog, type LogFormat, reopenLog } from "./log.ts";
+import {
+  CopiedLog,
+  JournalDestination,
+  type LogDestination,
+  LogFile,
+  StandardError,
+} from "./log_destination.ts";
 
 export interface RunOptions extends DataPlaneOptions {
+  /** Whether to return when connections are accelerated, and leave that to a process in the background. */
+  daemon?: boolean;
+  pidFile?: string;
+  /** Where to log; standard error when absent, and for a daemon the journal. */
+  logFile?: string;
   logFormat: LogFormat;
 }
 
-const nobody: Supervisor = { ready() {}, reloading() {}, stopping() {}, alive() {}, aliveMs: undefined };
-
 /** Accelerates until a signal ends it. Returns the exit status. */
-export async function run({ logFormat, ...options }: RunOptions): Promise<number> {
-  configureLog(logFormat);
-  await runDataPlane(options, nobody);
+export async function run(options: RunOptions): Promise<number> {
+  if (!options.daemon) {
+    configureLog(options.logFormat, options.logFile ? new LogFile(options.logFile) : undefined);
+    using notifier = new Notifier();
+    return await runHere(options, notifier);
+  }
+  const daemon = Daemon.self();
+  if (!daemon) return await startDaemon();
+  const log = new CopiedLog(daemonLog(options.logFile), new StandardError());
+  daemon.beforeReady = () => log.endCopy();
+  configureLog(options.logFormat, log);
+  const { config, cgroup, pinDir, pidFile = defaults.pidFile } = options;
+  const absolute = {
+    config: resolve(config),
+    cgroup: cgroup && resolve(cgroup),
+    pinDir: resolve(pinDir),
+    pidFile: resolve(pidFile),
+  };
+  // It must not keep a filesystem from being unmounted.
+  Deno.chdir("/");
+  return await runHere({ ...options, ...absolute }, daemon);
+}
+
+async function runHere({ pidFile, ...options }: RunOptions, supervisor: Supervisor): Promise<number> {
+  Deno.addSignalListener("SIGHUP", reopenLog);
+  using _pidFile = pidFile ? createPidFile(pidFile) : undefined;
+  await runDataPlane(options, supervisor);
   return 0;
+}
+
+function daemonLog(file: string | undefined): LogDestination {
+  if (file !== undefined) return new LogFile(resolve(file));
+  if (Journal.isThere()) return new JournalDestination();
+  throw new Error("Cannot log: this host has no systemd journal; name a file with --log-file");
 }

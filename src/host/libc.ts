@@ -18,6 +18,10 @@ const symbols = {
   statfs: { parameters: ["buffer", "buffer"], result: "i32" },
   mount: { parameters: ["buffer", "buffer", "buffer", "u64", "buffer"], result: "i32" },
   geteuid: { parameters: [], result: "u32" },
+  dup2: { parameters: ["i32", "i32"], result: "i32" },
+  fcntl: { parameters: ["i32", "i32", "i32"], result: "i32" },
+  clock_gettime: { parameters: ["i32", "buffer"], result: "i32" },
+  sendto: { parameters: ["i32", "buffer", "usize", "i32", "buffer", "u32"], result: "isize" },
   inet_pton: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
   socket: { parameters: ["i32", "i32", "i32"], result: "i32" },
   bind: { parameters: ["i32", "buffer", "u32"], result: "i32" },
@@ -38,9 +42,13 @@ const symbols = {
 
 /** Values from the kernel's headers; the same on x86-64 and arm64 unless a comment says otherwise. */
 export const O_RDONLY = 0;
+export const O_RDWR = 2;
+export const O_CREAT = 0o100;
+export const O_EXCL = 0o200;
 export const O_NONBLOCK = 0o4000;
 /** Differs between the architectures: asm/fcntl.h of arm64 has its own. */
 export const O_DIRECTORY = Deno.build.arch === "aarch64" ? 0o40000 : 0o200000;
+export const O_NOFOLLOW = Deno.build.arch === "aarch64" ? 0o100000 : 0o400000;
 export const O_CLOEXEC = 0o2000000;
 export const LOCK_EX = 2;
 export const LOCK_NB = 4;
@@ -49,9 +57,11 @@ export const MFD_NOEXEC_SEAL = 8;
 export const MS_NOSUID = 2;
 export const MS_NODEV = 4;
 export const MS_NOEXEC = 8;
+export const AF_UNIX = 1;
 export const AF_INET = 2;
 export const AF_INET6 = 10;
 export const SOCK_STREAM = 1;
+export const SOCK_DGRAM = 2;
 export const SOCK_NONBLOCK = O_NONBLOCK;
 export const SOCK_CLOEXEC = O_CLOEXEC;
 export const SOL_SOCKET = 1;
@@ -176,6 +186,25 @@ export function geteuid(): number {
   return c().geteuid();
 }
 
+/** Makes `to` a descriptor of what `from` is; what it was before is closed. It is not closed on exec. */
+export function dup2(from: number, to: number): void {
+  check(`copy descriptor ${from} to ${to}`, c().dup2(from, to));
+}
+
+/** Programs that this process starts do not get the descriptor. */
+export function closeOnExec(fd: number): void {
+  const F_SETFD = 2, FD_CLOEXEC = 1;
+  check(`mark descriptor ${fd}`, c().fcntl(fd, F_SETFD, FD_CLOEXEC));
+}
+
+/** The time of CLOCK_MONOTONIC, in microseconds. */
+export function monotonicUs(): bigint {
+  const CLOCK_MONOTONIC = 1;
+  const time = new BigInt64Array(2);
+  check("read the clock", c().clock_gettime(CLOCK_MONOTONIC, new Uint8Array(time.buffer)));
+  return time[0] * 1_000_000n + time[1] / 1000n;
+}
+
 /** Opens a socket, which is closed on exec. `type` may have SOCK_NONBLOCK. */
 export function socket(family: number, type: number, protocol = 0): number {
   return check("open a socket", c().socket(family, type | SOCK_CLOEXEC, protocol));
@@ -198,6 +227,36 @@ export function socketAddress(address: string, port: number): Uint8Array<ArrayBu
 export function bind(fd: number, address: string, port: number): void {
   const bytes = socketAddress(address, port);
   check(`bind to ${address} port ${port}`, c().bind(fd, bytes, bytes.length));
+}
+
+/** A struct sockaddr_un: of a path, or of an abstract name, which is written with an @ as its first character. */
+export function unixAddress(name: string): Uint8Array<ArrayBuffer> {
+  const PATH_BYTES = 108;
+  const path = cString(name);
+  // The zero at a path's end may be left out; in an abstract name it would count.
+  const bytes = path.subarray(0, path.length - 1);
+  if (bytes.length === 0 || bytes.length > PATH_BYTES) {
+    throw new TypeError(
+      `Cannot use ${JSON.stringify(name)} as a socket's name: it needs 1 to ${PATH_BYTES} bytes`,
+    );
+  }
+  if (name.startsWith("@")) bytes[0] = 0;
+  const address = new Uint8Array(2 + bytes.length);
+  new DataView(address.buffer).setUint16(0, AF_UNIX, true);
+  address.set(bytes, 2);
+  return address;
+}
+
+/** Gives a socket of AF_UNIX a name, as {@link unixAddress} has it. */
+export function bindUnix(fd: number, name: string): void {
+  const address = unixAddress(name);
+  check(`bind to ${name}`, c().bind(fd, address, address.length));
+}
+
+/** Sends a datagram to the socket of AF_UNIX that has this name. */
+export function sendToUnix(fd: number, bytes: Uint8Array<ArrayBuffer>, name: string, flags = 0): void {
+  const address = unixAddress(name);
+  check(`send to ${name}`, c().sendto(fd, bytes, BigInt(bytes.length), flags, address, address.length));
 }
 
 export function listen(fd: number, backlog = 16): void {

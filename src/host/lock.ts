@@ -8,16 +8,21 @@ export class PinDirectoryBusy extends Error {
   readonly pid: number | undefined;
 
   constructor(directory: string, pid: number | undefined) {
-    const name = pid === undefined ? undefined : processName(pid);
-    const who = pid === undefined
-      ? "a process in another PID namespace"
-      : `process ${pid}${name ? ` (${name})` : ""}`;
     super(
-      `Cannot use the pin directory ${directory}: ${who} already uses it; stop it first, or give this instance a ` +
+      `Cannot use the pin directory ${directory}: ${
+        describeHolder(pid)
+      } already uses it; stop it first, or give this instance a ` +
         "directory of its own with --pin-dir",
     );
     this.pid = pid;
   }
+}
+
+/** `process 1234 (mda)`, for a message about what {@link lockHolder} has found where something is locked. */
+export function describeHolder(pid: number | undefined): string {
+  if (pid === undefined) return "a process in another PID namespace";
+  const name = processName(pid);
+  return `process ${pid}${name ? ` (${name})` : ""}`;
 }
 
 /**
@@ -54,7 +59,7 @@ export function lockPinDirectory(directory: string): PinDirectoryLock {
     try {
       const { dev, ino } = Deno.statSync(`/proc/self/fd/${fd}`);
       if (!libc.flock(fd, libc.LOCK_EX | libc.LOCK_NB)) {
-        throw new PinDirectoryBusy(directory, holderOf(dev, ino!));
+        throw new PinDirectoryBusy(directory, lockHolder(dev, ino!));
       }
       // A stopping instance removes the directory while it holds the lock; then this one is not the one at
       // the path.
@@ -72,14 +77,15 @@ export function lockPinDirectory(directory: string): PinDirectoryLock {
 export function pinDirectoryHolder(directory: string): number | undefined {
   try {
     const { dev, ino } = Deno.statSync(directory);
-    return holderOf(dev, ino!);
+    return lockHolder(dev, ino!);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return undefined;
     throw error;
   }
 }
 
-function holderOf(dev: number, ino: number): number | undefined {
+/** The process that has locked (flock) a file of a filesystem; undefined when none has, or none of this PID namespace. */
+export function lockHolder(dev: number, ino: number): number | undefined {
   // `1: FLOCK  ADVISORY  WRITE 6173 00:27:11932 0 EOF`; new_decode_dev's layout of minor and major.
   const major = dev >> 8 & 0xfff, minor = (dev & 0xff) | (dev >> 12 & 0xfff00);
   const hex = (number: number) => number.toString(16).padStart(2, "0");

@@ -27,6 +27,12 @@ export function processName(pid: number): string | undefined {
   return readProc(pid, "comm")?.trimEnd();
 }
 
+/** What this process was started as: the last part of its argument 0. */
+export function ownName(): string {
+  const [argument0] = Deno.readTextFileSync("/proc/self/cmdline").split("\0");
+  return argument0.slice(argument0.lastIndexOf("/") + 1);
+}
+
 function readProc(pid: number, file: string): string | undefined {
   try {
     return Deno.readTextFileSync(`/proc/${pid}/${file}`);

@@ -21,6 +21,8 @@ const { ACCELERATE } = enums.decision;
 const { LEAVE_BULK, LEAVE_WITH_PEER, LEAVE_BY_RULE, LEAVE_BLOCKING } = enums.leave;
 const { STRANGER_CONNECTED, STRANGER_MEMBER } = enums.stranger_kind;
 
+/** Thousands of connections take their time, in which others have things to do as well. */
+const SLICE_MS = 20;
 /** Half of what makes a socket leave (BULK_BYTES, bpf/bulk.h), so that nothing goes in and out. */
 const SMALL_BYTES = 12 * 1024;
 /** Of a connection that has left as bulk, as many messages at least tell what it sends now. */
@@ -45,15 +47,22 @@ export interface Adoption {
  *
  * @param reapply also makes those leave that the rules do not let in any more
  * @param allSockets sockets in blocking mode may be inside
+ * @param signal ends it early
  */
-export function adoptConnections(
+export async function adoptConnections(
   object: BpfObject,
-  { reapply, allSockets }: { reapply: boolean; allSockets: boolean },
-): Adoption {
+  { reapply, allSockets, signal }: { reapply: boolean; allSockets: boolean; signal?: AbortSignal },
+): Promise<Adoption> {
   const result: Adoption = { adopted: 0, dismissed: 0, full: false, obstacle: obstacleToOthersSockets() };
   const scan = scanDescriptors(object, { members: reapply });
   using processes = new Processes();
+  let pause = performance.now() + SLICE_MS;
   for (const connection of findConnections(scan)) {
+    if (performance.now() > pause) {
+      await new Promise((resolve) => setTimeout(resolve, 0));
+      pause = performance.now() + SLICE_MS;
+    }
+    if (signal?.aborted) break;
     const { client, server } = connection;
     if (client.kind === STRANGER_CONNECTED && server.kind === STRANGER_CONNECTED) {
       if (result.full || !pays(client, server) || !judge(object, connection)) continue;

@@ -45,8 +45,8 @@ export async function enableDataPlane(options: EnableOptions): Promise<Enabled> 
     using plane = await startDataPlane({ rules, cgroup, config, pinDir, allSockets, maxConnections, pid: 0 });
     using retired = plane.retired;
     await retired?.drain(RETIRE_MS);
-    const adoption = options.adopt
-      ? adoptConnections(plane.object, { reapply: false, allSockets })
+    const adoption = options.adopt && plane.features.iterates_files
+      ? await adoptConnections(plane.object, { reapply: false, allSockets })
       : undefined;
     return { rules: rules.length, cgroup, found: plane.found, adoption };
   } finally {

@@ -1,6 +1,6 @@
 import probeBytes from "../../build/probe.bpf.o" with { type: "bytes" };
 import { BpfError } from "../bpf/errors.ts";
-import { openObject } from "../bpf/object.ts";
+import { type BpfObject, openObject } from "../bpf/object.ts";
 import { u32 } from "../bpf/struct.ts";
 import * as libc from "../host/libc.ts";
 import { load } from "./load.ts";
@@ -9,8 +9,15 @@ import { load } from "./load.ts";
 const SO_MEMINFO = 55;
 const PROBE_BYTES = 1000;
 
-/** What differs between kernels, found out by trying. The names are those of the BPF object's constants. */
+/** What differs between kernels, found out by trying. */
 export interface KernelFeatures {
+  /** The values of the BPF object's constants, by their names. */
+  constants: KernelConstants;
+  /** A program may look at all descriptors (iter/task_file): else nothing can be adopted, and no edge be made. */
+  iterates_files: boolean;
+}
+
+export interface KernelConstants {
   /** Redirecting a message charges its receiver's sk_rmem_alloc, so that one read tells how full a reader is. */
   charges_receiver: boolean;
   /** bpf_rdonly_cast() is there, so that reading a kernel address is a load and not a call. */
@@ -21,11 +28,22 @@ export interface KernelFeatures {
 
 /** Tries what this kernel can do. A feature that cannot be tried counts as missing: the data plane works without any. */
 export function probeKernel(): KernelFeatures {
-  return { casts_addresses: castsAddresses(), ...tryRedirecting() };
+  return {
+    constants: { casts_addresses: loads("cast_address"), ...tryRedirecting() },
+    iterates_files: loads("iterate_files"),
+  };
 }
 
-function castsAddresses(): boolean {
-  using object = openObject(probeBytes, "probe", { autoload: { redirect_to_one: false } });
+const programs = ["redirect_to_one", "cast_address", "iterate_files"] as const;
+
+/** The probe with one of its programs. */
+function openProbe(program: typeof programs[number]): BpfObject {
+  const autoload = Object.fromEntries(programs.map((name) => [name, name === program]));
+  return openObject(probeBytes, "probe", { autoload });
+}
+
+function loads(program: typeof programs[number]): boolean {
+  using object = openProbe(program);
   try {
     object.load();
     return true;
@@ -35,8 +53,8 @@ function castsAddresses(): boolean {
   }
 }
 
-function tryRedirecting(): Pick<KernelFeatures, "charges_receiver" | "epoll_callback"> {
-  using object = openObject(probeBytes, "probe", { autoload: { cast_address: false } });
+function tryRedirecting(): Pick<KernelConstants, "charges_receiver" | "epoll_callback"> {
+  using object = openProbe("redirect_to_one");
   load(object);
   const pair = object.map("pair");
   object.program("redirect_to_one").attachToSockets(pair);

@@ -34,11 +34,12 @@ export function loadDataPlane(
   }
   const object = openObject(objectBytes, "mda", {
     rodata: {
-      ...features,
+      ...features.constants,
       all_sockets: allSockets,
       tended_jiffies: TENDED_SECONDS * jiffiesPerSecond(),
     },
     maxEntries: Object.fromEntries(Object.entries(sizes).filter(([name]) => !(name in reuse))),
+    autoload: { find_strangers: features.iterates_files, find_readers: features.iterates_files },
     reuse,
   });
   try {

@@ -39,9 +39,9 @@ export async function reloadDataPlane(options: ReloadOptions): Promise<number> {
   const rules = load(config);
   checkHost();
   const allSockets = instance.all_sockets !== 0;
-  const pid = unlessRunning(pinDir, () => {
+  const pid = await unlessRunning(pinDir, async () => {
     replaceHere(pinDir, config, rules);
-    if (reapply || adopt) adoptHere(pinDir, { reapply, allSockets });
+    if (reapply || adopt) await adoptHere(pinDir, { reapply, allSockets });
   });
   if (pid !== undefined) {
     if (config !== instance.config) {
@@ -69,10 +69,10 @@ async function instanceOf(pinDir: string): Promise<Instance> {
 }
 
 /** Does something when no process has the pin directory; else returns the number of the one that has. */
-function unlessRunning(pinDir: string, action: () => void): number | undefined {
+async function unlessRunning(pinDir: string, action: () => Promise<void>): Promise<number | undefined> {
   try {
     using _lock = lockPinDirectory(pinDir);
-    action();
+    await action();
     return undefined;
   } catch (error) {
     if (error instanceof PinDirectoryBusy && error.pid !== undefined) return error.pid;
@@ -108,11 +108,13 @@ async function tell(pid: number, pinDir: string, reloads: number, reapply: boole
   throw new Error(`Cannot reload: process ${pid} has not followed within ${FOLLOW_MS / 1000} s`);
 }
 
-function adoptHere(pinDir: string, options: { reapply: boolean; allSockets: boolean }): void {
+async function adoptHere(pinDir: string, options: { reapply: boolean; allSockets: boolean }): Promise<void> {
+  const features = probeKernel();
+  if (!features.iterates_files) return;
   const reuse = openMaps(pinDir);
   try {
-    using object = loadDataPlane({ features: probeKernel(), allSockets: options.allSockets, reuse });
-    adoptConnections(object, options);
+    using object = loadDataPlane({ features, allSockets: options.allSockets, reuse });
+    await adoptConnections(object, options);
   } finally {
     for (const map of Object.values(reuse)) map.close();
   }

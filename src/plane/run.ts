@@ -55,17 +55,8 @@ export async function runDataPlane(options: DataPlaneOptions, supervisor: Superv
   using _lock = lockPinDirectory(pinDir);
   let plane: DataPlane;
   try {
-    const { adopt: _adopt, watch: _watch, sockets, maxConnections } = options;
-    const allSockets = sockets === "all";
-    plane = await startDataPlane({
-      rules,
-      cgroup,
-      config,
-      pinDir,
-      allSockets,
-      maxConnections,
-      pid: Deno.pid,
-    });
+    const allSockets = options.sockets === "all", { maxConnections } = options, { pid } = Deno;
+    plane = await startDataPlane({ rules, cgroup, config, pinDir, allSockets, maxConnections, pid });
   } catch (error) {
     removePinDirectory(pinDir, []);
     throw error;
@@ -76,7 +67,7 @@ export async function runDataPlane(options: DataPlaneOptions, supervisor: Superv
   supervisor.ready(status());
   const drainMs = options.drainTimeout * 1000;
   {
-    using tending = tend(plane, options);
+    await using tending = tend(plane, options);
     using _alive = supervisor.aliveMs === undefined
       ? undefined
       : every(supervisor.aliveMs, () => supervisor.alive());
@@ -140,7 +131,7 @@ function readyLine(
   rules: number,
   { pinDir, sockets }: DataPlaneOptions,
 ): string {
-  const { charges_receiver, casts_addresses } = features;
+  const { charges_receiver, casts_addresses } = features.constants;
   const taken = {
     nothing: "",
     "same maps": "; took over",

@@ -77,18 +77,22 @@ export function findConnections(bytes: Uint8Array<ArrayBuffer>): Connection[] {
     if (client.sock === server.sock) continue;
     // A socket may have several descriptors.
     seen.add(place);
-    connections.push({ client, server, listener: listeners.find((listener) => accepts(listener, server)) });
+    connections.push({ client, server, listener: listenerOf(server, listeners) });
   }
   return connections;
 }
 
-function accepts(listener: Stranger, { net, local }: Stranger): boolean {
-  return listener.net === net && listener.local.port === local.port &&
-    (isAny(listener.local.address) ||
-      listener.local.family === local.family &&
-        listener.local.address.every((byte, index) => byte === local.address[index]));
-}
-
-function isAny(address: Uint8Array): boolean {
-  return address.every((byte) => byte === 0);
+/** Of those that could have accepted it, the one that names its address most exactly, as the kernel looks it up. */
+function listenerOf({ net, local }: Stranger, listeners: Stranger[]): Stranger | undefined {
+  const exactness = (listener: Stranger) => {
+    const { family, port, address } = listener.local;
+    if (listener.net !== net || port !== local.port) return 0;
+    if (address.some((byte) => byte !== 0)) {
+      return family === local.family && address.every((byte, index) => byte === local.address[index]) ? 3 : 0;
+    }
+    if (family === local.family) return 2;
+    return family === 6 ? 1 : 0;
+  };
+  const possible = listeners.filter((listener) => exactness(listener) > 0);
+  return possible.sort((one, other) => exactness(other) - exactness(one))[0];
 }

@@ -25,8 +25,8 @@ export interface TendOptions {
   adopt: boolean;
 }
 
-/** What a process does for its data plane all the time. Disposing of it ends that. */
-export interface Tending extends Disposable {
+/** What a process does for its data plane all the time. Disposing of it ends that, and waits for what is under way. */
+export interface Tending extends AsyncDisposable {
   /** Looks for connections to adopt now. */
   adopt(options?: { reapply: boolean }): void;
 }
@@ -36,21 +36,29 @@ export interface Tending extends Disposable {
  * connections, attaches to the cgroup again when it was removed and is back, and warns when the sockhash is full.
  */
 export function tend(plane: DataPlane, { adopt }: TendOptions): Tending {
-  const obstacle = obstacleToOthersSockets();
+  const ending = new AbortController();
+  const { signal } = ending;
+  const scans = plane.features.iterates_files;
+  const obstacle = scans
+    ? obstacleToOthersSockets()
+    : "This kernel refuses programs that look at descriptors";
   if (obstacle) {
     log.warn(`${obstacle}; until then connections ${adopt ? alreadyOpen : ""}${onEdges} stay on TCP`);
   }
   const full = once(() => warnFull(plane));
-  const timers = [
-    repeat(lookAfter(plane, obstacle === undefined)),
-    repeat(leaver(plane)),
-    repeat(checkOn(plane, full)),
-  ];
-  const scan = adopter(plane, full, obstacle === undefined);
-  if (adopt) timers.push(repeat(scan));
+  const adopter = new Adopter(plane, full, obstacle === undefined, signal);
+  repeat(leaver(plane), signal);
+  repeat(checkOn(plane, full), signal);
+  if (scans) {
+    repeat(lookAfter(plane, obstacle === undefined), signal);
+    if (adopt) repeat(() => adopter.adopt(), signal);
+  }
   return {
-    adopt: (options) => void scan(options),
-    [Symbol.dispose]: () => timers.forEach((timer) => timer[Symbol.dispose]()),
+    adopt: (options) => void (scans && adopter.adopt(options)),
+    async [Symbol.asyncDispose]() {
+      ending.abort();
+      await adopter.adopted;
+    },
   };
 }
 
@@ -58,12 +66,12 @@ const alreadyOpen = "that are already open, and those ";
 const onEdges = "whose readers wait for edges (EPOLLET),";
 
 /** Does something again and again, each time after as many milliseconds as it said the last time. */
-function repeat(action: () => number): Disposable {
+function repeat(action: () => number | Promise<number>, signal: AbortSignal): void {
+  const run = async () => {
+    if (!signal.aborted) timer = setTimeout(run, await action());
+  };
   let timer = setTimeout(run, 0);
-  function run() {
-    timer = setTimeout(run, action());
-  }
-  return { [Symbol.dispose]: () => clearTimeout(timer) };
+  signal.addEventListener("abort", () => clearTimeout(timer));
 }
 
 /** @param tends every reader can be reached: where one cannot, nothing is to be redirected to readers on edges */
@@ -101,26 +109,41 @@ function leaver({ object }: DataPlane): () => number {
   };
 }
 
-function adopter(
-  plane: DataPlane,
-  full: () => void,
-  reaches: boolean,
-): (options?: { reapply: boolean }) => number {
-  const { object, options: { allSockets } } = plane;
-  const report = once((why: string) => log.warn(`${why}; connections that are already open stay on TCP`));
-  return ({ reapply } = { reapply: false }) => {
+class Adopter {
+  /** The last of its scans: one is made after the other. */
+  adopted: Promise<unknown> = Promise.resolve();
+  readonly #report = once((why: string) => log.warn(`${why}; connections that are already open stay on TCP`));
+
+  /** @param reaches every reader can be reached, as far as is known */
+  constructor(
+    private readonly plane: DataPlane,
+    private readonly full: () => void,
+    private readonly reaches: boolean,
+    private readonly signal: AbortSignal,
+  ) {}
+
+  /** Returns in how many milliseconds it is time for the next scan. */
+  async adopt({ reapply } = { reapply: false }): Promise<number> {
+    const scan = this.adopted.then(() => this.#scan(reapply));
+    this.adopted = scan;
+    return await scan;
+  }
+
+  async #scan(reapply: boolean): Promise<number> {
+    const { object, options: { allSockets } } = this.plane;
     const started = performance.now();
     try {
-      const found = adoptConnections(object, { reapply, allSockets });
+      if (this.signal.aborted) return 0;
+      const found = await adoptConnections(object, { reapply, allSockets, signal: this.signal });
       if (found.adopted > 0) log.info(`adopted ${count(found.adopted)}`);
       if (found.dismissed > 0) log.info(`${count(found.dismissed)} go over to TCP by the new rules`);
-      if (found.full) full();
-      if (found.obstacle && reaches) report(found.obstacle);
+      if (found.full) this.full();
+      if (found.obstacle && this.reaches) this.#report(found.obstacle);
     } catch (error) {
-      report((error as Error).message);
+      this.#report((error as Error).message);
     }
     return Math.max(ADOPT_MS, ADOPT_SHARE * (performance.now() - started));
-  };
+  }
 }
 
 const count = (connections: number) => `${connections} connection${connections === 1 ? "" : "s"}`;

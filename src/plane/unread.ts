@@ -52,7 +52,9 @@ export async function resetUnread(
 
 /** All sockets of this host that are in a sockmap, as far as their processes can be seen. */
 function allMembers(): Stranger[] {
-  using object = loadDataPlane({ features: probeKernel(), allSockets: true, maxConnections: 1 });
+  const features = probeKernel();
+  if (!features.iterates_files) return [];
+  using object = loadDataPlane({ features, allSockets: true, maxConnections: 1 });
   changeControl(object.map("control"), { cgroup_id: ROOT_CGROUP });
   return findMembers(scanDescriptors(object, { members: true }));
 }

@@ -74,7 +74,7 @@ for (const [shell, complete] of Object.entries(shells)) {
 
   Deno.test(`${shell} completes an option`, async () => {
     using directory = new TemporaryDirectory();
-    deepStrictEqual(await complete(directory, ["mda", "run", "--log-f"]), ["--log-format"]);
+    deepStrictEqual(await complete(directory, ["mda", "run", "--log-fo"]), ["--log-format"]);
     deepStrictEqual(await complete(directory, ["mda", "status", "--pin"]), ["--pin-dir"]);
   });
 

@@ -32,6 +32,14 @@ Deno.test("mda without a command prints the help on standard error and exits wit
   match(stderr, /^Usage: mda/);
 });
 
+Deno.test("MDA_PIN_DIR and MDA_CGROUP are defaults, unless they are empty", async () => {
+  const help = async (env: Record<string, string>) => (await execute([binary, "run", "--help"], env)).stdout;
+  const set = await help({ MDA_PIN_DIR: "/sys/fs/bpf/own", MDA_CGROUP: "/sys/fs/cgroup/own" });
+  match(set, /--pin-dir <DIR> [^-]*\(default:\s+"\/sys\/fs\/bpf\/own"\)/);
+  match(set, /--cgroup <DIR> [^-]*\(default:\s+"\/sys\/fs\/cgroup\/own"\)/);
+  strictEqual(await help({ MDA_PIN_DIR: "", MDA_CGROUP: "" }), await help({}));
+});
+
 const mistakes: [args: string, message: RegExp][] = [
   ["chek", /^mda: unknown command 'chek'\n\(Did you mean check\?\)\n$/],
   ["frobnicate", /^mda: unknown command 'frobnicate'\n$/],

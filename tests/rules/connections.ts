@@ -55,8 +55,12 @@ export interface LocalConnection extends Disposable {
   exchange(): void;
 }
 
-/** Makes a connection. All sockets are made by the calling thread, so they belong to its cgroup. */
-export function connect(ends: Ends): LocalConnection {
+/**
+ * Makes a connection. All sockets are made by the calling thread, so they belong to its cgroup.
+ *
+ * @param listening whether the listener stays as long as the connection
+ */
+export function connect(ends: Ends, { listening = false } = {}): LocalConnection {
   const { client, server, to } = ends;
   const fds: number[] = [];
   const keep = (fd: number) => (fds.push(fd), fd);
@@ -69,10 +73,12 @@ export function connect(ends: Ends): LocalConnection {
     needs(listener, libc.POLLIN, "accept");
     const serverFd = keep(libc.accept(listener, libc.SOCK_NONBLOCK));
     needs(clientFd, libc.POLLOUT, "connect");
-    fds.splice(fds.indexOf(listener), 1);
-    libc.close(listener);
     // Closing is a reset then.
-    for (const fd of fds) setLinger(fd, 0);
+    for (const fd of [clientFd, serverFd]) setLinger(fd, 0);
+    if (!listening) {
+      fds.splice(fds.indexOf(listener), 1);
+      libc.close(listener);
+    }
     return {
       seen: { client: seenEnd(client, clientFd, serverFd), server: seenEnd(server, serverFd, clientFd) },
       cookie: libc.getSocketOption(clientFd, libc.SOL_SOCKET, libc.SO_COOKIE),

@@ -62,7 +62,7 @@ export function setRules(pinDir: string, rules: Rule[]): void {
 }
 
 /** Whether both ends are in the sockhash; never is it one alone. */
-function isAccelerated(pinDir: string, cookie: bigint): boolean {
+export function isAccelerated(pinDir: string, cookie: bigint): boolean {
   using sockets = openPinnedMap(pinDir, "sockets")!;
   // bpf/maps.h, struct link.
   const [client, server] = [sockets.lookup(u64(cookie << 1n)), sockets.lookup(u64(cookie << 1n | 1n))];

@@ -1,0 +1,12 @@
+/** What holds when the command line does not say it; --help prints all of it. */
+export const defaults = {
+  config: "/etc/oncn-mda/oncn-mda.conf",
+  pinDir: Deno.env.get("MDA_PIN_DIR") || "/sys/fs/bpf/mda",
+  /** Undefined: the first cgroup2 mount. */
+  cgroup: Deno.env.get("MDA_CGROUP") || undefined,
+  sockets: "nonblocking",
+  /** In seconds. */
+  drainTimeout: 5,
+  /** Of a daemon. */
+  pidFile: "/run/mda.pid",
+} as const;
