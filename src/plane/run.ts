@@ -61,13 +61,13 @@ export async function runDataPlane(options: DataPlaneOptions, supervisor: Superv
     removePinDirectory(pinDir, []);
     throw error;
   }
-  log.info(readyLine(plane, rules.length, options));
   const status = () =>
     `accelerates ${cgroup}, ${rulesText(readInstance(plane.object.map("instance")).rules)}`;
-  supervisor.ready(status());
   const drainMs = options.drainTimeout * 1000;
   {
     await using tending = tend(plane, options);
+    log.info(readyLine(plane, rules.length, options));
+    supervisor.ready(status());
     using _alive = supervisor.aliveMs === undefined
       ? undefined
       : every(supervisor.aliveMs, () => supervisor.alive());

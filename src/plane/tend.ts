@@ -79,9 +79,11 @@ function lookAfter(plane: DataPlane, tends: boolean): () => number {
   const { object } = plane;
   const packet = new Uint8Array(layouts.sweep.size);
   let wait = LOOK_MS;
+  // From the first message on, and then before it is late, however long the rest takes.
+  const say = () => tends && object.program("tend").runOn(packet);
+  say();
   return () => {
-    // Before it is late, however long the rest takes.
-    if (tends) object.program("tend").runOn(packet);
+    say();
     let helped = true;
     try {
       helped = nudgeReaders(plane);

@@ -7,7 +7,14 @@ import { randomRules, withSeeds } from "../config/random.ts";
 import { createCgroup } from "../lab/cgroup.ts";
 import { Mda } from "../lab/mda.ts";
 import { sleep, waitFor } from "../lab/wait.ts";
-import { connect, describe, type Ends, type LocalConnection, within } from "../rules/connections.ts";
+import {
+  connect,
+  describe,
+  type Ends,
+  type LocalConnection,
+  type Side,
+  within,
+} from "../rules/connections.ts";
 import { inside, isAccelerated } from "../rules/observe.ts";
 import { createNatNetns, randomConnections } from "../rules/random_connections.ts";
 
@@ -16,12 +23,13 @@ Deno.test("open connections are adopted as the reference decides, by random rule
   const cases: { config: string; ends: Ends[] }[] = [];
   withSeeds(5, (random) => {
     const ends = randomConnections(random, 60).map((ends) => within(netns, ends));
-    // Two that listen at once need an address and a port each.
-    const places = new Set<string>();
-    const distinct = ends.filter(({ server: { address, port } }) => {
-      const any = address === "::";
-      const place = `${any ? "" : address.replace("::ffff:", "")} ${port}`;
-      return port !== 15006 && !any && !places.has(place) && places.add(place);
+    // All of them are open at once, and none may be bound where another one listens.
+    const place = ({ address, port = 0 }: Side) => `${address.replace("::ffff:", "")} ${port}`;
+    const bound = new Set<string>();
+    const distinct = ends.filter(({ client, server }) => {
+      if (server.address === "::" || server.port === 15006) return false;
+      return [client, server].every((side) => !bound.has(place(side))) &&
+        [client, server].every((side) => bound.add(place(side)));
     });
     cases.push({ config: printRules(randomRules(random, 20)), ends: distinct });
   });
