@@ -3,7 +3,6 @@ import { createCgroup } from "../lab/cgroup.ts";
 import { statusOf } from "../lab/mda.ts";
 import { Older } from "../lab/streams/older.ts";
 import { startProgram } from "../lab/streams/programs.ts";
-import { sleep } from "../lab/wait.ts";
 import { Commands } from "./commands.ts";
 
 /** With CAP_SYS_ADMIN root has the first two as well. */
@@ -42,8 +41,6 @@ Deno.test("without CAP_BPF mda disable --force stops all but what it cannot rese
   await using cgroup = createCgroup("force");
   await using mda = new Commands(cgroup);
   await using running = await mda.run();
-  // Nothing is redirected to a reader that may wait for edges before mda looks after it, a moment after it is ready.
-  await sleep(500);
   await using holder = startProgram({ cgroup }, "held_back", 4);
   await holder.says(/sent \d+ bytes/);
   await running.stop("SIGKILL");
