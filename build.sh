@@ -7,7 +7,7 @@
 #   ./build.sh                 install what is missing, build dist/mda
 #   ./build.sh run             see it at work: redis in a cgroup of its own, before and after
 #   ./build.sh test [FILE...]  all tests (or these), against the real kernel and real servers
-#   ./build.sh test-kernels    the data plane on Debian's 5.10, 6.1 and 6.12 kernels, under qemu
+#   ./build.sh test-kernels    the data plane on Debian's 5.10, 6.1 and 6.12 kernels, and locked down, under qemu
 #   ./build.sh soak [SECONDS]  restarts, reloads and SIGKILLs under mixed load, 600 seconds if not told
 #   ./build.sh bench [ARG...]  plain TCP, a textbook sockmap data plane and mda, measured side by side
 #   ./build.sh link PROGRAM EXECUTABLE

@@ -2,7 +2,7 @@
 export const defaults = {
   config: "/etc/oncn-mda/oncn-mda.conf",
   pinDir: Deno.env.get("MDA_PIN_DIR") || "/sys/fs/bpf/mda",
-  /** Undefined: the first cgroup2 mount. */
+  /** Undefined: the whole host. */
   cgroup: Deno.env.get("MDA_CGROUP") || undefined,
   sockets: "nonblocking",
   /** In seconds. */

@@ -221,7 +221,7 @@ only for programs that are known to expect both.`;
 const cgroup = () => {
   const text = "accelerate what runs in this cgroup";
   return defaults.cgroup === undefined
-    ? new Option("--cgroup <DIR>", `${text} (default: the first cgroup2 mount)`)
+    ? new Option("--cgroup <DIR>", `${text} (default: the whole host)`)
     : new Option("--cgroup <DIR>", text).default(defaults.cgroup);
 };
 

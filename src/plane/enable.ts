@@ -15,7 +15,7 @@ const RETIRE_MS = 1000;
 export interface EnableOptions {
   /** The configuration's file. */
   config: string;
-  /** The cgroup's directory. When absent: that of what is enabled, else the first cgroup2 mount. */
+  /** The cgroup's directory. When absent: that of what is enabled, else the whole host. */
   cgroup?: string;
   pinDir: string;
   sockets: "nonblocking" | "all";

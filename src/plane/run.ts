@@ -18,7 +18,7 @@ const log = getLogger("mda");
 export interface DataPlaneOptions {
   /** The configuration's file. */
   config: string;
-  /** The cgroup's directory; the first cgroup2 mount when absent. */
+  /** The cgroup's directory; the whole host when absent. */
   cgroup?: string;
   pinDir: string;
   sockets: "nonblocking" | "all";

@@ -43,7 +43,7 @@ export function tend(plane: DataPlane, { adopt }: TendOptions): Tending {
     ? obstacleToOthersSockets()
     : "This kernel refuses programs that look at descriptors";
   if (obstacle) {
-    log.warn(`${obstacle}; until then connections ${adopt ? alreadyOpen : ""}${onEdges} stay on TCP`);
+    log.warn(`${obstacle}; connections ${adopt ? alreadyOpen : ""}${onEdges} stay on TCP`);
   }
   const full = once(() => warnFull(plane));
   const adopter = new Adopter(plane, full, obstacle === undefined, signal);

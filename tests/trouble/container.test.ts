@@ -68,7 +68,7 @@ for (const { name, where, why } of outOfReach) {
     assert.equal(running.stderr.split("warning").length - 1, 1, running.stderr);
     assert.match(
       running.stderr,
-      /; until then connections that are already open, and those whose readers wait for edges \(EPOLLET\), stay on TCP$/m,
+      /; connections that are already open, and those whose readers wait for edges \(EPOLLET\), stay on TCP$/m,
     );
     const seed = 1 + Math.floor(Math.random() * 1e6);
     await runProgram({ cgroup }, "stutter", 4, 4, 1000, seed, 4096, "edges");

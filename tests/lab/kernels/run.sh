@@ -3,8 +3,9 @@
 #
 # Runs mda on Debian's cloud kernels, each in a virtual machine. On Debian, as root, after ./build.sh.
 #
-#   tests/lab/kernels/run.sh                    test.sh on 5.10, 6.1 and 6.12; one line a kernel, exit 1 if one fails
-#   tests/lab/kernels/run.sh 5.10 6.12          on these
+#   tests/lab/kernels/run.sh                    test.sh on 5.10, 6.1 and 6.12, lockdown.sh on 6.1 locked down; one line a
+#                                               kernel, exit 1 if one fails
+#   tests/lab/kernels/run.sh 5.10 lockdown      on these
 #   tests/lab/kernels/run.sh 5.10 -- COMMAND    COMMAND instead of test.sh, its output here (no COMMAND: a shell)
 #
 # Options:
@@ -13,7 +14,7 @@
 #
 # Environment:
 #   OUTPUT      the binary to run, instead of dist/mda
-#   VM_SECONDS  how long a machine may run, instead of 180
+#   VM_SECONDS  how long a machine may run, instead of 300
 set -euo pipefail
 here=tests/lab/kernels
 cd "$(dirname "${BASH_SOURCE[0]}")/../../.."
@@ -64,6 +65,10 @@ install_packages() {
 mirror() {
 	apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' 'Label: Debian' | sed -n 1p
 }
+
+# `lockdown` is a kernel like any other, but for its command line.
+declare -A boots=([lockdown]=6.1)
+kernel_of() { echo "${boots[$1]-$1}"; }
 
 # Leaves $work/VERSION/vmlinuz and $work/VERSION/release, its name.
 fetch_kernel() { # $1 version
@@ -126,8 +131,8 @@ build_initramfs() { # $1 its file, $2 what the machine runs
 	copy_libraries "$root" "$mda"
 	copy_libraries "$root" $deno # inside of mda, where ldd does not see it
 	install -m 644 $here/oncn-mda.conf "$root/etc/oncn-mda/oncn-mda.conf"
-	install -m 755 $here/test.sh "${workloads[@]/#/$work/}" "$root/lab/"
-	for file in "${with[@]}"; do
+	install -m 755 $here/{test,lockdown,lab}.sh "${workloads[@]/#/$work/}" "$root/lab/"
+	for file in "$(command -v setpriv)" "${with[@]}"; do
 		cp -L "$file" "$root/lab/"
 		copy_libraries "$root" "$file"
 	done
@@ -139,29 +144,35 @@ build_initramfs() { # $1 its file, $2 what the machine runs
 # Multi-threaded TCG breaks 6.12's atomics, and so does now and then QEMU 7.2's cmpxchg16b: without cx16 the kernel
 # uses its own (this_cpu_cmpxchg16b_emu).
 boot() { # $1 version, $2 initramfs, $3 file for what the machine reports, $4... options of QEMU for its console
-	timeout --foreground --kill-after=5 "${VM_SECONDS:-180}" qemu-system-x86_64 \
+	timeout --foreground --kill-after=5 "${VM_SECONDS:-300}" qemu-system-x86_64 \
 		-accel tcg,thread=single -cpu Nehalem,-cx16 -smp 2 -m 2048 \
 		-nodefaults -display none -no-reboot -kernel "$work/$1/vmlinuz" -initrd "$2" \
 		-append "console=ttyS0 quiet oops=panic panic=-1 $append" "${@:4}" -serial file:"$3"
 }
 
 # Prints the kernel's line; false if a test failed.
-test_kernel() { # $1 version
-	local directory=$work/$1 started=$SECONDS status=0 seconds reports failure
+test_kernel() { # $1 version, or lockdown
+	local name=$1 version directory append=$append started=$SECONDS status=0 seconds reports failure
+	version=$(kernel_of "$name")
+	directory=$work/$name
+	mkdir -p "$directory"
+	# The kernel hands on to init, in its environment, what it does not know itself.
+	[[ $name != lockdown ]] || append+=' lockdown=integrity lab=lockdown.sh'
 	: >"$directory/reports"
 	: >"$directory/console.log"
-	boot "$1" "$work/initramfs" "$directory/reports" -serial file:"$directory/console.log" || status=$?
+	boot "$version" "$work/initramfs" "$directory/reports" -serial file:"$directory/console.log" || status=$?
 	seconds=$((SECONDS - started))
 	reports=$(sed -n 's/^report /; /p' "$directory/reports" | tr -d '\n')
 	failure=$(sed -n 's/^failed /FAILED: /p' "$directory/reports")
 	if ((status == 124)); then
-		failure="FAILED: still running after ${VM_SECONDS:-180} s"
+		failure="FAILED: still running after ${VM_SECONDS:-300} s"
 	elif ((status)); then
 		failure="FAILED: qemu: exit code $status"
 	elif [[ -z $failure ]] && ! grep -qx 'exit 0' "$directory/reports"; then
 		failure='FAILED: the machine ended before its test'
 	fi
-	printf '%s: %s (%d s)%s\n' "$(<"$directory/release")" "${failure:-ok}" $seconds "$reports"
+	[[ $name == "$version" ]] && name=$(<"$directory/release") || name="$(<"$work/$version/release") $name"
+	printf '%s: %s (%d s)%s\n' "$name" "${failure:-ok}" $seconds "$reports"
 	[[ -z $failure ]] || printf '%s:\n%s\n' "$directory/console.log" "$(tail -n 30 "$directory/console.log")" >&2
 	[[ -z $failure ]]
 }
@@ -184,7 +195,7 @@ while (($#)); do
 		break
 		;;
 	*)
-		[[ ${releases[$1]-} ]] || fail "Cannot boot kernel '$1': not one of ${!releases[*]}"
+		[[ ${releases[$(kernel_of "$1")]-} ]] || fail "Cannot boot kernel '$1': not one of ${!releases[*]} ${!boots[*]}"
 		versions+=("$1")
 		;;
 	esac
@@ -199,9 +210,9 @@ mkdir -p "$work"
 exec 9>"$work/lock"
 flock 9
 install_packages
-((${#versions[@]})) || versions=(5.10 6.1 6.12)
+((${#versions[@]})) || versions=(5.10 6.1 6.12 lockdown)
 for version in "${versions[@]}"; do
-	fetch_kernel "$version"
+	fetch_kernel "$(kernel_of "$version")"
 done
 compile_workloads
 
@@ -213,7 +224,7 @@ if [[ $command ]]; then
 	exit "$(sed -n 's/^exit //p' "$work/reports" | grep . || echo 1)"
 fi
 
-build_initramfs "$work/initramfs" 'timeout 170 /lab/test.sh'
+build_initramfs "$work/initramfs" 'timeout 290 "/lab/${lab:-test.sh}"'
 failed=0
 for version in "${versions[@]}"; do
 	test_kernel "$version" || failed=1
