@@ -4,6 +4,7 @@ import { lockOrFindRunning } from "./holder.ts";
 import { checkPins, pinsIn } from "./pins.ts";
 import { openRetired } from "./retired.ts";
 import { type Loss, resetUnread } from "./unread.ts";
+import { openWaker } from "./waker.ts";
 
 /** How much longer than for its readers a running mda may take to stop. */
 const STOP_MS = 5000;
@@ -53,7 +54,9 @@ export async function disableDataPlane(
   using _lock = held;
   const pins = pinsIn(pinDir);
   retired.pass();
-  const left = pins.length === 0 ? [] : await retired.drain(drainMs);
+  using waker = await openWaker(pinDir);
+  const left = pins.length === 0 ? [] : await retired.drain(drainMs, waker?.wake);
+  waker?.wake();
   const staying = await stay(left);
   removePinDirectory(pinDir, pins);
   return { wasEnabled: pins.length > 0, stay: staying };

@@ -4,22 +4,30 @@ import { sweep } from "./sweep.ts";
 
 const STEP_MS = 5;
 
+export interface DrainOptions {
+  /** How long to wait for readers. */
+  ms: number;
+  /** Ends the wait. */
+  signal?: AbortSignal;
+  /** Done at each step, for readers that need help to read on. */
+  meanwhile?: () => void;
+}
+
 /**
  * Takes all sockets out of a sockhash whose data plane passes everything, each once its program has read what was
  * redirected to it.
  *
  * @param drain the program of that name, of the version that put them in
- * @param ms how long to wait for readers; it may end before, when `signal` says so
  * @returns the keys of those that stay
  */
 export async function drainUntil(
   sockets: BpfMap,
   drain: BpfProgram,
-  ms: number,
-  signal?: AbortSignal,
+  { ms, signal, meanwhile }: DrainOptions,
 ): Promise<Uint8Array<ArrayBuffer>[]> {
   const end = performance.now() + ms;
   for (let left = [...sockets.keys()];;) {
+    meanwhile?.();
     left = sweep(drain, left);
     // One that was just about to enter is only seen now.
     if (left.length === 0) left = [...sockets.keys()];

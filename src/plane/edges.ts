@@ -2,7 +2,7 @@ import { layouts } from "../bpf/layouts.ts";
 import { readStruct, writeStruct } from "../bpf/struct.ts";
 import * as libc from "../host/libc.ts";
 import { useForeignSocket } from "./foreign_socket.ts";
-import type { DataPlane } from "./start.ts";
+import type { BpfObject } from "../bpf/object.ts";
 
 /**
  * Looks after readers that were full, so that some of their bytes went through TCP while redirected ones were unread: once
@@ -11,7 +11,7 @@ import type { DataPlane } from "./start.ts";
  * @returns false when readers are still behind and none could be helped, so that there is time until the next look
  * @throws Error when a reader could not be reached, after the others were helped
  */
-export function nudgeReaders({ object }: DataPlane): boolean {
+export function nudgeReaders(object: BpfObject): boolean {
   const behind = object.map("behind"), readers = object.map("readers");
   for (const cookie of behind.keys()) {
     readers.update(cookie, writeStruct(layouts, "reader", {}));
@@ -34,6 +34,11 @@ export function nudgeReaders({ object }: DataPlane): boolean {
   }
   if (failed) throw failed;
   return nudged > 0;
+}
+
+/** Whether there are readers that may still need an edge. */
+export function someAreBehind(object: Pick<BpfObject, "map">): boolean {
+  return ["behind", "readers"].some((name) => !object.map(name).keys().next().done);
 }
 
 /** Makes an edge at a socket: tcp_set_rcvlowat() ends with tcp_data_ready(). */

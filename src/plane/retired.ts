@@ -11,9 +11,10 @@ export interface Retired extends Disposable {
   /**
    * Takes its sockets out of its sockhash, once their programs have read what was redirected to them.
    *
+   * @param meanwhile done at each step, for readers that need help to read on
    * @returns the keys of those that stay after `ms`: these go over to TCP when they are read, and keep a BPF program
    */
-  drain(ms: number): Promise<Uint8Array<ArrayBuffer>[]>;
+  drain(ms: number, meanwhile?: () => void): Promise<Uint8Array<ArrayBuffer>[]>;
   /** The keys of the sockets in its sockhash. */
   members(): Uint8Array<ArrayBuffer>[];
   /** Takes a socket out of its sockhash, and throws away what its program has not read. */
@@ -38,8 +39,8 @@ export function openRetired(pinDir: string): Retired {
         link?.detach();
       }
     },
-    async drain(ms) {
-      return sockets && program ? await drainUntil(sockets, program, ms) : this.members();
+    async drain(ms, meanwhile) {
+      return sockets && program ? await drainUntil(sockets, program, { ms, meanwhile }) : this.members();
     },
     members: () => [...sockets?.keys() ?? []],
     remove: (key) => void sockets?.delete(key),

@@ -4,6 +4,7 @@ import { drainUntil } from "./drain.ts";
 import { describeInstance } from "./instance.ts";
 import { openPinnedLink, pinsIn } from "./pins.ts";
 import type { DataPlane } from "./start.ts";
+import { wake } from "./waker.ts";
 
 export interface StopOptions {
   /** How long to wait for readers. */
@@ -26,7 +27,12 @@ export async function stopDataPlane(plane: DataPlane, { drainMs, signal }: StopO
     using link = openPinnedLink(pinDir);
     link?.detach();
   }
-  const left = await drainUntil(object.map("sockets"), object.program("drain"), drainMs, signal);
+  // Readers that were full may wait for an edge (bpf/edges.h), which nobody makes once this process has ended.
+  const meanwhile = plane.features.iterates_files ? () => wake(object) : undefined;
+  const options = { ms: drainMs, signal, meanwhile };
+  const left = await drainUntil(object.map("sockets"), object.program("drain"), options);
+  // Those that were the last to read what had been redirected to them.
+  meanwhile?.();
   describeInstance(object.map("instance"), { stayed: left.length });
   removePinDirectory(pinDir, pinsIn(pinDir));
   plane[Symbol.dispose]();

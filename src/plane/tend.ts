@@ -86,7 +86,7 @@ function lookAfter(plane: DataPlane, tends: boolean): () => number {
     say();
     let helped = true;
     try {
-      helped = nudgeReaders(plane);
+      helped = nudgeReaders(object);
     } catch (error) {
       if (tends) {
         log.warn(
