@@ -161,6 +161,16 @@ static __always_inline enum sweep_result take_out_socket(struct link *link, stru
 	return leave(link, sk) ? SWEPT : SWEEP_LATER;
 }
 
+/* A socket without a link: whoever adopted it was killed before it joined the ends, so nothing was ever redirected to it. */
+static __always_inline enum sweep_result take_out_stray(struct sock *sk, __u64 key)
+{
+	struct sk_psock *psock = psock_of(sk);
+
+	if (psock && references(psock) == 1 && !bpf_map_delete_elem(&sockets, &key))
+		return SWEPT;
+	return SWEEP_LATER;
+}
+
 /* From outside of the socket's callbacks, when it wants to leave or all pass. */
 __noinline int take_out(__u64 key)
 {
@@ -173,8 +183,8 @@ __noinline int take_out(__u64 key)
 		return SWEPT;
 	link = bpf_sk_storage_get(&links, sk, 0, 0);
 	tp = (void *)bpf_skc_to_tcp_sock(sk);
-	if (link && tp)
-		result = take_out_socket(link, tp);
+	if (tp)
+		result = link ? take_out_socket(link, tp) : take_out_stray(tp, key);
 	bpf_sk_release(sk);
 	return result;
 }

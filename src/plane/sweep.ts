@@ -1,6 +1,7 @@
 import type { BpfMap } from "../bpf/map.ts";
 import type { BpfProgram } from "../bpf/program.ts";
 import { layouts } from "../bpf/layouts.ts";
+import { u32 } from "../bpf/struct.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -43,4 +44,13 @@ export function sweepLeaving(leaving: BpfMap, drain: BpfProgram): number {
   const stay = new Set(left.map(name));
   for (const key of keys) if (!stay.has(name(key))) leaving.delete(key);
   return stay.size;
+}
+
+/**
+ * Has every socket in the sockhash looked at by the next sweep: whoever was killed while it adopted connections has left some
+ * there that are no pair. Those that are stay.
+ */
+export function suspectAll(object: { map(name: "sockets" | "leaving"): BpfMap }): void {
+  const leaving = object.map("leaving");
+  for (const key of object.map("sockets").keys()) leaving.update(key, u32(1));
 }
