@@ -22,7 +22,6 @@ import {
 } from "./pins.ts";
 import { openRetired, type Retired } from "./retired.ts";
 import { replaceRules } from "./rules.ts";
-import { suspectAll, sweepLeaving } from "./sweep.ts";
 
 const log = getLogger("mda");
 
@@ -96,10 +95,6 @@ export async function startDataPlane(options: StartOptions): Promise<DataPlane> 
     if (!reuse) { for (const name of mapNames) object.map(name).pin(join(pinDir, name)); }
     pinDrain(object, pinDir);
     attach(object, cgroup, pinDir);
-    if (reuse) {
-      suspectAll(object);
-      sweepLeaving(object.map("leaving"), object.program("drain"));
-    }
     const kept = object;
     return { object, features, options, found, retired, [Symbol.dispose]: () => kept.close() };
   } catch (error) {

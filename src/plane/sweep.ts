@@ -1,4 +1,5 @@
 import type { BpfMap } from "../bpf/map.ts";
+import type { BpfObject } from "../bpf/object.ts";
 import type { BpfProgram } from "../bpf/program.ts";
 import { layouts } from "../bpf/layouts.ts";
 import { u32 } from "../bpf/struct.ts";
@@ -47,10 +48,10 @@ export function sweepLeaving(leaving: BpfMap, drain: BpfProgram): number {
 }
 
 /**
- * Has every socket in the sockhash looked at by the next sweep: whoever was killed while it adopted connections has left some
- * there that are no pair. Those that are stay.
+ * Takes sockets out that a killed mda has left half-way: that it was about to adopt, or whose peer it had taken out. Those
+ * that are in a send now are noted in `leaving`.
  */
-export function suspectAll(object: { map(name: "sockets" | "leaving"): BpfMap }): void {
-  const leaving = object.map("leaving");
-  for (const key of object.map("sockets").keys()) leaving.update(key, u32(1));
+export function sweepHalfWay(object: BpfObject): void {
+  const stay = sweep(object.program("drain"), [...object.map("sockets").keys()]);
+  for (const key of stay) object.map("leaving").update(key, u32(1));
 }
