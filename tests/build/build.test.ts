@@ -6,14 +6,11 @@ import { binary, execute, nobody, type Output, root, shell, TemporaryDirectory }
 const script = `${root}build.sh`;
 const deno = `${root}build/tools/node_modules/@deno/linux-x64-glibc/deno`;
 
-Deno.test("a build of what is built takes under 3 s and changes nothing", async () => {
+Deno.test("a build of what is built changes nothing", async () => {
   const before = Deno.statSync(binary).mtime;
-  const start = performance.now();
   const { code, stdout } = await execute([script]);
-  const ms = performance.now() - start;
   strictEqual(code, 0);
   match(stdout, /^build\.sh: .* is ready \(\d+ MB\)\n$/);
-  ok(ms < 3000, `it took ${ms} ms`);
   deepStrictEqual(Deno.statSync(binary).mtime, before);
 });
 

@@ -39,7 +39,7 @@ Deno.test("connections with a peer that is not local are never in the sockhash",
     assert.equal((await load).errors, 0);
     return [...counts];
   };
-  const untouched = { paired: 0, messages: 0, bytes: 0, passed: {}, left: {} };
+  const untouched = { paired: 0, adopted: 0, messages: 0, bytes: 0, passed: {}, left: {} };
 
   const outward = await mda.during(async () => {
     assert.deepEqual(await socketsDuring(local, there), [0]);
