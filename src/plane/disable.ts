@@ -53,13 +53,17 @@ export async function disableDataPlane(
   }
   using _lock = held;
   const pins = pinsIn(pinDir);
+  if (pins.length === 0) {
+    removePinDirectory(pinDir, []);
+    return { wasEnabled: false, stay: 0 };
+  }
   retired.pass();
   using waker = await openWaker(pinDir);
-  const left = pins.length === 0 ? [] : await retired.drain(drainMs, waker?.wake);
+  const left = await retired.drain(drainMs, waker?.wake);
   waker?.wake();
   const staying = await stay(left);
   removePinDirectory(pinDir, pins);
-  return { wasEnabled: pins.length > 0, stay: staying };
+  return { wasEnabled: true, stay: staying };
 }
 
 async function stopProcess(process: ProcessIdentity, pinDir: string, drainMs: number): Promise<void> {
