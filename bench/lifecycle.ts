@@ -1,12 +1,14 @@
 import assert from "node:assert/strict";
 import { type Cgroup, createCgroup } from "../tests/lab/cgroup.ts";
 import { Mda, newPinDir, removePins, runMda, writeConfig } from "../tests/lab/mda.ts";
+import { Older } from "../tests/lab/streams/older.ts";
 import { waitFor } from "../tests/lab/wait.ts";
 import { Load } from "../tests/lifecycle/load.ts";
 import { type Limit, limit } from "./results.ts";
 import type { Options } from "./workload.ts";
 
 const ruleCount = 256;
+const idleConnections = 2000;
 
 /** How long mda takes for what its user waits for, under a load whose programs read all the time. */
 export async function measureLifecycle({ quick }: Options): Promise<Limit[]> {
@@ -25,11 +27,30 @@ export async function measureLifecycle({ quick }: Options): Promise<Limit[]> {
   }
   await load.stop();
   return [
+    limit(
+      `${idleConnections} idle connections, ready to adopted`,
+      "ms",
+      1000,
+      await adoptionMs(cgroup, rounds),
+    ),
     limit(`reload of ${ruleCount} rules, SIGHUP until they hold`, "ms", 50, reloadMs),
     limit("stop under load, SIGTERM to the end", "ms", 300, stopMs),
     limit("mda enable under load", "ms", undefined, enableMs),
     limit("mda disable under load", "ms", undefined, disableMs),
   ];
+}
+
+/** From the moment that mda is ready until connections that are older are adopted, all of them. */
+async function adoptionMs(cgroup: Cgroup, rounds: number): Promise<number[]> {
+  await using older = await Older.start({ cgroup }, { connections: idleConnections });
+  const ms: number[] = [];
+  for (let round = 0; round < rounds; round++) {
+    await using mda = await Mda.start({ cgroup });
+    ms.push(await took(() => mda.program.says(new RegExp(`adopted ${idleConnections} connections`))));
+    await mda.stop();
+  }
+  await older.trips(1, 100);
+  return ms;
 }
 
 /** Rules of all kinds, none of which decides about the load but the last. */
