@@ -80,7 +80,13 @@ export class Program implements AsyncDisposable {
   }
 
   kill(signal: Deno.Signal): void {
-    if (this.running) this.#child.kill(signal);
+    if (!this.running) return;
+    try {
+      this.#child.kill(signal);
+    } catch (error) {
+      // It has ended, and this process has not yet been told.
+      if (!(error instanceof TypeError)) throw error;
+    }
   }
 
   /** Waits for its end, and for all that it has written. */
