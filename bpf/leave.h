@@ -133,6 +133,24 @@ static __always_inline bool leave(struct link *link, struct sock *sk)
 	return true;
 }
 
+/* A socket that an mda put into the sockhash and was killed before it called `join`: nothing is redirected by it or to it. */
+static __always_inline bool is_half_adopted(const struct link *link)
+{
+	return !link || link->left_at_ns;
+}
+
+static __always_inline bool peer_has_left(struct link *link)
+{
+	struct sock *peer = (void *)link->peer.tcp_sock;
+	__u64 left_at_ns = 0;
+
+	if (!peer || !is_still(link, peer))
+		return false;
+	bpf_probe_read_kernel(&left_at_ns, sizeof(left_at_ns),
+			      (void *)link->peer.link + offsetof(struct link, left_at_ns));
+	return left_at_ns != 0;
+}
+
 /* What becomes of a key in a sweep. */
 enum sweep_result {
 	SWEPT, /* nothing is left to do */
@@ -149,8 +167,9 @@ static __always_inline enum sweep_result take_out_socket(struct link *link, stru
 		link->notice.leave = LEAVE_WITH_PEER;
 		return SWEEP_LATER; /* when every CPU has seen it */
 	}
-	if (!link->notice.leave && now && now->mode == MODE_REDIRECT)
-		return SWEPT; /* it has come back meanwhile, and stays */
+	/* It has come back meanwhile, and stays; or an mda that was stopping was killed between its peer and it. */
+	if (!link->notice.leave && now && now->mode == MODE_REDIRECT && !peer_has_left(link))
+		return SWEPT;
 	if (!psock || references(psock) != 1)
 		return SWEEP_LATER;
 	/* Asked twice, since the reader may be reading: this is not under its lock. */
@@ -173,7 +192,9 @@ __noinline int take_out(__u64 key)
 		return SWEPT;
 	link = bpf_sk_storage_get(&links, sk, 0, 0);
 	tp = (void *)bpf_skc_to_tcp_sock(sk);
-	if (link && tp)
+	if (is_half_adopted(link))
+		result = bpf_map_delete_elem(&sockets, &key) ? SWEEP_LATER : SWEPT;
+	else if (tp)
 		result = take_out_socket(link, tp);
 	bpf_sk_release(sk);
 	return result;

@@ -116,7 +116,7 @@ int redirect(struct sk_msg_md *msg)
 	link = bpf_sk_storage_get(&links, sk, 0, 0);
 	own = (void *)bpf_skc_to_tcp_sock(sk);
 	now = bpf_map_lookup_elem(&control, &zero);
-	if (!link || !own || !now)
+	if (is_half_adopted(link) || !own || !now)
 		return SK_PASS;
 	if (!paired(link))
 		pass(unpaired);

@@ -25,12 +25,13 @@ export function nudgeReaders(object: BpfObject): boolean {
   for (const cookie of cookies) {
     const { pid, fd, unread_bytes } = readStruct(layouts, "reader", readers.lookup(cookie)!);
     if (unread_bytes > 0n) continue;
-    readers.delete(cookie);
     try {
       if (pid !== 0 && useForeignSocket({ pid, fd, cookie: readCookie(cookie) }, makeEdge)) nudged++;
     } catch (error) {
       failed ??= error;
     }
+    // Not before: the next mda makes the edge when this one is killed here.
+    readers.delete(cookie);
   }
   if (failed) throw failed;
   return nudged > 0;

@@ -8,6 +8,7 @@ import { adoptConnections, type Adoption } from "./adopt.ts";
 import type { Found } from "./found.ts";
 import { attachedCgroupId } from "./pins.ts";
 import { startDataPlane } from "./start.ts";
+import { sweepHalfWay, sweepLeaving } from "./sweep.ts";
 
 /** How long connections in the maps of another version are waited for. */
 const RETIRE_MS = 1000;
@@ -44,6 +45,10 @@ export async function enableDataPlane(options: EnableOptions): Promise<Enabled> 
     using plane = await startDataPlane({ rules, cgroup, config, pinDir, allSockets, maxConnections, pid: 0 });
     using retired = plane.retired;
     await retired?.drain(RETIRE_MS);
+    if (plane.found === "same maps") {
+      sweepHalfWay(plane.object);
+      sweepLeaving(plane.object.map("leaving"), plane.object.program("drain"));
+    }
     const adoption = options.adopt && plane.features.iterates_files
       ? await adoptConnections(plane.object, { reapply: false, allSockets })
       : undefined;

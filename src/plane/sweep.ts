@@ -1,6 +1,8 @@
 import type { BpfMap } from "../bpf/map.ts";
+import type { BpfObject } from "../bpf/object.ts";
 import type { BpfProgram } from "../bpf/program.ts";
 import { layouts } from "../bpf/layouts.ts";
+import { u32 } from "../bpf/struct.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -43,4 +45,13 @@ export function sweepLeaving(leaving: BpfMap, drain: BpfProgram): number {
   const stay = new Set(left.map(name));
   for (const key of keys) if (!stay.has(name(key))) leaving.delete(key);
   return stay.size;
+}
+
+/**
+ * Takes sockets out that a killed mda has left half-way: that it was about to adopt, or whose peer it had taken out. Those
+ * that are in a send now are noted in `leaving`.
+ */
+export function sweepHalfWay(object: BpfObject): void {
+  const stay = sweep(object.program("drain"), [...object.map("sockets").keys()]);
+  for (const key of stay) object.map("leaving").update(key, u32(1));
 }

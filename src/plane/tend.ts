@@ -6,7 +6,7 @@ import { adoptConnections } from "./adopt.ts";
 import { nudgeReaders } from "./edges.ts";
 import { isAttached } from "./pins.ts";
 import { attach, type DataPlane } from "./start.ts";
-import { sweepLeaving } from "./sweep.ts";
+import { sweepHalfWay, sweepLeaving } from "./sweep.ts";
 
 const log = getLogger("mda");
 
@@ -102,12 +102,15 @@ function lookAfter(plane: DataPlane, tends: boolean): () => number {
   };
 }
 
-function leaver({ object }: DataPlane): () => number {
+function leaver({ object, found }: DataPlane): () => number {
   let wait = LOOK_MS;
+  let first = true;
   return () => {
+    if (first && found === "same maps") sweepHalfWay(object);
+    first = false;
     const waiting = sweepLeaving(object.map("leaving"), object.program("drain"));
-    const first = wait === LOOK_MS ? LEAVE_MS : 2 * wait;
-    return wait = waiting === 0 ? LOOK_MS : Math.min(first, LOOK_MS);
+    const next = wait === LOOK_MS ? LEAVE_MS : 2 * wait;
+    return wait = waiting === 0 ? LOOK_MS : Math.min(next, LOOK_MS);
   };
 }
 
