@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import { createCgroup } from "../lab/cgroup.ts";
 import { kernelObjectsOf, waitUntilFreed } from "../lab/kernel_objects.ts";
-import { binary, Mda, newPinDir, removePins, statusOf, writeConfig } from "../lab/mda.ts";
+import { binary, Mda, newPinDir, removePins, runMda, statusOf, writeConfig } from "../lab/mda.ts";
 import { start } from "../lab/program.ts";
+import { Older } from "../lab/streams/older.ts";
+import { killingAt, recorded, recording } from "../lab/system_calls.ts";
 import { sleep, waitFor } from "../lab/wait.ts";
 import { Load } from "./load.ts";
 
@@ -93,4 +95,47 @@ Deno.test("status says disabled when the cgroup of a killed mda is gone", async 
   await using next = await Mda.start({ cgroup: other, pinDir });
   assert.equal((await next.status()).cgroup, other.path);
   await next.stop();
+});
+
+Deno.test("a connection that a killed mda was about to adopt is adopted by the next, or let go", async () => {
+  await using cgroup = createCgroup("crash-adoption");
+  const config = writeConfig("");
+  const pinDir = newPinDir();
+  const mda = async (name: string, ...args: string[]) => {
+    const { code, stdout, stderr } = await runMda([name, "--pin-dir", pinDir, ...args]);
+    assert.deepEqual([code, stderr], [0, ""]);
+    return stdout;
+  };
+  const where = ["--config", config, "--cgroup", cgroup.path];
+  const enable = [binary, "enable", "--pin-dir", pinDir, ...where];
+  const file = Deno.makeTempFileSync({ prefix: "mda-test-" });
+  try {
+    await using older = await Older.start({ cgroup }, { connections: 1 });
+    await using whole = start({}, recording(file, enable));
+    await whole.ended();
+    await mda("disable");
+    const calls = recorded(file);
+    const adopting = calls.slice(calls.findLastIndex(({ line }) => line.includes("BPF_ITER_CREATE")));
+    const inserting = adopting.filter(({ line }) => line.includes("BPF_MAP_UPDATE_ELEM"));
+    assert.equal(inserting.length, 2, adopting.map(({ line }) => line).join("\n"));
+    // Before each, and before what follows it: the program that makes two sockets a pair.
+    const follows = (index: number) => inserting.includes(adopting[index - 1]);
+    for (const call of adopting.filter((call, index) => inserting.includes(call) || follows(index))) {
+      for (const next of ["disable", "enable"]) {
+        await using killed = start({}, killingAt(call, enable));
+        assert.equal((await killed.ended()).signal, "SIGKILL");
+        if (next === "enable") {
+          assert.match(await mda("enable", ...where), /^enabled anew for /);
+          assert.equal((await statusOf(pinDir)).status.connections.active, 1);
+          await older.trips(10, 100);
+        }
+        assert.equal(await mda("disable"), "disabled; every connection is on TCP\n");
+        await older.trips(10, 100);
+      }
+    }
+  } finally {
+    Deno.removeSync(file);
+    Deno.removeSync(config);
+    removePins(pinDir);
+  }
 });

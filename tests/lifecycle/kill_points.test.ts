@@ -10,11 +10,12 @@ import {
   recorded,
   recording,
   recordingLater,
+  type SystemCall,
 } from "../lab/system_calls.ts";
 import { Load } from "./load.ts";
 
 /** At how many of a phase's system calls it is killed, or at `all`: KILL_POINTS=all ./build.sh test FILE. */
-const points = Deno.env.get("KILL_POINTS") ?? "6";
+const points = Deno.env.get("KILL_POINTS") ?? "5";
 
 const rules = "chain --port 1-1023 -j RETURN\nchain --ip 10.0.0.0/8 --uid-owner 7\nchain -j ACCEPT\n";
 const readyMs = 15_000;
@@ -41,7 +42,7 @@ interface Phase {
 }
 
 const phases: Phase[] = [
-  { name: "a start", before: "nothing", killed: "run", over: /ready: / },
+  { name: "a start", before: "nothing", killed: "run", over: /adopted \d+ connection/ },
   { name: "a start over what a killed mda left", before: "enabled", killed: "run", over: /ready: / },
   {
     name: "a start over what is enabled for another cgroup",
@@ -75,14 +76,18 @@ for (const phase of phases) {
       reload: command("reload"),
     };
     try {
-      for (const [index, call] of (await callsToTry(lab, phase)).entries()) {
+      const calls = await callsToTry(lab, phase);
+      let killed = 0;
+      for (const [index, call] of calls.entries()) {
         try {
-          await killAt(lab, phase, call);
+          if (await killAt(lab, phase, call)) killed++;
           await mend(lab, (["run", "enable", "disable"] as const)[index % 3]);
         } catch (error) {
-          throw new Error(`killed at system call ${call}: ${(error as Error).message}`, { cause: error });
+          throw new Error(`killed at ${call.line}: ${(error as Error).message}`, { cause: error });
         }
       }
+      // One that is told to be killed late may be through before: what it does under load is not always the same.
+      assert.ok(killed >= calls.length / 2, `only ${killed} of ${calls.length} were killed`);
       await load.stop();
     } finally {
       Deno.removeSync(config);
@@ -91,33 +96,35 @@ for (const phase of phases) {
   });
 }
 
-/** The numbers of the system calls at which the phase is killed, spread evenly. */
-async function callsToTry(lab: Lab, phase: Phase): Promise<number[]> {
+/** The system calls at which the phase is killed, spread evenly. */
+async function callsToTry(lab: Lab, phase: Phase): Promise<SystemCall[]> {
   const file = Deno.makeTempFileSync({ prefix: "mda-test-" });
   try {
-    const { pid } = await runPhase(lab, phase, {
+    await runPhase(lab, phase, {
       command: (argv) => recording(file, argv),
       later: (pid) => recordingLater(file, pid),
     });
     await mend(lab, "disable");
-    const calls = recorded(file, pid);
+    const calls = recorded(file);
     assert.ok(calls.length >= 10, `${calls.length} system calls`);
-    if (points === "all") return calls.map(({ call }) => call);
+    if (points === "all") return calls;
     const seen = calls.filter(({ seen }) => seen);
     const step = Math.max(1, seen.length / Number(points));
     // Others each time.
     const first = Math.random() * step;
-    return seen.filter((_, index) => (index + 1 - first) % step < 1).map(({ call }) => call);
+    return seen.filter((_, index) => (index + step - first) % step < 1);
   } finally {
     Deno.removeSync(file);
   }
 }
 
-async function killAt(lab: Lab, phase: Phase, call: number): Promise<void> {
-  await runPhase(lab, phase, {
+/** Whether it was killed before its end. */
+async function killAt(lab: Lab, phase: Phase, call: SystemCall): Promise<boolean> {
+  const through = await runPhase(lab, phase, {
     command: (argv) => killingAt(call, argv),
     later: (pid) => killingLater(call, pid),
   });
+  return !through;
 }
 
 interface Tracer {
@@ -125,8 +132,12 @@ interface Tracer {
   later: (pid: number) => string[];
 }
 
-/** Goes through a phase under strace. At its end the process is there no more. */
-async function runPhase(lab: Lab, { before, killed, over }: Phase, tracer: Tracer): Promise<Program> {
+/** Goes through a phase under strace, and tells whether that came to its end. The process is there no more then. */
+async function runPhase(
+  lab: Lab,
+  { before, killed, over }: Phase,
+  tracer: Tracer,
+): Promise<boolean> {
   if (before === "enabled") await succeed(lab.enable);
   if (before === "enabled for another cgroup") await succeed(lab.enableOther);
   if (killed === "SIGHUP" || killed === "SIGTERM") {
@@ -135,21 +146,25 @@ async function runPhase(lab: Lab, { before, killed, over }: Phase, tracer: Trace
     await using strace = start({}, tracer.later(running.pid));
     await attached(strace);
     running.kill(killed);
-    await finish(running, over);
+    const through = await finish(running, over);
     await strace.ended();
-    return running;
+    return through;
   }
   await using command = start({}, tracer.command(lab[killed]));
-  await finish(command, over);
-  return command;
+  return await finish(command, over);
 }
 
-async function finish(program: Program, over: RegExp | undefined): Promise<void> {
-  if (over) await Promise.race([program.says(over, readyMs), program.ended(readyMs)]).catch(() => {});
-  else await program.ended(readyMs);
+/** Waits for the end of a phase, and whether it came to it; ends the program. */
+async function finish(program: Program, over: RegExp | undefined): Promise<boolean> {
+  const said = over ? program.says(over, readyMs).then(() => true, () => false) : false;
+  const ended = program.ended(readyMs).then(({ code, signal }) => {
+    assert.ok(signal === "SIGKILL" || code === 0, program.error(`it ended with ${signal ?? code}`).message);
+    return signal === null;
+  });
+  const through = over ? await Promise.race([said, ended]) : await ended;
   program.kill("SIGKILL");
-  const { code, signal } = await program.ended();
-  assert.ok(signal === "SIGKILL" || code === 0, program.error(`ended with ${signal ?? code}`).message);
+  await program.ended();
+  return through;
 }
 
 /** What a user does next works, and ends with nothing left. */
