@@ -23,22 +23,22 @@ const unseen = /BPF_(BTF|PROG)_LOAD|BPF_MAP_(CREATE|FREEZE|LOOKUP|GET_NEXT)|BPF_
 
 /** The command line that runs another one, whose process it becomes, and writes its system calls to a file. */
 export function recording(file: string, argv: string[]): string[] {
-  return ["strace", "-D", "-f", "-qq", "--seccomp-bpf", "-o", file, "-e", `trace=${names}`, ...argv];
+  return ["strace", "-D", "-qq", "-o", file, "-e", `trace=${names}`, ...argv];
 }
 
-/** The command line that runs another one, and kills it before one of its system calls (not so with --seccomp-bpf). */
+/** The command line that runs another one, and kills it before one of its system calls. */
 export function killingAt(call: SystemCall, argv: string[]): string[] {
-  return ["strace", "-D", "-f", "-qq", "-o", "/dev/null", ...killAt(call), ...argv];
+  return ["strace", "-D", "-qq", "-o", "/dev/null", ...killAt(call), ...argv];
 }
 
 /** The command line of the strace that kills a process that runs before a system call, counted from its start on. */
 export function killingLater(call: SystemCall, pid: number): string[] {
-  return ["strace", "-f", "-o", "/dev/null", ...killAt(call), "-p", `${pid}`];
+  return ["strace", "-o", "/dev/null", ...killAt(call), "-p", `${pid}`];
 }
 
 /** The command line that writes the system calls of a process that runs to a file. */
 export function recordingLater(file: string, pid: number): string[] {
-  return ["strace", "-f", "-o", file, "-e", `trace=${names}`, "-p", `${pid}`];
+  return ["strace", "-o", file, "-e", `trace=${names}`, "-p", `${pid}`];
 }
 
 /** Waits until a strace that was told a process sees all that this does. */
@@ -62,12 +62,12 @@ export interface SystemCall {
 }
 
 /** The recorded system calls of a process's main thread, since the signal that it was sent if it was. */
-export function recorded(file: string, pid: number): SystemCall[] {
-  const lines = Deno.readTextFileSync(file).split("\n").filter((line) => Number.parseInt(line) === pid);
-  const signal = lines.findIndex((line) => line.includes(" --- SIG"));
+export function recorded(file: string): SystemCall[] {
+  const lines = Deno.readTextFileSync(file).split("\n");
+  const signal = lines.findIndex((line) => line.startsWith("--- SIG"));
   const counts: Record<string, number> = {};
   return lines.map((line): SystemCall | undefined => {
-    const name = /^\d+ +(\w+)\(/.exec(line)?.[1];
+    const name = /^(\w+)\(/.exec(line)?.[1];
     if (name === undefined) return undefined;
     counts[name] = (counts[name] ?? 0) + 1;
     return { name, count: counts[name], line, seen: !unseen.test(line) };
