@@ -40,9 +40,9 @@ export class Load implements AsyncDisposable {
     return JSON.parse(this.checker.stdout);
   }
 
-  /** Fails when one of its programs has given up. */
+  /** Fails when one of its programs has given up; of servers first, with which their clients end. */
   check(): void {
-    for (const part of [this.checker, this.benchmark, this.redis.program, this.streams.program]) {
+    for (const part of [this.redis.program, this.streams.program, this.checker, this.benchmark]) {
       this.assertRuns(part);
     }
   }
