@@ -180,6 +180,15 @@ static __always_inline enum sweep_result take_out_socket(struct link *link, stru
 	return leave(link, sk) ? SWEPT : SWEEP_LATER;
 }
 
+static __always_inline enum sweep_result take_out_half_adopted(struct sock *sk, __u64 key)
+{
+	struct sk_psock *psock = psock_of(sk);
+
+	if (!psock || references(psock) != 1 || unread_bytes(sk))
+		return SWEEP_LATER;
+	return bpf_map_delete_elem(&sockets, &key) ? SWEEP_LATER : SWEPT;
+}
+
 /* From outside of the socket's callbacks, when it wants to leave or all pass. */
 __noinline int take_out(__u64 key)
 {
@@ -192,10 +201,8 @@ __noinline int take_out(__u64 key)
 		return SWEPT;
 	link = bpf_sk_storage_get(&links, sk, 0, 0);
 	tp = (void *)bpf_skc_to_tcp_sock(sk);
-	if (is_half_adopted(link))
-		result = bpf_map_delete_elem(&sockets, &key) ? SWEEP_LATER : SWEPT;
-	else if (tp)
-		result = take_out_socket(link, tp);
+	if (tp)
+		result = is_half_adopted(link) ? take_out_half_adopted(tp, key) : take_out_socket(link, tp);
 	bpf_sk_release(sk);
 	return result;
 }
