@@ -7,8 +7,12 @@
 #   ./build.sh                 install what is missing, build dist/mda
 #   ./build.sh run             see it at work: redis in a cgroup of its own, before and after
 #   ./build.sh test [FILE...]  all tests (or these), against the real kernel and real servers
-#   ./build.sh test-kernels    the data plane on Debian's 5.10, 6.1 and 6.12 kernels, and locked down, under qemu
+#   ./build.sh test-kernels    mda on Debian's 5.10, 6.1 and 6.12 kernels, and locked down, under qemu: every case of
+#                              tests/differential, and checked streams; six minutes a kernel at most
 #   ./build.sh soak [SECONDS]  restarts, reloads and SIGKILLs under mixed load, 600 seconds if not told
+#   ./build.sh torture [SECONDS] [SEED] [FAMILY...]
+#                              streams of every kind, each byte checked, while mda is switched at random, 300 seconds
+#                              if not told
 #   ./build.sh bench [ARG...]  plain TCP, a textbook sockmap data plane and mda, measured side by side
 #   ./build.sh link PROGRAM EXECUTABLE
 #                              any bundled program and Deno in one file, as dist/mda is made without denort
@@ -26,7 +30,8 @@ output=${OUTPUT:-dist/mda}
 carried=(libbpf.so.1 libelf.so.1 libz.so.1)
 export DENO_DIR=$PWD/build/deno DENO_NO_UPDATE_CHECK=1 PATH=$PATH:/usr/sbin:/sbin
 
-# A program or file that tells whether it is there, the package on Debian, the package on openEuler.
+# A program or file that tells whether it is there (or two files, DEBIAN:OPENEULER), the package on Debian, the package on
+# openEuler.
 build_packages='
 clang                      clang           clang
 bpftool                    bpftool         bpftool
@@ -39,6 +44,7 @@ redis-server               redis-server    redis
 redis-benchmark            redis-tools     redis
 '
 test_packages="$demo_packages"'
+/usr/lib/x86_64-linux-gnu/libc.a:/usr/lib64/libc.a  libc6-dev  glibc-static
 memcached                  memcached       memcached
 nginx                      nginx-light     nginx
 haproxy                    haproxy         haproxy
@@ -50,6 +56,14 @@ ip                         iproute2        iproute
 iptables                   iptables        iptables
 ps                         procps          procps-ng
 strace                     strace          strace
+curl                       curl            curl
+ssh                        openssh-client  openssh-clients
+sshd                       openssh-server  openssh-server
+rsync                      rsync           rsync
+go                         golang-go       golang
+psql                       postgresql      postgresql
+pgbench                    postgresql      postgresql-contrib
+/lib/systemd/system/postgresql.service postgresql postgresql-server
 fish                       fish            fish
 zsh                        zsh             zsh
 '
@@ -80,7 +94,7 @@ need_root() {
 missing_packages() { # $1 a table as above, $2 its column
 	local probe debian openeuler
 	while read -r probe debian openeuler; do
-		[[ -z $probe || -e $probe ]] || command -v "$probe" >/dev/null || printf '%s\n' "${!2}"
+		[[ -z $probe || -e ${probe%:*} || -e ${probe#*:} ]] || command -v "$probe" >/dev/null || printf '%s\n' "${!2}"
 	done <<<"$1" | sort -u
 }
 
@@ -99,7 +113,8 @@ install_debian() {
 		quietly build/packages.log 'read the package lists' apt-get update
 		quietly build/packages.log "install $*" "${install[@]}"
 	}
-	for package in "$@"; do
+	# A package's service has its name, but for sshd's.
+	for package in "${@/#openssh-server/ssh}"; do
 		[[ -e /lib/systemd/system/$package.service ]] && command -v systemctl >/dev/null || continue
 		systemctl disable "$package" >>build/packages.log 2>&1 || true
 	done
@@ -293,6 +308,13 @@ run_soak() {
 	$deno run --quiet --no-check --frozen --allow-all tests/lifecycle/soak.ts "$@"
 }
 
+run_torture() {
+	need_root 'load BPF programs'
+	build
+	install_packages "$test_packages"
+	$deno run --quiet --no-check --frozen --allow-all tests/torture/torture.ts "$@"
+}
+
 run_bench() {
 	need_root 'load BPF programs'
 	build
@@ -310,6 +332,7 @@ run) run_demo ;;
 test) run_tests "${@:2}" ;;
 test-kernels) run_kernel_tests "${@:2}" ;;
 soak) run_soak "${@:2}" ;;
+torture) run_torture "${@:2}" ;;
 bench) run_bench "${@:2}" ;;
 link) (($# == 3)) && link_launcher "$2" "$3" ;;
 help | -h | --help) help ;;

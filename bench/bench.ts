@@ -7,6 +7,7 @@
 import { Command, InvalidArgumentError, Option } from "@commander-js/extra-typings";
 import { type Conditions, describeRun, formatConditions } from "./conditions.ts";
 import { measureFootprint } from "./footprint.ts";
+import { measureHooks } from "./hooks.ts";
 import { measureKernelMemory } from "./kernel_memory.ts";
 import { measureLifecycle } from "./lifecycle.ts";
 import { measureSlices } from "./measure.ts";
@@ -21,7 +22,7 @@ import { startVariants } from "./variants.ts";
 import type { Options, Slice, Workload } from "./workload.ts";
 
 const workloads: Record<string, Workload> = { redis, nginx, peer, mesh };
-const names = [...Object.keys(workloads), "footprint", "lifecycle", "memory"];
+const names = [...Object.keys(workloads), "footprint", "lifecycle", "hooks", "memory"];
 
 const program = new Command("bench")
   .description("Measures plain TCP, the textbook sockmap data plane and mda side by side.")
@@ -75,6 +76,8 @@ async function measure(
   const limits = chosen.includes("footprint") ? await measureFootprint(options) : [];
   interrupted.throwIfAborted();
   if (chosen.includes("lifecycle")) limits.push(...await measureLifecycle(options));
+  interrupted.throwIfAborted();
+  if (chosen.includes("hooks")) limits.push(...await measureHooks(options));
   interrupted.throwIfAborted();
   const variants = await startVariants(stack);
   const slices: Slice[] = [];

@@ -1,4 +1,5 @@
-import { runWrk, startNginx, type WrkResult } from "../tests/lab/servers.ts";
+import { startNginx } from "../tests/lab/servers.ts";
+import { runWrk, type WrkResult } from "../tests/lab/wrk.ts";
 import { dataPlanes } from "./variants.ts";
 import { type Slice, type Target, wholeSeconds, type Workload } from "./workload.ts";
 

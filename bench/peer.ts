@@ -1,7 +1,8 @@
 import { createCgroup } from "../tests/lab/cgroup.ts";
 import { createNetns, joinByVeth } from "../tests/lab/netns.ts";
 import { type Place, run } from "../tests/lab/program.ts";
-import { runWrk, startNginx, startServer } from "../tests/lab/servers.ts";
+import { startNginx, startServer } from "../tests/lab/servers.ts";
+import { runWrk } from "../tests/lab/wrk.ts";
 import { faultless } from "./nginx.ts";
 import { dataPlanes, type VariantName } from "./variants.ts";
 import { type Slice, wholeSeconds, type Workload } from "./workload.ts";

@@ -36,7 +36,8 @@ export async function startVariants(stack: AsyncDisposableStack): Promise<Varian
   const find = (name: VariantName) =>
     all.find((variant) => variant.name === (name === "unix" ? "tcp" : name))!;
   startTextbook(stack, find("textbook").cgroup);
-  const mda = await Mda.start({ cgroup: find("mda").cgroup });
+  // What a user gets who does not ask for anything else.
+  const mda = await Mda.start({ cgroup: find("mda").cgroup, args: ["--unknown", "learn"] });
   stack.use(mda);
   return { all, find, mda };
 }

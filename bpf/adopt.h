@@ -105,25 +105,6 @@ static __always_inline __u32 visible_pid(struct task_struct *task)
 	return nr;
 }
 
-/* A file of a socket's inode is the socket's (sock_alloc_file()); bpf_sock_from_file() needs 5.11. */
-static __always_inline struct sock *sock_of(struct file *file)
-{
-	struct socket *socket;
-
-	if ((BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT) != S_IFSOCK)
-		return NULL;
-	socket = BPF_CORE_READ(file, private_data);
-	return BPF_CORE_READ(socket, sk);
-}
-
-static __always_inline bool is_tcp(struct sock *sk)
-{
-	__u16 family = BPF_CORE_READ(sk, __sk_common.skc_family);
-
-	return (family == AF_INET || family == AF_INET6) && BPF_CORE_READ(sk, sk_type) == SOCK_STREAM &&
-	       BPF_CORE_READ(sk, sk_protocol) == IPPROTO_TCP;
-}
-
 /* What it has sent since the last scans that saw enough to tell small messages from bulk. */
 static __always_inline void note_recent(struct stranger *stranger, struct tcp_sock *tp)
 {
@@ -159,8 +140,10 @@ static __noinline int describe(struct stranger *stranger, struct sock *sk, struc
 	local_endpoint((void *)sk, &stranger->local);
 	if (state == BPF_TCP_LISTEN) {
 		stranger->kind = STRANGER_LISTENER;
+		remember_listener(sk, &stranger->program);
 		return 1;
 	}
+	stranger->habit = habit_of(&stranger->program);
 	if (state != BPF_TCP_ESTABLISHED || has_ulp(sk))
 		return 0;
 	remote_endpoint((void *)sk, &stranger->remote);
@@ -182,11 +165,17 @@ static __always_inline void find_if_stranger(struct bpf_iter__task_file *at, str
 {
 	struct sock *sk = sock_of(file);
 	struct stranger stranger = {};
+	struct mm_struct *mm;
 	struct control *now;
 	__u32 zero = 0;
 
 	now = bpf_map_lookup_elem(&control, &zero);
-	if (!sk || !now || !is_tcp(sk) || !is_in_cgroup(sk, now->cgroup_id) || !describe(&stranger, socket_at(sk), file, now->scan_members))
+	mm = BPF_CORE_READ(task, mm);
+	if (!sk || !now || !mm || !is_tcp(sk) || !is_in_cgroup(sk, now->cgroup_id))
+		return;
+	stranger.program = executable_of(mm);
+	meet(&stranger.program, task);
+	if (!describe(&stranger, socket_at(sk), file, now->scan_members))
 		return;
 	stranger.pid = visible_pid(task);
 	stranger.fd = at->fd;
@@ -195,7 +184,7 @@ static __always_inline void find_if_stranger(struct bpf_iter__task_file *at, str
 
 /* A link as it is when both ends have just entered. It may be one that has left, and be read by a peer meanwhile:
  * without a peer's key its messages pass. */
-static __always_inline void reset(struct link *link, __u64 key)
+static __always_inline void reset(struct link *link, __u64 key, const struct executable *program)
 {
 	link->peer.key = 0;
 	barrier();
@@ -205,6 +194,11 @@ static __always_inline void reset(struct link *link, __u64 key)
 	link->burst = 0;
 	link->quiet = 0;
 	link->adopted = 1;
+	link->mm = 0;
+	link->program = *program;
+	link->notice.programs++;
+	link->habits_seen--;
+	link->handed_over = 0;
 	link->left_at_ns = 0;
 	link->notice.cpu = UNKNOWN_CPU;
 	link->notice.leave = STAY;
@@ -243,8 +237,8 @@ static __noinline int join_ends(struct adoption *adoption)
 	/* Read from the sockets that are in: the descriptors may have become others' since the scan. */
 	if (client_tp && server_tp && client_link && server_link &&
 	    are_ends((void *)socket_at(client_tp), (void *)socket_at(server_tp))) {
-		reset(client_link, client_key);
-		reset(server_link, server_key);
+		reset(client_link, client_key, &adoption->client_program);
+		reset(server_link, server_key, &adoption->server_program);
 		introduce(client_link, server_key, adoption->server_cookie, server_tp, server_link);
 		introduce(server_link, client_key, adoption->client_cookie, client_tp, client_link);
 		count(connections_adopted, 1);

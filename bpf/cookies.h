@@ -11,19 +11,26 @@ static __always_inline struct net *net_of(struct sock_common *sk)
 	return BPF_CORE_READ(sk, skc_net.net);
 }
 
-static __always_inline void started_to_listen(struct bpf_sock_ops *ops, struct bpf_sock *sk)
+static __noinline int started_to_listen(struct bpf_sock_ops *ops, struct bpf_sock *sk)
 {
 	struct sock *tp = (void *)bpf_skc_to_tcp_sock(sk);
 	struct sock_common *common = (void *)tp;
 	struct listening_at key = {};
 	__u64 address = (__u64)tp;
+	struct executable program;
 
-	if (!tp || BPF_CORE_READ(net_of(common), ipv4.sysctl_tcp_syncookies) != 2)
-		return;
+	if (!tp)
+		return 0;
+	program = executable_of(BPF_CORE_READ(current_task(), mm));
+	meet(&program, current_task());
+	remember_listener(tp, &program);
+	if (BPF_CORE_READ(net_of(common), ipv4.sysctl_tcp_syncookies) != 2)
+		return 0;
 	key.net = (__u64)net_of(common);
 	local_endpoint(common, &key.local);
 	bpf_map_update_elem(&listeners, &key, &address, BPF_ANY);
 	bpf_sock_ops_cb_flags_set(ops, ops->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_WRITE_HDR_OPT_CB_FLAG);
+	return 0;
 }
 
 static __always_inline bool listens_at(__u64 listener, const struct listening_at *key)

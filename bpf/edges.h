@@ -17,11 +17,9 @@ static __always_inline bool may_switch(const struct link *link, struct sock *rea
 	return link->quiet || !unread_bytes(reader);
 }
 
-static __always_inline void note_behind(__u64 cookie)
+static __always_inline void note_behind(__u64 cookie, enum behind how)
 {
-	__u32 one = 1;
-
-	bpf_map_update_elem(&behind, &cookie, &one, BPF_ANY);
+	bpf_map_update_elem(&behind, &cookie, &how, BPF_ANY);
 }
 
 /* A process of ours has said lately that it looks at `behind`. */

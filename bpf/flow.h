@@ -7,6 +7,10 @@
  * that to anyone: a reader with this many unread is full as well. */
 #define UNREAD_MESSAGES_MAX 128
 #define FAR_BEHIND (1ll << 40)
+/* For a program that might splice(2) it is better to have nothing in TCP behind redirected bytes (handover.h): it gets as much as
+ * TCP's own buffer could grow to (tcp_rmem[2]). */
+#define SPLICER_UNREAD_BYTES (6 << 20)
+#define SPLICER_UNREAD_MESSAGES 4096
 
 /* Redirecting adds to the reader's sk_rmem_alloc on some kernels (6.1 and 6.12 stable, 6.18) and not on others (5.10):
  * user space tries it before this object is loaded. */
@@ -37,6 +41,12 @@ static __noinline int count_unread(struct sk_psock *psock, struct unread *unread
 	return 0;
 }
 
+/* Kernels that answer FIONREAD for redirected bytes, instead of TCP's, keep their sum. */
+static __always_inline bool counts_redirected(void)
+{
+	return bpf_core_field_exists(struct sk_psock, msg_tot_len);
+}
+
 /* Redirected bytes that the socket's owner has not read. */
 static __always_inline __s64 unread_bytes(struct sock *sk)
 {
@@ -45,8 +55,7 @@ static __always_inline __s64 unread_bytes(struct sock *sk)
 
 	if (!psock)
 		return 0;
-	/* Kernels that answer FIONREAD for redirected bytes keep their sum. */
-	if (bpf_core_field_exists(psock->msg_tot_len))
+	if (counts_redirected())
 		return BPF_CORE_READ(psock, msg_tot_len);
 	count_unread(psock, &unread);
 	return unread.bytes;
@@ -54,7 +63,7 @@ static __always_inline __s64 unread_bytes(struct sock *sk)
 
 static __always_inline bool reader_is_full(struct link *link, struct sock *reader)
 {
-	int limit = field(reader, sk_rcvbuf);
+	int limit = link->peer_can_splice ? SPLICER_UNREAD_BYTES : field(reader, sk_rcvbuf);
 	struct unread unread = {};
 	struct sk_psock *psock;
 	__s64 bytes;
@@ -70,6 +79,8 @@ static __always_inline bool reader_is_full(struct link *link, struct sock *reade
 	/* So many that they could be too many: count them. */
 	if (++link->burst < UNREAD_MESSAGES_MAX)
 		return false;
+	if (link->peer_can_splice)
+		return link->burst >= SPLICER_UNREAD_MESSAGES;
 	psock = psock_of(reader);
 	if (psock)
 		count_unread(psock, &unread);

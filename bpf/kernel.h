@@ -9,6 +9,12 @@
 #define SOCK_STREAM 1
 #define IPPROTO_TCP 6
 #define EPOLLET (1u << 31)
+#define MSG_OOB 1
+#define MSG_ZEROCOPY 0x4000000
+#define SOL_TCP 6
+#define TCP_ZEROCOPY_RECEIVE 35
+#define FIONREAD 0x541b
+#define TS_COMPAT 2
 #define E2BIG 7
 #define ENOMEM 12
 #define EBUSY 16
@@ -88,10 +94,17 @@ struct sock_cgroup_data___numbers {
 	__u64 val;
 };
 
+struct super_block {
+	__u32 s_dev;
+};
+
 struct inode {
 	__u16 i_mode;
 	kuid_t i_uid;
 	kgid_t i_gid;
+	struct super_block *i_sb;
+	unsigned long i_ino;
+	__u32 i_generation;
 };
 
 struct file {
@@ -130,7 +143,16 @@ typedef struct {
 	struct net *net;
 } possible_net_t;
 
+/* Their numbers differ from kernel to kernel: bpf_core_enum_value(). */
+enum sock_flags {
+	SOCK_URGINLINE,
+	SOCK_RCVTSTAMP,
+	SOCK_TIMESTAMPING_RX_SOFTWARE,
+	SOCK_ZEROCOPY,
+};
+
 struct sock_common {
+	unsigned long skc_flags;
 	__be32 skc_daddr;
 	__be32 skc_rcv_saddr;
 	__be16 skc_dport;
@@ -154,6 +176,8 @@ struct sock {
 	struct socket_wq *sk_wq;
 	int sk_rcvbuf;
 	int sk_rcvlowat;
+	int sk_peek_off;
+	__u32 sk_tsflags; /* 16 bits before 6.5 */
 	__u16 sk_type;
 	__u16 sk_protocol;
 	struct sock_cgroup_data sk_cgrp_data;
@@ -183,6 +207,8 @@ struct tcp_sock {
 	__u32 snd_una;
 	__u32 write_seq;
 	__u32 mss_cache;
+	__u8 repair : 1;
+	__u8 recvmsg_inq : 1;
 };
 
 struct request_sock {
@@ -234,9 +260,41 @@ struct pid {
 	struct upid numbers[1];
 };
 
+struct mm_struct {
+	struct file *exe_file;
+};
+
+struct fdtable {
+	unsigned int max_fds;
+	struct file **fd;
+};
+
+struct files_struct {
+	struct fdtable *fdt;
+};
+
+struct thread_info {
+	__u32 status;
+};
+
 struct task_struct {
+	struct thread_info thread_info;
+	void *stack;
+	struct mm_struct *mm;
 	struct task_struct *group_leader;
 	struct pid *thread_pid;
+	struct files_struct *files;
+	__u32 tgid;
+	char comm[16];
+};
+
+/* What a system call was called with. */
+struct pt_regs {
+	unsigned long r10;
+	unsigned long dx;
+	unsigned long si;
+	unsigned long di;
+	unsigned long orig_ax;
 };
 
 struct seq_file;

@@ -15,7 +15,8 @@ static __always_inline void want_to_leave(struct link *link, enum leave why)
 	if (link->notice.leave)
 		return;
 	link->notice.leave = why;
-	if (link->adopted) {
+	/* Who has a habit that cannot be served may be waiting already. */
+	if (link->adopted || why == LEAVE_BY_HABIT) {
 		bpf_map_update_elem(&leaving, &key, &one, BPF_ANY);
 		bpf_map_update_elem(&leaving, &peer_key, &one, BPF_ANY);
 	}
@@ -31,7 +32,8 @@ static __always_inline struct notice peer_notice(const struct link *link)
 							   bpf_core_type_id_kernel(struct timespec64));
 		__u64 both = first->tv_sec;
 
-		notice.leave = (__u32)both;
+		notice.leave = (__u16)both;
+		notice.programs = both >> 16;
 		notice.cpu = both >> 32;
 	} else {
 		bpf_probe_read_kernel(&notice, sizeof(notice), (void *)link->peer.link);
@@ -108,6 +110,9 @@ static __always_inline void count_left(enum leave why)
 	case LEAVE_BY_RULE:
 		count(left_by_rule, 1);
 		break;
+	case LEAVE_BY_HABIT:
+		count(left_by_habit, 1);
+		break;
 	default:
 		count(left_with_peer, 1);
 	}
@@ -175,7 +180,8 @@ static __always_inline enum sweep_result take_out_socket(struct link *link, stru
 	/* Asked twice, since the reader may be reading: this is not under its lock. */
 	if (!may_leave(link, sk, false) || !may_leave(link, sk, false))
 		return SWEEP_LATER;
-	/* It is in no send, and one that begins now passes: it knows that it leaves, and its peer has nothing unread. */
+	/* It is in no send, and one that begins now passes: its peer has nothing unread, and it leaves, its peer has left, or all
+	 * pass. */
 	link->quiet = 1;
 	return leave(link, sk) ? SWEPT : SWEEP_LATER;
 }

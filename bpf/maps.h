@@ -7,6 +7,7 @@
 #define HANDSHAKES_MAX 8192
 #define LISTENERS_MAX 1024
 #define BEHIND_MAX 1024
+#define PROGRAMS_MAX 4096
 #define RULE_VALUES_MAX 4096
 /* A port range splits into at most 30 prefixes; two rule sets exist while one replaces the other. */
 #define RULE_PREFIXES_MAX (2 * 30 * RULE_VALUES_MAX)
@@ -24,6 +25,7 @@ struct answer {
 	struct endpoint client;
 	struct owner server_owner;
 	__u32 nonblocking; /* the listener */
+	struct executable server_program; /* all 0: not known yet */
 };
 
 /* An end as the other one knows it. Kernel addresses are only ever read with bpf_probe_read_kernel. */
@@ -34,9 +36,16 @@ struct end {
 	__u64 link;
 };
 
+/* A client that waits for its server's end, and what its server's program is. */
+struct waiting_client {
+	struct end end;
+	struct executable server_program;
+};
+
 /* What a socket tells its peer, which reads it on every send. */
 struct notice {
-	__u32 leave; /* enum leave */
+	__u16 leave; /* enum leave */
+	__u16 programs; /* how often its program has become another */
 	__u32 cpu; /* that it last sent on, plus 1; 0: it has not sent yet */
 };
 
@@ -53,6 +62,14 @@ struct link {
 	__u32 burst; /* messages sent since the reader was last seen to have read all, see flow.h */
 	__u32 quiet; /* it redirects no more, and no redirection of its own is under way */
 	__u32 adopted; /* has no callbacks: `leaving` tells user space to take it out */
+	__u64 mm; /* of the last sender: while it is the same, so is the program */
+	__u32 habits_seen; /* learnt.habits_changed when the next were looked up */
+	__u8 own_habit;
+	__u8 peer_habit;
+	__u16 peer_programs; /* its notice.programs then */
+	__u32 peer_can_splice; /* as far as is known */
+	struct executable program;
+	__u32 handed_over; /* all that was redirected and not read is sent again through TCP, see handover.h */
 };
 
 struct {
@@ -96,7 +113,7 @@ struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, HANDSHAKES_MAX);
 	__type(key, struct handshake);
-	__type(value, struct end);
+	__type(value, struct waiting_client);
 } clients SEC(".maps");
 
 /* A client's key -> its server's end, from pairing until the client first sends or closes. */
@@ -125,12 +142,11 @@ struct {
 	__type(value, __u32);
 } leaving SEC(".maps");
 
-/* Cookies of readers that were full, until user space has moved them to `readers`; see edges.h. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, BEHIND_MAX);
 	__type(key, __u64);
-	__type(value, __u32);
+	__type(value, enum behind);
 } behind SEC(".maps");
 
 /* Cookies of readers that user space looks for. */
@@ -141,6 +157,37 @@ struct {
 	__type(key, __u64);
 	__type(value, struct reader);
 } readers SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, PROGRAMS_MAX);
+	__type(key, struct executable);
+	__type(value, struct program);
+} programs SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct learnt);
+} learnt SEC(".maps");
+
+/* By the listener's kernel address. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, PROGRAMS_MAX);
+	__type(key, __u64);
+	__type(value, struct listening);
+} listening SEC(".maps");
+
+/* Cookies of sockets that are read beside the redirected queue while there is something in it, until user space has
+ * handed that over to TCP, and how many bytes it is about to send again; see handover.h. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, BEHIND_MAX);
+	__type(key, __u64);
+	__type(value, __u32);
+} beside SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

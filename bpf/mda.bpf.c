@@ -20,12 +20,14 @@
 #include "flow.h"
 #include "order.h"
 #include "leave.h"
+#include "waiters.h"
+#include "habits.h"
 #include "cookies.h"
 #include "pairing.h"
 #include "bulk.h"
-#include "waiters.h"
 #include "adopt.h"
 #include "edges.h"
+#include "handover.h"
 
 char _license[] SEC("license") = "Dual BSD/GPL";
 
@@ -41,32 +43,34 @@ static __always_inline void leave_if_possible(struct bpf_sock_ops *ops, struct l
 }
 
 /* Bytes that this socket had sent through TCP were acknowledged. */
-static __always_inline void acknowledged(struct bpf_sock_ops *ops, struct bpf_sock *sk)
+static __noinline int acknowledged(struct bpf_sock_ops *ops, struct bpf_sock *sk)
 {
 	struct link *link = bpf_sk_storage_get(&links, sk, 0, 0);
 	struct sock *tp = (void *)bpf_skc_to_tcp_sock(sk);
 
 	if (!link || !tp)
-		return;
+		return 0;
 	if (!paired(link))
 		want_to_leave(link, LEAVE_UNPAIRED); /* the peer has long been established, and has not entered */
 	if (link->notice.leave)
 		leave_if_possible(ops, link, tp, ops->state >= BPF_TCP_FIN_WAIT1 && ops->state != BPF_TCP_CLOSE_WAIT);
+	return 0;
 }
 
-static __always_inline void state_changed(struct bpf_sock_ops *ops, struct bpf_sock *sk)
+static __noinline int state_changed(struct bpf_sock_ops *ops, struct bpf_sock *sk)
 {
 	struct link *link = bpf_sk_storage_get(&links, sk, 0, 0);
 	struct sock *tp = (void *)bpf_skc_to_tcp_sock(sk);
 
 	if (!link || !tp)
-		return;
+		return 0;
 	paired(link); /* takes the entry out of `servers` when the client never sent */
 	if (ops->args[1] != BPF_TCP_FIN_WAIT1)
-		return;
+		return 0;
 	want_to_leave(link, LEAVE_HALF_CLOSED);
 	if (!nonblocking(tp))
 		leave_if_possible(ops, link, tp, true);
+	return 0;
 }
 
 /* Always returns 1: 0 turns into -EPERM and drops the replies of every other sockops program on the cgroup. */
@@ -94,6 +98,14 @@ int follow(struct bpf_sock_ops *ops)
 	return 1;
 }
 
+/* Beside redirected bytes that are unread: a reader on edges will need one. */
+#define pass_behind(why)                                          \
+	({                                                        \
+		if (!may_switch(link, peer))                      \
+			note_behind(link->peer.cookie, BEHIND_UNTIL_READ); \
+		pass(why);                                        \
+	})
+
 #define pass(why)                    \
 	({                           \
 		count(passed_##why, 1); \
@@ -105,10 +117,12 @@ SEC("sk_msg")
 int redirect(struct sk_msg_md *msg)
 {
 	struct bpf_sock *sk = msg->sk;
+	struct task_struct *task = current_task();
 	struct sock *own, *peer;
 	struct control *now;
 	struct notice notice;
 	struct link *link;
+	enum habit special;
 	__u32 zero = 0;
 
 	if (!sk)
@@ -122,40 +136,116 @@ int redirect(struct sk_msg_md *msg)
 		pass(unpaired);
 	peer = socket_at(link->peer.tcp_sock);
 	notice = peer_notice(link);
+	know_habits(link, task, now, &notice);
+	special = sends_specially(task);
 	if (notice.leave)
 		want_to_leave(link, LEAVE_WITH_PEER);
+	if (special)
+		learn(&link->program, special);
+	if (special || link->own_habit > HABIT_RECEIVES || link->peer_habit > HABIT_RECEIVES)
+		want_to_leave(link, LEAVE_BY_HABIT);
 	if (!all_sockets && !nonblocking(own))
 		want_to_leave(link, LEAVE_BLOCKING);
 	if (is_bulk(link, &notice, msg->size))
 		want_to_leave(link, LEAVE_BULK);
+	if (takes_beside(link->peer_habit)) {
+		switch (hand_over(link, own, peer, now)) {
+		case HANDOVER_PASS:
+			pass(leaving);
+		case HANDOVER_REFUSE:
+			return SK_DROP;
+		case HANDOVER_REDIRECT:
+			goto redirect;
+		}
+	}
 	if (link->notice.leave && may_switch(link, peer)) {
 		note_if_quiet(link, own);
 		pass(leaving);
 	}
+	if (special)
+		pass_behind(special);
 	if (now->mode != MODE_REDIRECT && may_switch(link, peer))
 		pass(stopping);
 	if (field(peer, __sk_common.skc_state) != BPF_TCP_ESTABLISHED && may_switch(link, peer))
 		pass(closing);
 	if (!all_sockets && !nonblocking(peer))
-		pass(blocking);
+		pass_behind(blocking);
 	if (!all_sockets && (link->key & 1) && !notice.cpu)
 		pass(silent_client);
 	if (!is_tended(now) && may_switch(link, peer) && !is_watched_by_level(peer))
 		pass(untended);
-	if (has_ulp(own) || has_ulp(peer))
-		pass(protocol);
+	if (has_ulp(own) || has_ulp(peer)) {
+		learn_protocol(link, own);
+		pass_behind(protocol);
+	}
 	if (field(peer, sk_rcvlowat) > 1)
-		pass(lowat);
+		pass_behind(lowat);
+	if (has_special_option(peer) || stamps_what_it_sends(own))
+		pass_behind(option);
+	if (link->peer_habit == HABIT_UNKNOWN && unknown_programs != UNKNOWN_FAST && may_switch(link, peer)) {
+		if (link->on_tcp && !tcp_bytes_are_unread(link, (void *)own, (void *)peer))
+			count_read_message(link);
+		pass(unknown);
+	}
 	if (tcp_bytes_are_unread(link, (void *)own, (void *)peer))
 		pass(unread);
 	if (reader_is_full(link, peer)) {
-		note_behind(link->peer.cookie);
+		note_behind(link->peer.cookie, BEHIND_UNTIL_READ);
 		pass(full);
 	}
+redirect:
 	if (bpf_msg_redirect_hash(msg, &sockets, &link->peer.key, BPF_F_INGRESS) != SK_PASS)
 		pass(peer_left);
 	count_redirected(msg->size);
 	return SK_PASS;
+}
+
+/* The hooks, see habits.h: functions of the kernel where programs may be attached to them, */
+SEC("fentry/tcp_splice_read")
+int sees_splice(__u64 *arguments)
+{
+	struct socket *socket = (void *)arguments[0];
+
+	has_habit(BPF_CORE_READ(socket, sk), HABIT_SPLICES);
+	return 0;
+}
+
+SEC("fentry/tcp_mmap")
+int sees_mmap(__u64 *arguments)
+{
+	struct socket *socket = (void *)arguments[1];
+
+	has_habit(BPF_CORE_READ(socket, sk), HABIT_MAPS);
+	return 0;
+}
+
+SEC("fentry/tcp_ioctl")
+int sees_ioctl(__u64 *arguments)
+{
+	if ((__u32)arguments[1] == FIONREAD)
+		has_habit((void *)arguments[0], HABIT_COUNTS);
+	return 0;
+}
+
+/* else the system calls that lead there, one by one, */
+SEC("tracepoint")
+int sees_system_call(struct system_call_entry *entry)
+{
+	called(entry->call, entry->arguments[0], entry->arguments[1], entry->arguments[2]);
+	return 0;
+}
+
+/* else all of them. */
+SEC("tp_btf/sys_enter")
+int sees_system_calls(__u64 *arguments)
+{
+	struct pt_regs *regs = (void *)arguments[0];
+	__u64 call = arguments[1];
+
+	if (call != SPLICE && call != GETSOCKOPT && call != IOCTL)
+		return 0;
+	called(call, BPF_CORE_READ(regs, di), BPF_CORE_READ(regs, si), BPF_CORE_READ(regs, dx));
+	return 0;
 }
 
 /* Looks where the readers in `readers` are. */
@@ -226,6 +316,15 @@ int drain(struct __sk_buff *packet)
 	return sweep ? take_out_all(sweep) : 0;
 }
 
+/* Says whether a program has splice(2) in its code. */
+SEC("tc")
+int check(struct __sk_buff *packet)
+{
+	struct found_in_code *found = packet_of(found_in_code, packet);
+
+	return found ? note_code(found) : 0;
+}
+
 /* Says that a process looks after readers for the next tended_jiffies. */
 SEC("tc")
 int tend(struct __sk_buff *packet)
@@ -233,7 +332,9 @@ int tend(struct __sk_buff *packet)
 	__u32 zero = 0;
 	struct control *now = bpf_map_lookup_elem(&control, &zero);
 
-	if (packet->len && now)
-		now->tended_until = bpf_jiffies64() + tended_jiffies;
+	if (!packet->len || !now)
+		return 0;
+	now->tender = BPF_CORE_READ(current_task(), tgid);
+	now->tended_until = bpf_jiffies64() + tended_jiffies;
 	return 0;
 }

@@ -9,6 +9,8 @@
  * A client whose SYN nobody here answered has a peer on another host: it never enters, so it pays nothing from then on. */
 #pragma once
 
+/* What sockops calls is not inlined: their stacks would add up. */
+
 /* Also sockets in blocking mode: their reads may end early with EAGAIN (docs/limits). */
 const volatile bool all_sockets = false;
 
@@ -22,7 +24,7 @@ static __always_inline struct sock *request_of(struct bpf_sock_ops *ops)
 	return sk;
 }
 
-static __always_inline void syn_answered(struct bpf_sock_ops *ops)
+static __noinline int syn_answered(struct bpf_sock_ops *ops)
 {
 	struct tcp_request_sock *req = (void *)request_of(ops);
 	struct sock_common *common = (void *)req;
@@ -31,12 +33,12 @@ static __always_inline void syn_answered(struct bpf_sock_ops *ops)
 	struct sock *listener;
 
 	if (!req)
-		return;
+		return 0;
 	listener = BPF_CORE_READ(common, skc_listener);
 	if (!listener)
 		listener = listener_behind(common);
 	if (!listener)
-		return;
+		return 0;
 	listener = socket_at(listener);
 	key.client_seq = BPF_CORE_READ(req, rcv_isn) + 1;
 	key.server_seq = BPF_CORE_READ(req, snt_isn) + 1;
@@ -44,7 +46,9 @@ static __always_inline void syn_answered(struct bpf_sock_ops *ops)
 	remote_endpoint(common, &answer.client);
 	answer.server_owner = owner_of(listener);
 	answer.nonblocking = nonblocking(listener);
+	answer.server_program = program_of_listener(listener);
 	bpf_map_update_elem(&answers, &key, &answer, BPF_ANY);
+	return 0;
 }
 
 static __always_inline bool client_may_enter(struct sock *sk, const struct answer *answer)
@@ -55,12 +59,20 @@ static __always_inline bool client_may_enter(struct sock *sk, const struct answe
 		count(refused_protocol, 1);
 		return false;
 	}
+	if (sends_zerocopy(sk)) {
+		count(refused_habit, 1);
+		return false;
+	}
 	if (!all_sockets && !nonblocking(sk)) {
 		count(refused_blocking_client, 1);
 		return false;
 	}
 	if (!all_sockets && !answer->nonblocking) {
 		count(refused_blocking_listener, 1);
+		return false;
+	}
+	if (habit_of(&answer->server_program) > HABIT_RECEIVES) {
+		count(refused_habit, 1);
 		return false;
 	}
 	local_endpoint((void *)sk, &connection.client[0]);
@@ -114,60 +126,68 @@ static __always_inline struct link *enter(struct bpf_sock_ops *ops, struct bpf_s
 	return link;
 }
 
-static __always_inline void client_established(struct bpf_sock_ops *ops, struct bpf_sock *sk)
+static __noinline int client_established(struct bpf_sock_ops *ops, struct bpf_sock *sk)
 {
 	struct handshake key = { ops->snd_nxt, ops->rcv_nxt };
 	struct tcp_sock *tp = (void *)bpf_skc_to_tcp_sock(sk);
-	struct end self = {};
+	struct waiting_client waiting = {};
 	struct answer *answer;
 	bool may_enter;
 
 	if (!tp)
-		return;
+		return 0;
 	answer = bpf_map_lookup_elem(&answers, &key);
 	if (!answer) {
 		count(refused_not_local, 1);
-		return;
+		return 0;
 	}
 	may_enter = client_may_enter((void *)tp, answer);
+	waiting.server_program = answer->server_program;
 	bpf_map_delete_elem(&answers, &key);
 	if (!may_enter)
-		return;
-	self.cookie = bpf_get_socket_cookie(ops);
-	self.key = self.cookie << 1;
-	self.tcp_sock = (__u64)tp;
-	if (enter(ops, sk, &self))
-		bpf_map_update_elem(&clients, &key, &self, BPF_ANY);
+		return 0;
+	waiting.end.cookie = bpf_get_socket_cookie(ops);
+	waiting.end.key = waiting.end.cookie << 1;
+	waiting.end.tcp_sock = (__u64)tp;
+	if (enter(ops, sk, &waiting.end))
+		bpf_map_update_elem(&clients, &key, &waiting, BPF_ANY);
+	return 0;
 }
 
-static __always_inline void server_established(struct bpf_sock_ops *ops, struct bpf_sock *sk)
+static __noinline int server_established(struct bpf_sock_ops *ops, struct bpf_sock *sk)
 {
 	struct handshake key = { ops->rcv_nxt, ops->snd_nxt };
 	struct tcp_sock *tp = (void *)bpf_skc_to_tcp_sock(sk);
-	struct end self = {}, *client;
+	struct waiting_client *client;
+	struct end self = {};
 	struct link *link;
 
 	give_up_header_options(ops);
 	if (!tp)
-		return;
+		return 0;
 	client = bpf_map_lookup_elem(&clients, &key);
 	if (!client) {
 		bpf_map_delete_elem(&answers, &key);
-		return;
+		return 0;
 	}
 	self.cookie = bpf_get_socket_cookie(ops);
-	self.key = client->key | 1;
+	self.key = client->end.key | 1;
 	self.tcp_sock = (__u64)tp;
 	if (has_ulp((void *)tp)) {
 		count(refused_protocol, 1);
+	} else if (sends_zerocopy((void *)tp)) {
+		count(refused_habit, 1);
 	} else if ((link = enter(ops, sk, &self))) {
-		link->peer = *client;
-		if (bpf_map_update_elem(&servers, &client->key, &self, BPF_ANY))
+		link->peer = client->end;
+		link->program = client->server_program;
+		link->notice.programs = 1;
+		if (bpf_map_update_elem(&servers, &client->end.key, &self, BPF_ANY))
 			want_to_leave(link, LEAVE_UNPAIRED);
 		else
 			count(connections_paired, 1);
 	}
 	bpf_map_delete_elem(&clients, &key);
+	return 0;
 }
 
 /* A client learns its peer when it first needs it. */

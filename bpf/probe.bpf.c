@@ -18,35 +18,72 @@ struct {
 	__type(value, __u32);
 } pair SEC(".maps");
 
-/* What the first waiter of the sender's wait queue is called by: ep_poll_callback(), when epoll watches the sender. */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, __u64);
-} waiter_function SEC(".maps");
+#define FINDING(name)                             \
+	struct {                                  \
+		__uint(type, BPF_MAP_TYPE_ARRAY); \
+		__uint(max_entries, 1);           \
+		__type(key, __u32);               \
+		__type(value, __u64);             \
+	} name SEC(".maps")
 
-static __always_inline void learn_waiter(struct bpf_sock *sk)
+/* What the first waiter of the sender's wait queue is called by: ep_poll_callback(), when epoll watches the sender. */
+FINDING(waiter_function);
+/* Where the registers of the system call are that sends, from the beginning of its task's stack. */
+FINDING(registers_at);
+
+static __always_inline void note(void *finding, __u64 value)
+{
+	__u32 zero = 0;
+
+	bpf_map_update_elem(finding, &zero, &value, BPF_ANY);
+}
+
+#define SENDTO 44
+/* 16 KiB, 32 KiB with KASAN (THREAD_SIZE, arch/x86/include/asm/page_64_types.h). */
+#define STACK_MIN 16384u
+#define STACK_MAX 32768u
+/* More than there is at its top (TOP_OF_KERNEL_STACK_PADDING). */
+#define PADDING_MAX 256u
+
+static __always_inline void find_waiter(struct bpf_sock *sk)
 {
 	struct sock *tp = (void *)bpf_skc_to_tcp_sock(sk);
 	struct list_head *first;
-	__u32 zero = 0;
-	__u64 function;
 
 	if (!tp)
 		return;
 	first = BPF_CORE_READ(tp, sk_wq, wait.head.next);
-	function = (__u64)BPF_CORE_READ(
-		(struct wait_queue_entry *)((void *)first - bpf_core_field_offset(struct wait_queue_entry, entry)), func);
-	bpf_map_update_elem(&waiter_function, &zero, &function, BPF_ANY);
+	note(&waiter_function,
+	     (__u64)BPF_CORE_READ((struct wait_queue_entry *)((void *)first -
+							      bpf_core_field_offset(struct wait_queue_entry, entry)),
+				  func));
 }
 
-/* Redirects all to socket 1: does that charge its sk_rmem_alloc (SO_MEMINFO)? */
+static __always_inline void find_registers(__u32 bytes)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	void *stack = BPF_CORE_READ(task, stack);
+
+	for (__u32 size = STACK_MIN; size <= STACK_MAX; size *= 2) {
+		for (__u32 padding = 0; padding < PADDING_MAX; padding += 8) {
+			__u32 place = size - padding - bpf_core_type_size(struct pt_regs);
+			struct pt_regs *regs = stack + place;
+
+			if (BPF_CORE_READ(regs, orig_ax) == SENDTO && BPF_CORE_READ(regs, dx) == bytes) {
+				note(&registers_at, place);
+				return;
+			}
+		}
+	}
+}
+
+/* Redirects all to socket 1: does that charge its sk_rmem_alloc (SO_MEMINFO)? And finds what it can. */
 SEC("sk_msg")
 int redirect_to_one(struct sk_msg_md *msg)
 {
 	if (msg->sk)
-		learn_waiter(msg->sk);
+		find_waiter(msg->sk);
+	find_registers(msg->size);
 	bpf_msg_redirect_map(msg, &pair, 1, BPF_F_INGRESS);
 	return SK_PASS;
 }
@@ -65,4 +102,25 @@ SEC("iter/task_file")
 int iterate_files(struct bpf_iter__task_file *at)
 {
 	return at->task ? 0 : 0;
+}
+
+/* Loads and attaches where functions of the kernel can be hooked. */
+SEC("fentry/tcp_splice_read")
+int hook_function(__u64 *arguments)
+{
+	return arguments[0] ? 0 : 0;
+}
+
+/* Loads and attaches where all system calls can be. */
+SEC("tp_btf/sys_enter")
+int hook_system_calls(__u64 *arguments)
+{
+	return arguments[1] ? 0 : 0;
+}
+
+/* Loads where one system call can be hooked, if user space finds its number. */
+SEC("tracepoint")
+int hook_system_call(__u64 *arguments)
+{
+	return arguments[1] ? 0 : 0;
 }

@@ -84,3 +84,22 @@ static __always_inline struct sk_psock *psock_of(struct sock *sk)
 	/* The low bits are flags: SK_USER_DATA_PTRMASK. */
 	return (void *)((__u64)BPF_CORE_READ(sk, sk_user_data) & ~7ull);
 }
+
+/* A file of a socket's inode is the socket's (sock_alloc_file()); bpf_sock_from_file() needs 5.11. */
+static __always_inline struct sock *sock_of(struct file *file)
+{
+	struct socket *socket;
+
+	if ((BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT) != S_IFSOCK)
+		return NULL;
+	socket = BPF_CORE_READ(file, private_data);
+	return BPF_CORE_READ(socket, sk);
+}
+
+static __always_inline bool is_tcp(struct sock *sk)
+{
+	__u16 family = BPF_CORE_READ(sk, __sk_common.skc_family);
+
+	return (family == AF_INET || family == AF_INET6) && BPF_CORE_READ(sk, sk_type) == SOCK_STREAM &&
+	       BPF_CORE_READ(sk, sk_protocol) == IPPROTO_TCP;
+}

@@ -72,7 +72,14 @@ struct control {
 	__u64 tended_until; /* jiffies; a process makes edges until then, see edges.h */
 	__u64 cgroup_id; /* sockets of this cgroup and those below it can be adopted */
 	__u32 scan_members; /* a scan is also for sockets that are in a sockmap, all of them */
-	__u32 pad;
+	__u32 tender; /* the process that has said it last: its number in the host's PID namespace */
+};
+
+/* What becomes of programs whose habits are not known. */
+enum unknown_programs {
+	UNKNOWN_STRICT, /* TCP, until they are, and for ever when they have splice(2) */
+	UNKNOWN_LEARN, /* TCP, until they are */
+	UNKNOWN_FAST, /* redirected from the first byte on */
 };
 
 #define PATH_BYTES 1024
@@ -87,8 +94,9 @@ struct instance {
 	__u32 reload_failed; /* the last of them did */
 	__u32 reapply; /* the next of them is also for the connections that are there */
 	__u32 pad;
-	__u32 stayed; /* sockets that a stop has left in place */
 	__u32 all_sockets;
+	enum unknown_programs unknown_programs;
+	char hooks[16]; /* where it can be seen how */
 	char cgroup[PATH_BYTES];
 	char config[PATH_BYTES];
 };
@@ -101,6 +109,54 @@ enum leave {
 	LEAVE_HALF_CLOSED,
 	LEAVE_WITH_PEER,
 	LEAVE_BY_RULE, /* of a later configuration */
+	LEAVE_BY_HABIT, /* of a program that has an end */
+};
+
+/* What a program does with its sockets, as far as it has been seen; see habits.h. After HABIT_RECEIVES, what sockmap cannot
+ * serve. */
+enum habit {
+	HABIT_UNKNOWN,
+	HABIT_RECEIVES, /* with recv(2) and its like */
+	HABIT_COUNTS, /* asks how much is unread (FIONREAD), of which the kernel counts one of the two queues only */
+	HABIT_SPLICES, /* splice(2) from a socket */
+	HABIT_MAPS, /* TCP_ZEROCOPY_RECEIVE */
+	HABIT_URGENT, /* sends with MSG_OOB */
+	HABIT_ZEROCOPY, /* sends with MSG_ZEROCOPY */
+	HABIT_PROTOCOL, /* sets a ULP, kTLS say, on a socket that is connected */
+};
+
+/* A program by its file. */
+struct executable {
+	__u64 inode;
+	__u32 device;
+	__u32 generation;
+};
+
+/* Changed by the kernel's side alone. */
+struct learnt {
+	__u32 habits_changed; /* how often what is known of a program has */
+	__u32 programs_found; /* how often one was seen for the first time */
+};
+
+/* Whether a program has splice(2) in its code, or in a library's that it uses. */
+enum can_splice {
+	SPLICE_UNCHECKED,
+	SPLICE_IMPOSSIBLE,
+	SPLICE_POSSIBLE,
+};
+
+struct program {
+	enum habit habit;
+	enum can_splice can_splice;
+	__u32 messages; /* that it has read from TCP while its habit was not known */
+	__u32 pid; /* a process of it, in the host's PID namespace */
+	char name[16]; /* of the process that was seen first */
+};
+
+/* The program that listens on a socket. */
+struct listening {
+	__u64 inode; /* the socket's: its kernel address may have become another's */
+	struct executable program;
 };
 
 /* A socket that went back to plain TCP, and what it has sent since the scans began to look. */
@@ -132,6 +188,8 @@ struct stranger {
 	struct owner owner;
 	struct endpoint local;
 	struct endpoint remote;
+	struct executable program;
+	enum habit habit;
 	enum leave left; /* STAY: it was never in the sockhash */
 	__u32 recent_segments;
 	__u32 recent_bytes;
@@ -140,11 +198,27 @@ struct stranger {
 	__u64 unread_bytes; /* redirected to a member */
 };
 
+/* Who needs an edge, and when. */
+enum behind {
+	BEHIND_UNTIL_READ, /* it was full: once its redirected bytes are read */
+	BEHIND_AT_ONCE, /* it has asked how much is unread, and was told less than there is */
+};
+
 /* A reader that could not take more redirected bytes, and where it was last seen. */
 struct reader {
 	__u32 pid; /* in the PID namespace of who looks; 0 until it is looked for */
 	__u32 fd;
 	__u64 unread_bytes; /* redirected to it */
+	__u32 at_once; /* it needs an edge although it has redirected bytes unread */
+	__u32 pad;
+};
+
+/* A packet for `check`: what has been found in a program's code. */
+struct found_in_code {
+	__u8 header[16]; /* what the kernel takes for Ethernet's */
+	struct executable program;
+	enum can_splice can_splice;
+	__u32 pad;
 };
 
 #define SWEEP_KEYS 64
@@ -170,6 +244,8 @@ struct adoption {
 	__u64 client_cookie;
 	__u64 server_cookie;
 	struct connection connection;
+	struct executable client_program;
+	struct executable server_program;
 	__u32 argument; /* `judge`: count the decision; `dismiss`: enum leave */
 	__u32 pad;
 };
@@ -186,9 +262,9 @@ struct counters {
 	__u64 refused_blocking_client;
 	__u64 refused_blocking_listener;
 	__u64 refused_protocol; /* MPTCP subflow, kTLS or another ULP */
+	__u64 refused_habit; /* of the server's program */
 	__u64 refused_return_rule;
 	__u64 refused_no_accept_rule;
-	__u64 refused_unpaired; /* the client was ready, its server's end never came */
 	__u64 refused_map_full;
 	__u64 refused_no_memory;
 	__u64 refused_other_sockmap; /* another sockmap with a program of its own has the socket */
@@ -201,6 +277,9 @@ struct counters {
 	__u64 passed_closing; /* the peer is no longer ESTABLISHED */
 	__u64 passed_blocking; /* the reader is in blocking mode, or nobody has accepted it yet */
 	__u64 passed_lowat; /* the peer asked for SO_RCVLOWAT above 1 */
+	__u64 passed_unknown; /* it is not known how the reader's program receives */
+	__u64 passed_special; /* sent with MSG_OOB or MSG_ZEROCOPY */
+	__u64 passed_option; /* the reader asked for what only TCP gives: urgent data in line, timestamps, SO_PEEK_OFF ... */
 	__u64 passed_protocol;
 	__u64 passed_untended; /* the reader may wait for edges, and no process of ours could make one */
 	__u64 passed_unread; /* bytes of this direction are in TCP, not all read */
@@ -214,4 +293,5 @@ struct counters {
 	__u64 left_half_closed;
 	__u64 left_with_peer;
 	__u64 left_by_rule;
+	__u64 left_by_habit;
 };

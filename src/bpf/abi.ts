@@ -77,7 +77,7 @@ export const abi = {
 } as const;
 
 export const abiEnums = {
-  "bpf_attach_type": { "BPF_SK_MSG_VERDICT": 7 },
+  "bpf_attach_type": { "BPF_SK_MSG_VERDICT": 7, "BPF_PERF_EVENT": 41 },
   "bpf_link_type": { "BPF_LINK_TYPE_CGROUP": 3 },
   "bpf_map_type": {
     "BPF_MAP_TYPE_HASH": 1,

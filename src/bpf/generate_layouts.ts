@@ -60,7 +60,7 @@ const abiFields: Record<string, string[]> = {
   btf_var_secinfo: ["type", "offset", "size"],
 };
 const abiEnums: Record<string, string[]> = {
-  bpf_attach_type: ["BPF_SK_MSG_VERDICT"],
+  bpf_attach_type: ["BPF_SK_MSG_VERDICT", "BPF_PERF_EVENT"],
   bpf_link_type: ["BPF_LINK_TYPE_CGROUP"],
   bpf_map_type: [
     "BPF_MAP_TYPE_HASH",
@@ -76,7 +76,7 @@ const abiEnums: Record<string, string[]> = {
 };
 
 /** Structs of mda.bpf.c that are in no map: what goes to programs that user space runs, and what an iterator writes. */
-const exchanged = ["sweep", "adoption", "stranger"];
+const exchanged = ["sweep", "adoption", "stranger", "found_in_code"];
 
 const unnamed = "(anon)";
 

@@ -29,6 +29,7 @@ const symbols = {
   bpf_program__fd: { parameters: ["pointer"], result: "i32" },
   bpf_program__set_autoload: { parameters: ["pointer", "bool"], result: "i32" },
   bpf_program__attach_cgroup: { parameters: ["pointer", "i32"], result: "pointer" },
+  bpf_program__attach_trace: { parameters: ["pointer"], result: "pointer" },
   bpf_program__attach_iter: { parameters: ["pointer", "pointer"], result: "pointer" },
 
   bpf_link__open: { parameters: ["buffer"], result: "pointer" },
@@ -48,6 +49,7 @@ const symbols = {
   bpf_obj_get_info_by_fd: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
   bpf_prog_attach: { parameters: ["i32", "i32", "i32", "u32"], result: "i32" },
   bpf_prog_detach2: { parameters: ["i32", "i32", "i32"], result: "i32" },
+  bpf_link_create: { parameters: ["i32", "i32", "u32", "pointer"], result: "i32" },
   bpf_link_update: { parameters: ["i32", "i32", "pointer"], result: "i32" },
   bpf_prog_test_run_opts: { parameters: ["i32", "buffer"], result: "i32" },
   bpf_iter_create: { parameters: ["i32"], result: "i32" },

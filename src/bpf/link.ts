@@ -1,7 +1,7 @@
 import * as libc from "../host/libc.ts";
 import { abi } from "./abi.ts";
 import { callForNumber, callForPointer } from "./errors.ts";
-import { openPinnedFd } from "./handle.ts";
+import { closeFd, openPinnedFd } from "./handle.ts";
 import { libbpf } from "./library.ts";
 import { readStruct } from "./struct.ts";
 
@@ -89,5 +89,30 @@ export class BpfLink implements Disposable {
   #open(): Deno.PointerObject {
     if (!this.#pointer) throw new Error("Cannot use a link: it is closed");
     return this.#pointer;
+  }
+}
+
+/** A link to a perf event, for which libbpf has no handle of its own. */
+export class EventLink implements Disposable {
+  #fd: number;
+
+  /** @param fd is closed with it */
+  constructor(fd: number) {
+    this.#fd = fd;
+  }
+
+  /** Makes the link outlive this process, under `path` on a bpffs. */
+  pin(path: string): void {
+    callForNumber(`pin link at ${path}`, (s) => s.bpf_obj_pin(this.#fd, libc.cString(path)));
+  }
+
+  /** Lets go of the link: it is detached, unless a pin holds it. */
+  close(): void {
+    closeFd(this.#fd);
+    this.#fd = -1;
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
   }
 }

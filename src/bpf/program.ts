@@ -3,11 +3,11 @@ import * as libc from "../host/libc.ts";
 import { abi, abiEnums } from "./abi.ts";
 import { callForNumber, callForPointer } from "./errors.ts";
 import { closeFd, openPinnedFd, type Owner, unpin } from "./handle.ts";
-import { BpfLink } from "./link.ts";
+import { BpfLink, EventLink } from "./link.ts";
 import type { BpfMap } from "./map.ts";
 import { readStruct, writeStruct } from "./struct.ts";
 
-const { BPF_SK_MSG_VERDICT } = abiEnums.bpf_attach_type;
+const { BPF_SK_MSG_VERDICT, BPF_PERF_EVENT } = abiEnums.bpf_attach_type;
 
 export interface ProgramInfo {
   id: number;
@@ -139,6 +139,32 @@ export class BpfObjectProgram extends BpfProgram {
         EPERM: "a program may be attached to this cgroup or one above it exclusively: `bpftool cgroup tree`",
       },
     );
+  }
+
+  /** Attaches a program to the function of the kernel, or the tracepoint, that its section names. */
+  attachTrace(): BpfLink {
+    return this.#link(
+      `attach program ${this.info.name}`,
+      (s) => s.bpf_program__attach_trace(this.#open()),
+    );
+  }
+
+  /**
+   * Attaches a program to a tracepoint. Needs 5.15.
+   *
+   * @param id the tracepoint's number
+   */
+  attachTracepoint(id: number): EventLink {
+    const event = libc.openTracepoint(id);
+    try {
+      const fd = callForNumber(
+        `attach program ${this.info.name} to tracepoint ${id}`,
+        (s) => s.bpf_link_create(this.fd, event, BPF_PERF_EVENT, null),
+      );
+      return new EventLink(fd);
+    } finally {
+      libc.close(event);
+    }
   }
 
   /** Runs an iterator from beginning to end; returns what it wrote. */

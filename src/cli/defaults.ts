@@ -5,6 +5,8 @@ export const defaults = {
   /** Undefined: the whole host. */
   cgroup: Deno.env.get("MDA_CGROUP") || undefined,
   sockets: "nonblocking",
+  /** See {@link unknownPrograms}. */
+  unknown: "learn",
   /** In seconds. */
   drainTimeout: 5,
   /** Of a daemon. */

@@ -1,4 +1,5 @@
 import { parseArgs } from "node:util";
+import { type UnknownPrograms, unknownPrograms } from "../config/unknown.ts";
 import { defaults } from "./defaults.ts";
 import { print, printError } from "./output.ts";
 
@@ -73,7 +74,7 @@ async function execute(word: Word, config: string = defaults.config): Promise<nu
   switch (word) {
     case "enable": {
       const { enable } = await import("./enable.ts");
-      return await enable({ config, cgroup, pinDir, sockets, adopt: true });
+      return await enable({ config, cgroup, pinDir, sockets, unknown: unknownOfEnvironment(), adopt: true });
     }
     case "disable": {
       const { disable } = await import("./disable.ts");
@@ -84,6 +85,13 @@ async function execute(word: Word, config: string = defaults.config): Promise<nu
       return await query({ pinDir });
     }
   }
+}
+
+function unknownOfEnvironment(): UnknownPrograms {
+  const value = Deno.env.get("MDA_UNKNOWN") || defaults.unknown;
+  const found = unknownPrograms.find((name) => name === value);
+  if (found) return found;
+  throw new Error(`Cannot use '${value}' as MDA_UNKNOWN: it is one of ${unknownPrograms.join(", ")}`);
 }
 
 /** The options of a command; undefined when there is a mistake, which is printed. */

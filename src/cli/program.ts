@@ -1,3 +1,4 @@
+import { unknownPrograms } from "../config/unknown.ts";
 import { Argument, Command, InvalidArgumentError, Option } from "@commander-js/extra-typings";
 import { shells } from "./completions.ts";
 import { defaults } from "./defaults.ts";
@@ -51,6 +52,7 @@ Environment: MDA_PIN_DIR and MDA_CGROUP are the defaults of --pin-dir and
     .addOption(config())
     .addOption(cgroup())
     .addOption(sockets())
+    .addOption(unknown())
     .option("--no-adopt", "leave connections that are already open to TCP")
     .option("--watch", "reload when the configuration's file changes, as SIGHUP does")
     .addOption(drainTimeout())
@@ -72,6 +74,8 @@ there is a mistake in it, the rules that hold stay.
 
 ${socketsHelp}
 
+${unknownHelp}
+
 Examples:
   mda run
   mda run --config ./mda.conf --cgroup /sys/fs/cgroup/kubepods.slice
@@ -87,6 +91,7 @@ Examples:
     .addOption(config())
     .addOption(cgroup())
     .addOption(sockets())
+    .addOption(unknown())
     .option("--no-adopt", "leave connections that are already open to TCP")
     .addOption(maxConnections())
     .addHelpText(
@@ -97,6 +102,8 @@ is named. Without a process, readers that wait for edges (EPOLLET) are left to
 TCP; "mda run" accelerates them too.
 
 ${socketsHelp}
+
+${unknownHelp}
 
 Examples:
   mda enable
@@ -218,6 +225,11 @@ const socketsHelp = `With --sockets all, sockets in blocking mode are accelerate
 read may then fail with EAGAIN, and MSG_WAITALL return less than was asked for:
 only for programs that are known to expect both.`;
 
+const unknownHelp = `How programs take what they are sent, with recv(2) or in ways that only TCP can
+serve as splice(2), is learnt from their first messages, which stay on TCP.
+--unknown strict leaves programs that have splice(2) in their code to TCP for
+good, --unknown fast accelerates the first messages too.`;
+
 const cgroup = () => {
   const text = "accelerate what runs in this cgroup";
   return defaults.cgroup === undefined
@@ -229,6 +241,12 @@ const sockets = () =>
   new Option("--sockets <KIND>", "which sockets to accelerate")
     .choices(["nonblocking", "all"] as const)
     .default(defaults.sockets);
+
+const unknown = () =>
+  new Option("--unknown <HOW>", "what becomes of programs that are not known yet")
+    .choices(unknownPrograms)
+    .env("MDA_UNKNOWN")
+    .default(defaults.unknown);
 
 const drainTimeout = () =>
   new Option("--drain-timeout <SECONDS>", "how long a stop waits for programs that read late")

@@ -18,7 +18,7 @@ export async function status({ pinDir, output }: StatusOptions): Promise<number>
 
 /** A line for each number; of the reasons why something went to TCP, and of the rules, those that there were. */
 function toTable(
-  { enabled, cgroup, rules, process, connections, redirected, decided, ...reasons }: Status,
+  { enabled, cgroup, rules, process, connections, redirected, decided, programs, ...reasons }: Status,
 ): string {
   const rows = [
     ["enabled", enabled ? "yes" : "no"],
@@ -30,6 +30,11 @@ function toTable(
       ...rowsOf(reasons),
       ...decided.map((connections, rule) => [`decided: rule ${rule + 1}`, count(connections)]),
     ].filter(([_name, value]) => value !== "0"),
+    ["programs: hooks", programs.hooks],
+    ["programs: unknown", programs.unknown],
+    ["programs: accelerated", count(programs.accelerated)],
+    ["programs: learning", count(programs.learning)],
+    ...programs.left.map(({ name, why }) => [`programs: ${why}`, name]),
   ];
   const width = Math.max(...rows.map(([name]) => name!.length));
   return rows.map(([name, value]) => `${name!.padEnd(width)}  ${value}\n`).join("");

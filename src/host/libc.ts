@@ -13,7 +13,7 @@ const symbols = {
   read: { parameters: ["i32", "buffer", "usize"], result: "isize" },
   write: { parameters: ["i32", "buffer", "usize"], result: "isize" },
   memfd_create: { parameters: ["buffer", "u32"], result: "i32" },
-  syscall: { parameters: ["i64", "i64", "i64", "i64"], result: "i64" },
+  syscall: { parameters: ["i64", "i64", "i64", "i64", "i64", "i64"], result: "i64" },
   flock: { parameters: ["i32", "i32"], result: "i32" },
   statfs: { parameters: ["buffer", "buffer"], result: "i32" },
   mount: { parameters: ["buffer", "buffer", "buffer", "u64", "buffer"], result: "i32" },
@@ -65,10 +65,14 @@ export const SOCK_DGRAM = 2;
 export const SOCK_NONBLOCK = O_NONBLOCK;
 export const SOCK_CLOEXEC = O_CLOEXEC;
 export const SOL_SOCKET = 1;
+export const SO_SNDBUF = 7;
 export const SO_RCVBUF = 8;
 export const SO_RCVLOWAT = 18;
 export const SO_COOKIE = 57;
+export const SO_SNDBUFFORCE = 32;
+export const MSG_PEEK = 2;
 export const MSG_DONTWAIT = 0x40;
+export const MSG_NOSIGNAL = 0x4000;
 export const SHUT_WR = 1;
 export const POLLIN = 1;
 export const POLLOUT = 4;
@@ -324,7 +328,16 @@ export function resetConnection(fd: number): void {
   check(`reset the connection of descriptor ${fd}`, c().connect(fd, unspecified, unspecified.length));
 }
 
-/** Numbers of asm-generic/unistd.h, which x86-64 shares from 424 on; glibc has functions for them since 2.36 only. */
+/** A system call that glibc has no function for, or has since 2.36 only; negative when it failed. */
+function systemCall(number: bigint, ...args: bigint[]): bigint {
+  const [first = 0n, second = 0n, third = 0n, fourth = 0n, fifth = 0n] = args;
+  return c().syscall(number, first, second, third, fourth, fifth);
+}
+
+/** Numbers of asm-generic/unistd.h, which x86-64 shares from 424 on. */
+const SYS_fsopen = 430n;
+const SYS_fsconfig = 431n;
+const SYS_fsmount = 432n;
 const SYS_pidfd_open = 434n;
 const SYS_pidfd_getfd = 438n;
 
@@ -336,21 +349,55 @@ const SYS_membarrier = Deno.build.arch === "aarch64" ? 283n : 324n;
  */
 export function waitForKernelReaders(): void {
   const MEMBARRIER_CMD_GLOBAL = 1n;
-  c().syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0n, 0n);
+  systemCall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL);
 }
 
 /** A descriptor of a process, which may end meanwhile. */
 export function openProcess(pid: number): number {
-  return check(`open process ${pid}`, Number(c().syscall(SYS_pidfd_open, BigInt(pid), 0n, 0n)));
+  return check(`open process ${pid}`, systemCall(SYS_pidfd_open, BigInt(pid)));
 }
 
 /** A descriptor of this process for what `fd` is in the process behind `pidfd`. Needs CAP_SYS_PTRACE. */
 export function copyDescriptor(pidfd: number, fd: number): number {
-  const copy = Number(c().syscall(SYS_pidfd_getfd, BigInt(pidfd), BigInt(fd), 0n));
+  const copy = systemCall(SYS_pidfd_getfd, BigInt(pidfd), BigInt(fd));
   return check(`copy descriptor ${fd} of another process`, copy, {
     EPERM:
       "it takes CAP_SYS_PTRACE, a kernel.yama.ptrace_scope below 3, and a security module that allows it",
   });
+}
+
+/** A filesystem of a type that needs no source, mounted nowhere: a descriptor of its root, by which it can be read. */
+export function mountDetached(type: string): number {
+  const FSOPEN_CLOEXEC = 1n, FSCONFIG_CMD_CREATE = 6n, FSMOUNT_CLOEXEC = 1n;
+  const context = check(
+    `open filesystem ${type}`,
+    systemCall(SYS_fsopen, addressOf(cString(type)), FSOPEN_CLOEXEC),
+  );
+  try {
+    check(`make filesystem ${type}`, systemCall(SYS_fsconfig, BigInt(context), FSCONFIG_CMD_CREATE));
+    return check(`mount filesystem ${type}`, systemCall(SYS_fsmount, BigInt(context), FSMOUNT_CLOEXEC));
+  } finally {
+    close(context);
+  }
+}
+
+/** A perf event of a tracepoint, of every process (perf_event_open(2)). */
+export function openTracepoint(id: number): number {
+  const SYS_perf_event_open = Deno.build.arch === "aarch64" ? 241n : 298n;
+  const PERF_TYPE_TRACEPOINT = 2, PERF_ATTR_SIZE_VER0 = 64, PERF_FLAG_FD_CLOEXEC = 8n;
+  const attributes = new DataView(new ArrayBuffer(PERF_ATTR_SIZE_VER0));
+  attributes.setUint32(0, PERF_TYPE_TRACEPOINT, true);
+  attributes.setUint32(4, PERF_ATTR_SIZE_VER0, true);
+  attributes.setBigUint64(8, BigInt(id), true);
+  const address = addressOf(new Uint8Array(attributes.buffer));
+  // BPF programs of a tracepoint run on every CPU, whichever the event is of.
+  const [everyProcess, cpu, group] = [-1n, 0n, -1n];
+  const args = [address, everyProcess, cpu, group, PERF_FLAG_FD_CLOEXEC];
+  return check(`open tracepoint ${id}`, systemCall(SYS_perf_event_open, ...args));
+}
+
+function addressOf(bytes: Uint8Array<ArrayBuffer>): bigint {
+  return BigInt(Deno.UnsafePointer.value(Deno.UnsafePointer.of(bytes)));
 }
 
 /** An epoll instance that watches `fd` for input; returns its descriptor. */

@@ -18,6 +18,7 @@ import {
 const log = getLogger("mda");
 
 const { ACCELERATE } = enums.decision;
+const { HABIT_RECEIVES } = enums.habit;
 const { LEAVE_BULK, LEAVE_WITH_PEER, LEAVE_BY_RULE, LEAVE_BLOCKING } = enums.leave;
 const { STRANGER_CONNECTED, STRANGER_MEMBER } = enums.stranger_kind;
 
@@ -65,7 +66,9 @@ export async function adoptConnections(
     if (signal?.aborted) break;
     const { client, server } = connection;
     if (client.kind === STRANGER_CONNECTED && server.kind === STRANGER_CONNECTED) {
-      if (result.full || !pays(client, server) || !judge(object, connection)) continue;
+      if (result.full || !canServe(client, server) || !pays(client, server) || !judge(object, connection)) {
+        continue;
+      }
       try {
         if (join(object, connection, processes)) result.adopted++;
       } catch (error) {
@@ -97,6 +100,11 @@ function dismissBlocking(object: BpfObject, members: Stranger[]): void {
 
 function number(bytes: Uint8Array<ArrayBuffer>): bigint {
   return new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true);
+}
+
+/** Whether the programs at both ends use their sockets in ways that sockmap can serve, as far as is known. */
+function canServe(...ends: Stranger[]): boolean {
+  return ends.every(({ habit }) => habit <= HABIT_RECEIVES);
 }
 
 /** Whether a connection that has left as bulk sends small messages now. */
@@ -137,7 +145,8 @@ function judge(object: BpfObject, { client, server, listener }: Connection): boo
   return object.program("judge").runOn(packet) === ACCELERATE;
 }
 
-function dismiss(object: BpfObject, clientKey: bigint, why: number): boolean {
+/** Makes a connection leave the sockhash, for a reason of enum leave; false when it is not there. */
+export function dismiss(object: BpfObject, clientKey: bigint, why: number): boolean {
   const packet = writeStruct(layouts, "adoption", { client_key: clientKey, argument: why });
   return object.program("dismiss").runOn(packet) === 1;
 }
@@ -168,6 +177,8 @@ function join(object: BpfObject, { client, server }: Connection, processes: Proc
       client_key: clientKey,
       client_cookie: ends[0].cookie,
       server_cookie: ends[1].cookie,
+      client_program: client.program,
+      server_program: server.program,
     });
     joined = object.program("join").runOn(packet) === 1;
   } finally {

@@ -1,8 +1,10 @@
-import { layouts } from "../bpf/layouts.ts";
+import { enums, layouts } from "../bpf/layouts.ts";
 import { readStruct, writeStruct } from "../bpf/struct.ts";
 import * as libc from "../host/libc.ts";
 import { useForeignSocket } from "./foreign_socket.ts";
 import type { BpfObject } from "../bpf/object.ts";
+
+const { BEHIND_AT_ONCE } = enums.behind;
 
 /**
  * Looks after readers that were full, so that some of their bytes went through TCP while redirected ones were unread: once
@@ -14,7 +16,8 @@ import type { BpfObject } from "../bpf/object.ts";
 export function nudgeReaders(object: BpfObject): boolean {
   const behind = object.map("behind"), readers = object.map("readers");
   for (const cookie of behind.keys()) {
-    readers.update(cookie, writeStruct(layouts, "reader", {}));
+    const at_once = Number(number32(behind.lookup(cookie)) === BEHIND_AT_ONCE);
+    readers.update(cookie, writeStruct(layouts, "reader", { at_once }));
     // Whoever fills up again from here on is noted again.
     behind.delete(cookie);
   }
@@ -23,8 +26,8 @@ export function nudgeReaders(object: BpfObject): boolean {
   object.program("find_readers").iterate();
   let nudged = 0, failed: unknown;
   for (const cookie of cookies) {
-    const { pid, fd, unread_bytes } = readStruct(layouts, "reader", readers.lookup(cookie)!);
-    if (unread_bytes > 0n) continue;
+    const { pid, fd, unread_bytes, at_once } = readStruct(layouts, "reader", readers.lookup(cookie)!);
+    if (unread_bytes > 0n && !at_once) continue;
     try {
       if (pid !== 0 && useForeignSocket({ pid, fd, cookie: readCookie(cookie) }, makeEdge)) nudged++;
     } catch (error) {
@@ -46,6 +49,10 @@ export function someAreBehind(object: Pick<BpfObject, "map">): boolean {
 function makeEdge(fd: number): void {
   const lowat = Number(libc.getSocketOption(fd, libc.SOL_SOCKET, libc.SO_RCVLOWAT));
   libc.setSocketOption(fd, libc.SOL_SOCKET, libc.SO_RCVLOWAT, lowat);
+}
+
+function number32(value: Uint8Array | undefined): number {
+  return value ? new DataView(value.buffer, value.byteOffset).getUint32(0, true) : 0;
 }
 
 function readCookie(key: Uint8Array): bigint {

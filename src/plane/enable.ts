@@ -7,6 +7,8 @@ import { takePinDirectory } from "../host/lock.ts";
 import { adoptConnections, type Adoption } from "./adopt.ts";
 import type { Found } from "./found.ts";
 import { attachedCgroupId } from "./pins.ts";
+import type { UnknownPrograms } from "../config/unknown.ts";
+import { checkPrograms } from "./programs.ts";
 import { startDataPlane } from "./start.ts";
 import { sweepHalfWay, sweepLeaving } from "./sweep.ts";
 
@@ -20,6 +22,7 @@ export interface EnableOptions {
   cgroup?: string;
   pinDir: string;
   sockets: "nonblocking" | "all";
+  unknown: UnknownPrograms;
   /** Whether connections that are there are put into the sockhash. */
   adopt: boolean;
   maxConnections?: number;
@@ -41,8 +44,17 @@ export async function enableDataPlane(options: EnableOptions): Promise<Enabled> 
   using _lock = takePinDirectory(pinDir);
   try {
     const cgroup = options.cgroup ?? attachedCgroup(pinDir) ?? findCgroup2();
-    const allSockets = options.sockets === "all";
-    using plane = await startDataPlane({ rules, cgroup, config, pinDir, allSockets, maxConnections, pid: 0 });
+    const allSockets = options.sockets === "all", unknownPrograms = options.unknown;
+    using plane = await startDataPlane({
+      rules,
+      cgroup,
+      config,
+      pinDir,
+      allSockets,
+      unknownPrograms,
+      maxConnections,
+      pid: 0,
+    });
     using retired = plane.retired;
     await retired?.drain(RETIRE_MS);
     if (plane.found === "same maps") {
@@ -52,6 +64,7 @@ export async function enableDataPlane(options: EnableOptions): Promise<Enabled> 
     const adoption = options.adopt && plane.features.iterates_files
       ? await adoptConnections(plane.object, { reapply: false, allSockets })
       : undefined;
+    checkPrograms(plane.object);
     return { rules: rules.length, cgroup, found: plane.found, adoption };
   } finally {
     removePinDirectory(pinDir, []);

@@ -1,8 +1,11 @@
 import probeBytes from "../../build/probe.bpf.o" with { type: "bytes" };
 import { BpfError } from "../bpf/errors.ts";
 import { type BpfObject, openObject } from "../bpf/object.ts";
+import type { BpfObjectProgram } from "../bpf/program.ts";
 import { u32 } from "../bpf/struct.ts";
+import { SystemError } from "../host/errno.ts";
 import * as libc from "../host/libc.ts";
+import { openTracepoints } from "../host/tracepoints.ts";
 import { load } from "./load.ts";
 
 /** SO_MEMINFO of asm-generic/socket.h; its first number is sk_rmem_alloc. */
@@ -15,7 +18,15 @@ export interface KernelFeatures {
   constants: KernelConstants;
   /** A program may look at all descriptors (iter/task_file): else nothing can be adopted, and no edge be made. */
   iterates_files: boolean;
+  /** Where it can be seen what programs do with their sockets. */
+  hooks: Hooks;
 }
+
+/**
+ * In the order in which they are tried: the functions of the kernel themselves, at no cost until they are called; some
+ * system calls, by their tracepoints; all system calls.
+ */
+export type Hooks = "functions" | "tracepoints" | "system calls" | "none";
 
 export interface KernelConstants {
   /** Redirecting a message charges its receiver's sk_rmem_alloc, so that one read tells how full a reader is. */
@@ -24,38 +35,79 @@ export interface KernelConstants {
   casts_addresses: boolean;
   /** Where ep_poll_callback() is: by it a socket's wait queue tells who waits for edges. 0n when it is not known. */
   epoll_callback: bigint;
+  /** Where a system call's registers are on the kernel stack: by them it is seen what a message is sent with. 0: unknown. */
+  registers_at: number;
 }
 
 /** Tries what this kernel can do. A feature that cannot be tried counts as missing: the data plane works without any. */
 export function probeKernel(): KernelFeatures {
+  return { ...tryAtOnce() ?? tryOneByOne(), hooks: tryHooks() };
+}
+
+/** On most kernels all of these load: opening the probe takes more time than loading it. */
+function tryAtOnce(): Omit<KernelFeatures, "hooks"> | undefined {
+  using object = openProbe("redirect_to_one", "cast_address", "iterate_files");
+  try {
+    object.load();
+  } catch (error) {
+    if (error instanceof BpfError) return undefined;
+    throw error;
+  }
+  return { constants: { casts_addresses: true, ...tryRedirecting(object) }, iterates_files: true };
+}
+
+function tryOneByOne(): Omit<KernelFeatures, "hooks"> {
+  using object = openProbe("redirect_to_one");
+  load(object);
   return {
-    constants: { casts_addresses: loads("cast_address"), ...tryRedirecting() },
+    constants: { casts_addresses: loads("cast_address"), ...tryRedirecting(object) },
     iterates_files: loads("iterate_files"),
   };
 }
 
-const programs = ["redirect_to_one", "cast_address", "iterate_files"] as const;
+function tryHooks(): Hooks {
+  if (loads("hook_function", (program) => program.attachTrace().close())) return "functions";
+  if (loads("hook_system_call", tryTracepoint)) return "tracepoints";
+  if (loads("hook_system_calls", (program) => program.attachTrace().close())) return "system calls";
+  return "none";
+}
 
-/** The probe with one of its programs. */
-function openProbe(program: typeof programs[number]): BpfObject {
-  const autoload = Object.fromEntries(programs.map((name) => [name, name === program]));
+/** Before 5.15 an attachment to a perf event is no link, and ends with its process. */
+function tryTracepoint(program: BpfObjectProgram): void {
+  using tracepoints = openTracepoints();
+  program.attachTracepoint(tracepoints.id("syscalls/sys_enter_splice")).close();
+}
+
+const programs = [
+  "redirect_to_one",
+  "cast_address",
+  "iterate_files",
+  "hook_function",
+  "hook_system_call",
+  "hook_system_calls",
+] as const;
+
+/** The probe with some of its programs. */
+function openProbe(...wanted: typeof programs[number][]): BpfObject {
+  const autoload = Object.fromEntries(programs.map((name) => [name, wanted.includes(name)]));
   return openObject(probeBytes, "probe", { autoload });
 }
 
-function loads(program: typeof programs[number]): boolean {
-  using object = openProbe(program);
+function loads(name: typeof programs[number], use = (_program: BpfObjectProgram) => {}): boolean {
+  using object = openProbe(name);
   try {
     object.load();
+    use(object.program(name));
     return true;
   } catch (error) {
-    if (error instanceof BpfError) return false;
+    if (error instanceof BpfError || error instanceof SystemError || error instanceof Deno.errors.NotFound) {
+      return false;
+    }
     throw error;
   }
 }
 
-function tryRedirecting(): Pick<KernelConstants, "charges_receiver" | "epoll_callback"> {
-  using object = openProbe("redirect_to_one");
-  load(object);
+function tryRedirecting(object: BpfObject): Omit<KernelConstants, "casts_addresses"> {
   const pair = object.map("pair");
   object.program("redirect_to_one").attachToSockets(pair);
   const fds: number[] = [];
@@ -73,14 +125,17 @@ function tryRedirecting(): Pick<KernelConstants, "charges_receiver" | "epoll_cal
     }
     libc.send(sender, new Uint8Array(new ArrayBuffer(PROBE_BYTES)), libc.MSG_DONTWAIT);
     const charged = Number(libc.getSocketOption(receiver, libc.SOL_SOCKET, SO_MEMINFO) & 0xffffffffn);
-    const callback = object.map("waiter_function").lookup(u32(0))!;
+    const finding = (name: string) => new BigUint64Array(object.map(name).lookup(u32(0))!.buffer)[0];
     return {
       charges_receiver: charged >= PROBE_BYTES,
-      epoll_callback: new BigUint64Array(callback.buffer)[0],
+      epoll_callback: finding("waiter_function"),
+      registers_at: Number(finding("registers_at")),
     };
   } catch (error) {
     // No loopback to try it on, say: counting the unread messages works everywhere.
-    if (error instanceof Error) return { charges_receiver: false, epoll_callback: 0n };
+    if (error instanceof Error) {
+      return { charges_receiver: false, epoll_callback: 0n, registers_at: 0 };
+    }
     throw error;
   } finally {
     fds.reverse().forEach(libc.close);

@@ -4,6 +4,9 @@ import { type BpfMap, possibleCpus } from "../bpf/map.ts";
 import { type BpfObject, openObject } from "../bpf/object.ts";
 import { jiffiesPerSecond } from "../host/libc.ts";
 import { type KernelFeatures } from "./features.ts";
+import { hookPrograms } from "./hooks.ts";
+import type { UnknownPrograms } from "../config/unknown.ts";
+import { unknownNumber } from "./programs.ts";
 import { load } from "./load.ts";
 import { type MapName, mapNames, openPinnedMap } from "./pins.ts";
 
@@ -17,6 +20,8 @@ export interface ObjectOptions {
   features: KernelFeatures;
   /** Also sockets in blocking mode. */
   allSockets: boolean;
+  /** What becomes of programs of which it is not known how they receive. */
+  unknownPrograms: UnknownPrograms;
   /** How many connections can be in the sockhash at once, where the maps are made anew. */
   maxConnections?: number;
   /** Maps to use instead of new ones. */
@@ -25,7 +30,7 @@ export interface ObjectOptions {
 
 /** Loads the data plane's programs, with maps of their own or with those of a data plane that is there. */
 export function loadDataPlane(
-  { features, allSockets, maxConnections, reuse = {} }: ObjectOptions,
+  { features, allSockets, unknownPrograms, maxConnections, reuse = {} }: ObjectOptions,
 ): BpfObject {
   const sizes: Partial<Record<MapName, number>> = { answers: handshakes(), clients: handshakes() };
   if (maxConnections !== undefined) {
@@ -36,10 +41,16 @@ export function loadDataPlane(
     rodata: {
       ...features.constants,
       all_sockets: allSockets,
+      unknown_programs: unknownNumber(unknownPrograms),
+      sees_habits: features.hooks !== "none",
       tended_jiffies: TENDED_SECONDS * jiffiesPerSecond(),
     },
     maxEntries: Object.fromEntries(Object.entries(sizes).filter(([name]) => !(name in reuse))),
-    autoload: { find_strangers: features.iterates_files, find_readers: features.iterates_files },
+    autoload: {
+      find_strangers: features.iterates_files,
+      find_readers: features.iterates_files,
+      ...hookPrograms(features),
+    },
     reuse,
   });
   try {

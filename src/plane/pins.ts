@@ -17,6 +17,10 @@ export const mapNames = [
   "leaving",
   "behind",
   "readers",
+  "programs",
+  "learnt",
+  "listening",
+  "beside",
   "control",
   "instance",
   "counters",
@@ -41,7 +45,30 @@ export const linkName = "follow";
 /** Where the attachment is pinned while it replaces another. */
 export const nextLinkName = "follow-next";
 
-const pinNames: readonly string[] = [...mapNames, drainName, nextDrainName, linkName, nextLinkName];
+/** The pins of what sees what programs do with their sockets. */
+export const hookNames = [
+  "sees_splice",
+  "sees_mmap",
+  "sees_getsockopt",
+  "sees_ioctl",
+  "sees_system_calls",
+] as const;
+
+export type HookName = typeof hookNames[number];
+
+/** Where one of these is pinned while it replaces another. */
+export function nextHookName(name: HookName): string {
+  return `${name}-next`;
+}
+
+const pinNames: readonly string[] = [
+  ...mapNames,
+  drainName,
+  nextDrainName,
+  linkName,
+  nextLinkName,
+  ...hookNames.flatMap((name) => [name, nextHookName(name)]),
+];
 
 /** What every version pins. */
 const markName = "control";

@@ -103,7 +103,12 @@ async function adoptHere(pinDir: string, options: { reapply: boolean; allSockets
   if (!features.iterates_files) return;
   const reuse = openMaps(pinDir);
   try {
-    using object = loadDataPlane({ features, allSockets: options.allSockets, reuse });
+    using object = loadDataPlane({
+      features,
+      allSockets: options.allSockets,
+      unknownPrograms: "learn",
+      reuse,
+    });
     await adoptConnections(object, options);
   } finally {
     for (const map of Object.values(reuse)) map.close();

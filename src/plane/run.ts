@@ -9,6 +9,7 @@ import { checkHost } from "../host/kernel.ts";
 import { takePinDirectory } from "../host/lock.ts";
 import { describeInstance, readInstance } from "./instance.ts";
 import { replaceRules } from "./rules.ts";
+import type { UnknownPrograms } from "../config/unknown.ts";
 import { type DataPlane, startDataPlane } from "./start.ts";
 import { stopDataPlane } from "./stop.ts";
 import { tend, type Tending } from "./tend.ts";
@@ -22,6 +23,8 @@ export interface DataPlaneOptions {
   cgroup?: string;
   pinDir: string;
   sockets: "nonblocking" | "all";
+  /** What becomes of programs of which it is not known how they receive: left to TCP until it is, or not. */
+  unknown: UnknownPrograms;
   /** Whether connections that are there are put into the sockhash. */
   adopt: boolean;
   /** Whether a change of the configuration's file is a reason to reload. */
@@ -54,8 +57,16 @@ export async function runDataPlane(options: DataPlaneOptions, supervisor: Superv
   using _lock = takePinDirectory(pinDir);
   let plane: DataPlane;
   try {
-    const allSockets = options.sockets === "all", { maxConnections } = options, { pid } = Deno;
-    plane = await startDataPlane({ rules, cgroup, config, pinDir, allSockets, maxConnections, pid });
+    plane = await startDataPlane({
+      rules,
+      cgroup,
+      config,
+      pinDir,
+      allSockets: options.sockets === "all",
+      unknownPrograms: options.unknown,
+      maxConnections: options.maxConnections,
+      pid: Deno.pid,
+    });
   } catch (error) {
     removePinDirectory(pinDir, []);
     throw error;
@@ -128,7 +139,7 @@ function drainRetired({ retired }: DataPlane, drainMs: number, tending: Tending)
 function readyLine(
   { features, found, object, options: { cgroup } }: DataPlane,
   rules: number,
-  { pinDir, sockets }: DataPlaneOptions,
+  { pinDir, sockets, unknown }: DataPlaneOptions,
 ): string {
   const { charges_receiver, casts_addresses } = features.constants;
   const taken = {
@@ -140,10 +151,12 @@ function readyLine(
     `ready: ${rules === 0 ? "no rules, every local connection" : rulesText(rules)}`,
     `cgroup ${cgroup}`,
     `pins ${pinDir}`,
-    `${sockets} sockets, ${object.map("sockets").info.maxEntries / 2} connections at most`,
+    `${sockets} sockets, unknown programs ${unknown}, ${
+      object.map("sockets").info.maxEntries / 2
+    } connections at most`,
     `kernel ${Deno.osRelease()} (unread by ${charges_receiver ? "sk_rmem_alloc" : "ingress_msg"}, reads by ${
       casts_addresses ? "bpf_rdonly_cast" : "bpf_probe_read_kernel"
-    })${taken[found]}`,
+    }, hooks: ${features.hooks})${taken[found]}`,
   ].join("; ");
 }
 

@@ -9,6 +9,7 @@ import { openCgroup } from "../host/cgroup.ts";
 import { changeControl } from "./control.ts";
 import { type KernelFeatures, probeKernel } from "./features.ts";
 import { type Found, whatIsPinned } from "./found.ts";
+import { attachHooks } from "./hooks.ts";
 import { describeInstance } from "./instance.ts";
 import { layoutHash, loadDataPlane, openMaps } from "./object.ts";
 import {
@@ -20,6 +21,8 @@ import {
   openPinnedLink,
   pinsIn,
 } from "./pins.ts";
+import type { UnknownPrograms } from "../config/unknown.ts";
+import { unknownNumber } from "./programs.ts";
 import { openRetired, type Retired } from "./retired.ts";
 import { replaceRules } from "./rules.ts";
 
@@ -34,6 +37,8 @@ export interface StartOptions {
   pinDir: string;
   /** Also sockets in blocking mode. */
   allSockets: boolean;
+  /** What becomes of programs of which it is not known how they receive. */
+  unknownPrograms: UnknownPrograms;
   /** How many connections can be accelerated at once. */
   maxConnections?: number;
   /** Whose data plane it is: this process's number, or 0 when it is left to itself. */
@@ -59,8 +64,14 @@ export interface DataPlane extends Disposable {
  * @throws Error; what was accelerated before is then still accelerated if its maps could have been used on, else on TCP
  */
 export async function startDataPlane(options: StartOptions): Promise<DataPlane> {
-  const { cgroup, pinDir, pid, allSockets, maxConnections } = options;
+  const { cgroup, pinDir, pid, allSockets, unknownPrograms, maxConnections } = options;
   const features = probeKernel();
+  if (features.hooks === "none" && unknownPrograms !== "fast") {
+    log.warn(
+      "this kernel refuses programs that see how others use their sockets, so nothing can be learnt and all connections stay " +
+        "on TCP; --unknown fast accelerates them, if no program here uses splice(2) on its sockets",
+    );
+  }
   const layout = await layoutHash();
   const found = await whatIsPinned(pinDir);
   openCgroup(cgroup)[Symbol.dispose]();
@@ -69,7 +80,7 @@ export async function startDataPlane(options: StartOptions): Promise<DataPlane> 
   let retired: Retired | undefined;
   let mine = found === "nothing";
   try {
-    object = loadDataPlane({ features, allSockets, maxConnections, reuse });
+    object = loadDataPlane({ features, allSockets, unknownPrograms, maxConnections, reuse });
     if (reuse) warnOfSize(object, maxConnections);
     if (found === "other maps") {
       retired = openRetired(pinDir);
@@ -85,8 +96,9 @@ export async function startDataPlane(options: StartOptions): Promise<DataPlane> 
       reloads: 0,
       reload_failed: 0,
       reapply: 0,
-      stayed: 0,
       all_sockets: Number(allSockets),
+      unknown_programs: unknownNumber(unknownPrograms),
+      hooks: features.hooks,
       cgroup,
       config: options.config,
     });
@@ -94,6 +106,7 @@ export async function startDataPlane(options: StartOptions): Promise<DataPlane> 
     object.program("redirect").attachToSockets(object.map("sockets"));
     if (!reuse) { for (const name of mapNames) object.map(name).pin(join(pinDir, name)); }
     pinDrain(object, pinDir);
+    attachHooks(object, features, pinDir);
     attach(object, cgroup, pinDir);
     const kept = object;
     return { object, features, options, found, retired, [Symbol.dispose]: () => kept.close() };

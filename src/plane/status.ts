@@ -1,10 +1,12 @@
-import { layouts } from "../bpf/layouts.ts";
+import { enums, layouts } from "../bpf/layouts.ts";
 import type { BpfMap } from "../bpf/map.ts";
 import { readStruct, u32 } from "../bpf/struct.ts";
 import { pinDirectoryHolder } from "../host/lock.ts";
 import { isRedirecting, readControl } from "./control.ts";
 import { readInstance } from "./instance.ts";
 import { isAttached, type MapName, openPinnedMap } from "./pins.ts";
+import type { UnknownPrograms } from "../config/unknown.ts";
+import { readPrograms, unknownName } from "./programs.ts";
 import { firstDecision } from "./rules.ts";
 
 type CounterGroup = Record<string, number>;
@@ -32,6 +34,19 @@ export interface Status {
   refused: CounterGroup;
   /** Sockets that went back to plain TCP before they closed, by reason. */
   left: CounterGroup;
+  /** What is known of how programs use their sockets. */
+  programs: {
+    /** Where it is seen: `functions`, `tracepoints`, `system calls`, or `none`. */
+    hooks: string;
+    /** What becomes of programs of which nothing is known yet. */
+    unknown: UnknownPrograms;
+    /** That receive in ways that sockmap can serve. */
+    accelerated: number;
+    /** Of which it is not known yet. */
+    learning: number;
+    /** The others, whose connections are left to TCP. */
+    left: { name: string; why: string }[];
+  };
   /** Connections that each rule decided, in the order of the configuration file. */
   decided: number[];
 }
@@ -51,7 +66,10 @@ export function readStatus(pinDir: string): Status {
   using counters = open("counters");
   using sockets = open("sockets");
   using decisions = open("rule_decisions");
-  const { cgroup, rules } = instance ? readInstance(instance) : { cgroup: "", rules: 0 };
+  using programs = open("programs");
+  const { cgroup, rules, hooks, unknown_programs } = instance
+    ? readInstance(instance)
+    : { cgroup: "", rules: 0, hooks: "none", unknown_programs: enums.unknown_programs.UNKNOWN_LEARN };
   const groups = sumCounters(counters);
   return {
     enabled: isEnabled(pinDir),
@@ -67,7 +85,27 @@ export function readStatus(pinDir: string): Status {
     passed: groups.passed,
     refused: groups.refused,
     left: groups.left,
+    programs: { hooks, unknown: unknownName(unknown_programs), ...describePrograms(programs) },
     decided: control && decisions ? readDecisions(control, decisions, rules) : [],
+  };
+}
+
+/** `HABIT_SPLICES` as "splices" */
+const habitNames = new Map(
+  Object.entries(enums.habit).map((
+    [name, value],
+  ) => [value as number, name.replace("HABIT_", "").toLowerCase()]),
+);
+
+function describePrograms(map: BpfMap | undefined): Omit<Status["programs"], "hooks" | "unknown"> {
+  const { HABIT_UNKNOWN, HABIT_RECEIVES } = enums.habit;
+  const all = map ? readPrograms(map) : [];
+  const having = (wanted: number) => all.filter(({ habit }) => habit === wanted).length;
+  return {
+    accelerated: having(HABIT_RECEIVES),
+    learning: having(HABIT_UNKNOWN),
+    left: all.filter(({ habit }) => habit > HABIT_RECEIVES)
+      .map(({ name, habit }) => ({ name, why: habitNames.get(habit)! })),
   };
 }
 

@@ -1,7 +1,7 @@
 import { removePinDirectory } from "../host/bpffs.ts";
 import { passEverything } from "./control.ts";
 import { drainUntil } from "./drain.ts";
-import { describeInstance } from "./instance.ts";
+import { handOver } from "./handover.ts";
 import { openPinnedLink, pinsIn } from "./pins.ts";
 import type { DataPlane } from "./start.ts";
 import { wake } from "./waker.ts";
@@ -27,13 +27,13 @@ export async function stopDataPlane(plane: DataPlane, { drainMs, signal }: StopO
     using link = openPinnedLink(pinDir);
     link?.detach();
   }
-  // Readers that were full may wait for an edge (bpf/edges.h), which nobody makes once this process has ended.
-  const meanwhile = plane.features.iterates_files ? () => wake(object) : undefined;
+  // Readers that were full may wait for an edge (bpf/edges.h), and those that have begun to splice for bytes that it does not
+  // find (bpf/handover.h): nobody helps them once this process has ended.
+  const meanwhile = plane.features.iterates_files ? () => (wake(object), handOver(object)) : undefined;
   const options = { ms: drainMs, signal, meanwhile };
   const left = await drainUntil(object.map("sockets"), object.program("drain"), options);
   // Those that were the last to read what had been redirected to them.
   meanwhile?.();
-  describeInstance(object.map("instance"), { stayed: left.length });
   removePinDirectory(pinDir, pinsIn(pinDir));
   plane[Symbol.dispose]();
   return left.length;

@@ -4,6 +4,8 @@ import { readStruct, u32 } from "../bpf/struct.ts";
 import { obstacleToOthersSockets } from "../host/reach.ts";
 import { adoptConnections } from "./adopt.ts";
 import { nudgeReaders } from "./edges.ts";
+import { checkPrograms } from "./programs.ts";
+import { handOver } from "./handover.ts";
 import { isAttached } from "./pins.ts";
 import { attach, type DataPlane } from "./start.ts";
 import { sweepHalfWay, sweepLeaving } from "./sweep.ts";
@@ -32,8 +34,8 @@ export interface Tending extends AsyncDisposable {
 }
 
 /**
- * Looks after a data plane: makes edges for readers that were full, takes adopted sockets out that want to leave, adopts
- * connections, attaches to the cgroup again when it was removed and is back, and warns when the sockhash is full.
+ * Looks after a data plane: makes edges for readers that were full, hands over what programs that begin to splice wait for,
+ * looks into the code of new programs, takes adopted sockets out that want to leave, adopts connections, attaches to the cgroup again when it was removed and is back, and warns when the sockhash is full.
  */
 export function tend(plane: DataPlane, { adopt }: TendOptions): Tending {
   const ending = new AbortController();
@@ -48,9 +50,11 @@ export function tend(plane: DataPlane, { adopt }: TendOptions): Tending {
   const full = once(() => warnFull(plane));
   const adopter = new Adopter(plane, full, obstacle === undefined, signal);
   repeat(leaver(plane), signal);
+  repeat(checker(plane), signal);
   repeat(checkOn(plane, full), signal);
   if (scans) {
     repeat(lookAfter(plane, obstacle === undefined), signal);
+    repeat(() => (handOver(plane.object), LOOK_MS), signal);
     if (adopt) repeat(() => adopter.adopt(), signal);
   }
   return {
@@ -99,6 +103,22 @@ function lookAfter(plane: DataPlane, tends: boolean): () => number {
       tends = false;
     }
     return wait = helped ? LOOK_MS : Math.min(2 * wait, LOOK_MS_MAX);
+  };
+}
+
+/** Looks into the code of programs that are seen for the first time; again and again at those that it could not find. */
+function checker({ object }: DataPlane): () => number {
+  let seen = -1;
+  let unchecked = 0;
+  let again = 0;
+  return () => {
+    const { programs_found } = readStruct(layouts, "learnt", object.map("learnt").lookup(u32(0))!);
+    if (programs_found !== seen || unchecked > 0 && performance.now() > again) {
+      seen = programs_found;
+      unchecked = checkPrograms(object);
+      again = performance.now() + ADOPT_MS;
+    }
+    return LOOK_MS;
   };
 }
 

@@ -1,5 +1,6 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert";
 import { parse } from "yaml";
+import { probeKernel } from "../../src/plane/features.ts";
 import { createCgroup } from "../lab/cgroup.ts";
 import { Mda, newPinDir } from "../lab/mda.ts";
 import { mda, TemporaryDirectory } from "./mda.ts";
@@ -56,6 +57,10 @@ Deno.test("mda status prints a table", async () => {
     ["connections: active", "0"],
     ["redirected: messages", "0"],
     ["redirected: bytes", "0"],
+    ["programs: hooks", probeKernel().hooks],
+    ["programs: unknown", "fast"],
+    ["programs: accelerated", "0"],
+    ["programs: learning", "0"],
   ]);
 });
 

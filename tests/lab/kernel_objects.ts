@@ -6,7 +6,10 @@ import { waitFor } from "./wait.ts";
 export interface KernelObjects {
   programs: number[];
   maps: number[];
+  /** To cgroups. */
   links: number[];
+  /** To what shows how programs use their sockets. */
+  hooks: number[];
 }
 
 type Kind = "prog" | "map" | "link";
@@ -33,12 +36,14 @@ export async function kernelObjectsOf(pinDir: string): Promise<KernelObjects> {
   // An iterator's link is there for the moment in which it runs.
   const links = (await show("link")).filter(({ prog_id, type }) => ids.has(prog_id!) && type !== "iter");
   const maps = new Set([...pinned, ...programs.flatMap(({ map_ids }) => map_ids!)]);
-  return { programs: [...ids], maps: [...maps], links: links.map(({ id }) => id) };
+  const idsOf = (toCgroup: boolean) =>
+    links.filter(({ type }) => (type === "cgroup") === toCgroup).map(({ id }) => id);
+  return { programs: [...ids], maps: [...maps], links: idsOf(true), hooks: idsOf(false) };
 }
 
 /** Waits until none of them is left: the kernel frees them after a grace period. */
 export async function waitUntilFreed(objects: KernelObjects): Promise<void> {
-  const kinds = { programs: "prog", maps: "map", links: "link" } as const;
+  const kinds = { programs: "prog", maps: "map", links: "link", hooks: "link" } as const;
   for (const [name, kind] of Object.entries(kinds) as [keyof typeof kinds, Kind][]) {
     await waitFor(`${kind}s ${objects[name]} to be freed`, async () => {
       const now = (await show(kind)).map(({ id }) => id);

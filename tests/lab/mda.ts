@@ -9,6 +9,10 @@ const root = new URL("../../", import.meta.url);
 /** The binary that is tested: what build.sh has made. */
 export const binary = fileURLToPath(new URL(Deno.env.get("OUTPUT") ?? "dist/mda", root));
 
+// For every mda that a test starts: most count messages from the first one on. What is learnt has tests of its own, which
+// say --unknown.
+Deno.env.set("MDA_UNKNOWN", "fast");
+
 let made = 0;
 
 export interface MdaOptions {

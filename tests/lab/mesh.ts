@@ -8,7 +8,8 @@
 import type { Cgroup } from "./cgroup.ts";
 import { createNetns, type NetworkNamespace } from "./netns.ts";
 import { type Place, run } from "./program.ts";
-import { runWrk, type Server, startHaproxy, startNginx, type WrkResult } from "./servers.ts";
+import { type Server, startHaproxy, startNginx } from "./servers.ts";
+import { runWrk, type WrkResult } from "./wrk.ts";
 
 const sidecarUser = 1337;
 const outboundPort = 15001;

@@ -1,5 +1,5 @@
 /** Unchanged servers, started in a place and stopped with it. */
-import { type Place, type Program, run, start } from "./program.ts";
+import { type Place, type Program, start } from "./program.ts";
 import { waitFor } from "./wait.ts";
 
 /** A server that listens. `await using` ends it. */
@@ -55,10 +55,10 @@ export async function startServer(
 
 export function startRedis(
   place: Place,
-  { port, address = "127.0.0.1" }: ServerOptions,
+  { port, address = "127.0.0.1", args = [] }: ServerOptions & { args?: string[] },
   unixSocket?: string,
 ): Promise<Server> {
-  const options = ["--port", `${port}`, "--bind", address, "--save", "", "--appendonly", "no"];
+  const options = ["--port", `${port}`, "--bind", address, "--save", "", "--appendonly", "no", ...args];
   if (unixSocket) options.push("--unixsocket", unixSocket);
   return startServer(place, port, (directory) => ["redis-server", ...options, "--dir", directory]);
 }
@@ -71,14 +71,19 @@ export function startMemcached(
   return startServer(place, port, () => ["memcached", ...options]);
 }
 
-/** @param locations the inside of nginx's server block; `bodies` are files that it serves */
+/**
+ * @param locations the inside of nginx's server block; `bodies` are files that it serves, `upstreams` what stands before
+ *   the server block, `listen` more parameters of its listen directive
+ */
 export function startNginx(
   place: Place,
   { port, address = "127.0.0.1" }: ServerOptions,
-  { locations = "", bodies = {}, sendfile = true }: {
+  { locations = "", bodies = {}, sendfile = true, upstreams = "", listen = "" }: {
     locations?: string;
     bodies?: Record<string, string>;
     sendfile?: boolean;
+    upstreams?: string;
+    listen?: string;
   } = {},
 ): Promise<Server> {
   const configuration = (directory: string) => `
@@ -96,8 +101,9 @@ http {
   fastcgi_temp_path ${directory}/fastcgi;
   uwsgi_temp_path ${directory}/uwsgi;
   scgi_temp_path ${directory}/scgi;
+  ${upstreams}
   server {
-    listen ${address.includes(":") ? `[${address}]` : address}:${port};
+    listen ${address.includes(":") ? `[${address}]` : address}:${port} ${listen};
     root ${directory};
     ${locations}
   }
@@ -119,12 +125,13 @@ export function startHaproxy(
   { user }: { user?: number } = {},
 ): Promise<Server> {
   const owner = user === undefined ? "" : `uid ${user}\n  gid ${user}\n`;
-  const configuration = `global\n  ${owner}  nbthread 1\n  maxconn 4000\n${sections}`;
+  const configuration = (directory: string) =>
+    `global\n  ${owner}  nbthread 1\n  maxconn 4000\n  stats socket ${directory}/stats\n${sections}`;
   return startServer(
     place,
     port,
     (directory) => ["haproxy", "-db", "-f", `${directory}/haproxy.cfg`],
-    () => ({ "haproxy.cfg": configuration }),
+    (directory) => ({ "haproxy.cfg": configuration(directory) }),
   );
 }
 
@@ -142,73 +149,6 @@ export function startNode(place: Place, port: number, source: string): Promise<S
 export function freePort(): number {
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   return listener.addr.port;
-}
-
-/** What a wrk run has measured. */
-export interface WrkResult {
-  requestsPerSecond: number;
-  p50Ms: number;
-  p90Ms: number;
-  p99Ms: number;
-  /** Sockets that failed, and answers that were not 200 or, with `body`, not that body. */
-  errors: number;
-}
-
-export interface WrkOptions {
-  connections?: number;
-  seconds?: number;
-  /** Compares every answer's body with this, which costs wrk a third of its speed. */
-  body?: string;
-}
-
-const checkBodies = `
-local file = io.open(os.getenv("BODY"), "rb")
-local expected = file:read("*a")
-file:close()
-wrong = 0
-local threads = {}
-function setup(thread) table.insert(threads, thread) end
-function response(status, _, body)
-  if status ~= 200 or body ~= expected then wrong = wrong + 1 end
-end
-function done()
-  for _, thread in ipairs(threads) do print("wrong bodies: " .. thread:get("wrong")) end
-end
-`;
-
-export async function runWrk(
-  place: Place,
-  url: string,
-  { connections = 8, seconds = 2, body }: WrkOptions = {},
-): Promise<WrkResult> {
-  const directory = await Deno.makeTempDir({ prefix: "mda-test-" });
-  try {
-    const argv = ["wrk", "-t1", `-c${connections}`, `-d${seconds}`, "--latency"];
-    if (body !== undefined) {
-      await Deno.writeTextFile(`${directory}/body`, body);
-      await Deno.writeTextFile(`${directory}/check.lua`, checkBodies);
-      argv.push("-s", `${directory}/check.lua`);
-    }
-    const env = { BODY: `${directory}/body` };
-    return parseWrk(await run(place, [...argv, url], { env, timeoutMs: seconds * 1000 + 15_000 }));
-  } finally {
-    await Deno.remove(directory, { recursive: true });
-  }
-}
-
-function parseWrk(text: string): WrkResult {
-  const ms = (percent: number) => {
-    const [, number, unit] = new RegExp(`^ +${percent}% +([0-9.]+)(us|ms|s)$`, "m").exec(text)!;
-    return Number(number) * { us: 0.001, ms: 1, s: 1000 }[unit as "us" | "ms" | "s"];
-  };
-  const failures = text.matchAll(/(?:connect|read|write|timeout|wrong bodies:|3xx responses:) (\d+)/g);
-  return {
-    requestsPerSecond: Number(/Requests\/sec: +([0-9.]+)/.exec(text)![1]),
-    p50Ms: ms(50),
-    p90Ms: ms(90),
-    p99Ms: ms(99),
-    errors: [...failures].reduce((sum, [, count]) => sum + Number(count), 0),
-  };
 }
 
 /** Whether somebody listens on a TCP port of the namespace that process `pid` is in. */

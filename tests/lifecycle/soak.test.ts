@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { soak } from "./soak.ts";
 
-const seconds = 40;
-const each = 13;
+const seconds = 24;
+const each = 8;
 
 Deno.test(`${each} restarts, reloads and SIGKILLs in ${seconds} s of mixed load break nothing and leave nothing`, async () => {
   const { connections, bytes, harm, leftovers } = await soak(seconds, each, () => {});

@@ -8,12 +8,9 @@
 import assert from "node:assert/strict";
 import { createCgroup } from "../lab/cgroup.ts";
 import { findLeftovers, readHostState } from "../lab/host_state.ts";
-import { binary, newPinDir, pinsOf, removePins, runMda, writeConfig } from "../lab/mda.ts";
-import { type Program, start } from "../lab/program.ts";
-import { sleep, waitFor } from "../lab/wait.ts";
+import { sleep } from "../lab/wait.ts";
 import { MixedLoad, type Seen } from "./mixed_load.ts";
-
-const patienceMs = 20_000;
+import { Operator, ruleFiles } from "./operator.ts";
 
 /** What a soak has done and found. */
 export interface Soak extends Seen {
@@ -23,115 +20,57 @@ export interface Soak extends Seen {
   kills: number;
   leftovers: string[];
   /** How long each took. */
-  ms: Record<"start" | "reload" | "stop", number[]>;
+  ms: Operator["ms"];
 }
 
 type Action = "restart" | "reload" | "kill";
 
-/** An mda that is restarted, reloaded and killed. */
-class Driver implements AsyncDisposable {
-  readonly ms: Soak["ms"] = { start: [], reload: [], stop: [] };
-  readonly #pinDir = newPinDir();
-  readonly #config = writeConfig("");
+/** Restarts, reloads and kills an mda, each time in another way. */
+class Driver {
   readonly #rules: string[];
-  readonly #command: string[];
-  #program: Program | undefined;
   #reloads = 0;
   #kills = 0;
 
-  constructor(cgroup: string, ports: number[]) {
-    this.#command = [binary, "run", "--config", this.#config, "--cgroup", cgroup, "--pin-dir", this.#pinDir];
-    const many = Array.from({ length: 255 }, (_, port) => `chain --port ${port + 1} -j RETURN\n`).join("");
-    this.#rules = [
-      "",
-      ...ports.map((port) => `chain --port ${port} -j RETURN\nchain -j ACCEPT\n`),
-      `${many}chain -j ACCEPT\n`,
-      "chain -j RETURN\n",
-    ];
-  }
-
-  async start(): Promise<void> {
-    const begin = performance.now();
-    this.#program = start({}, this.#command);
-    await this.#program.says(/ready: /, patienceMs);
-    this.ms.start.push(performance.now() - begin);
+  constructor(readonly operator: Operator, ports: number[]) {
+    this.#rules = ruleFiles(ports);
   }
 
   async do(action: Action): Promise<void> {
     if (action === "restart") {
-      await this.#stop();
-      await this.start();
+      await this.operator.stop();
+      await this.operator.start();
     } else if (action === "reload") await this.#reload(this.#reloads++);
     else await this.#kill(this.#kills++);
   }
 
   /** As the last thing of all: what a killed one left is disabled. */
   async end(): Promise<void> {
-    await this.#crash();
-    const { code, stdout, stderr } = await this.#mda("disable");
-    assert.deepEqual([code, stdout, stderr], [0, "disabled; every connection is on TCP\n", ""]);
-    assert.equal(pinsOf(this.#pinDir), undefined);
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#program?.[Symbol.asyncDispose]();
-    removePins(this.#pinDir);
-    Deno.removeSync(this.#config);
-  }
-
-  async #stop(): Promise<void> {
-    const begin = performance.now();
-    const program = this.#program!;
-    const { code } = await program.stop("SIGTERM", patienceMs);
-    this.ms.stop.push(performance.now() - begin);
-    assert.equal(code, 0, program.stderr);
-    assert.match(program.stderr, /stopped: every connection is on TCP$/m);
+    await this.operator.crash();
+    assert.equal(await this.operator.disable(), "disabled; every connection is on TCP\n");
   }
 
   /** By SIGHUP and by command in turn; other rules each time, every second time for the connections that are there too. */
   async #reload(count: number): Promise<void> {
-    Deno.writeTextFileSync(this.#config, this.#rules[count % this.#rules.length]);
-    const { stderr } = this.#program!;
-    const said = () =>
-      this.#program!.stderr.length > stderr.length &&
-      /reloaded: /.test(this.#program!.stderr.slice(stderr.length));
-    const begin = performance.now();
-    if (count % 2 === 0) {
-      this.#program!.kill("SIGHUP");
-      await waitFor("the new rules", said, { everyMs: 1 });
-      this.ms.reload.push(performance.now() - begin);
-      return;
-    }
-    const { code, stderr: error } = await this.#mda("reload", ...count % 4 === 1 ? [] : ["--reapply"]);
-    assert.deepEqual([code, error], [0, ""]);
-    await waitFor("the log", said);
+    const by = count % 2 === 0 ? "SIGHUP" : count % 4 === 1 ? "reload" : "reload --reapply";
+    await this.operator.reload(this.#rules[count % this.#rules.length], by);
   }
 
   /** While it works, in a reload, in a start or in a stop. */
   async #kill(count: number): Promise<void> {
     const moment = count % 4;
     if (moment === 1) {
-      this.#program!.kill("SIGHUP");
+      this.operator.signal("SIGHUP");
       await sleep(Math.random() * 10);
     } else if (moment === 2) {
-      await this.#stop();
-      this.#program = start({}, this.#command);
+      await this.operator.stop();
+      this.operator.begin();
       await sleep(200 + Math.random() * 400);
     } else if (moment === 3) {
-      this.#program!.kill("SIGTERM");
+      this.operator.signal("SIGTERM");
       await sleep(Math.random() * 20);
     }
-    await this.#crash();
-    await this.start();
-  }
-
-  async #crash(): Promise<void> {
-    this.#program!.kill("SIGKILL");
-    await this.#program!.ended();
-  }
-
-  async #mda(...args: string[]) {
-    return await runMda([...args, "--pin-dir", this.#pinDir]);
+    await this.operator.crash();
+    await this.operator.start();
   }
 }
 
@@ -140,12 +79,13 @@ export async function soak(seconds: number, each: number, report: (line: string)
   const before = await readHostState();
   const actions = shuffled<Action>(["restart", "reload", "kill"], each);
   const begin = performance.now();
-  let seen: Seen, ms: Soak["ms"];
+  let seen: Seen, ms: Operator["ms"];
   {
     await using cgroup = createCgroup("soak");
     await using load = await MixedLoad.start(cgroup);
-    await using driver = new Driver(cgroup.path, load.ports);
-    await driver.start();
+    await using operator = new Operator(cgroup.path);
+    const driver = new Driver(operator, load.ports);
+    await operator.start();
     for (const [index, action] of actions.entries()) {
       const at = begin + seconds * 1000 * index / actions.length;
       await sleep(Math.max(0, at - performance.now()));
@@ -161,7 +101,7 @@ export async function soak(seconds: number, each: number, report: (line: string)
     }
     await driver.end();
     seen = await load.stop();
-    ({ ms } = driver);
+    ({ ms } = operator);
   }
   const leftovers = await findLeftovers(before);
   const taken = (performance.now() - begin) / 1000;

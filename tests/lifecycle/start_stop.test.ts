@@ -5,7 +5,7 @@ import { Mda, newPinDir } from "../lab/mda.ts";
 import { waitFor } from "../lab/wait.ts";
 import { Load } from "./load.ts";
 
-const starts = 20;
+const starts = 12;
 
 Deno.test(`${starts} starts and stops under load break no connection, lose no byte and leave nothing`, async () => {
   await using cgroup = createCgroup("start-stop");

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { createCgroup } from "../lab/cgroup.ts";
 import { assertRedirected, Mda } from "../lab/mda.ts";
 import { connectionsOpened, createNetns, joinByVeth } from "../lab/netns.ts";
-import { runWrk, startNginx } from "../lab/servers.ts";
+import { startNginx } from "../lab/servers.ts";
+import { runWrk } from "../lab/wrk.ts";
 
 const networks = {
   4: {

@@ -4,7 +4,8 @@ import { createCgroup } from "../lab/cgroup.ts";
 import { Mda } from "../lab/mda.ts";
 import { connectionsOpened, createNetns, joinByVeth } from "../lab/netns.ts";
 import { type Place } from "../lab/program.ts";
-import { runWrk, startNginx } from "../lab/servers.ts";
+import { startNginx } from "../lab/servers.ts";
+import { runWrk } from "../lab/wrk.ts";
 import { sleep } from "../lab/wait.ts";
 
 const here = "10.78.0.1", there = "10.78.0.2";

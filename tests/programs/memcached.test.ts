@@ -2,11 +2,12 @@ import assert from "node:assert/strict";
 import { createCgroup } from "../lab/cgroup.ts";
 import { assertRedirected, Mda } from "../lab/mda.ts";
 import { freePort, startMemcached } from "../lab/servers.ts";
-import { randomBytes, Stream } from "./stream.ts";
+import { randomBytes, Stream } from "../lab/stream.ts";
+import { asByDefault } from "./accelerated.ts";
 
 Deno.test("memcached returns every byte that was set, accelerated", async () => {
   await using cgroup = createCgroup("memcached");
-  await using mda = await Mda.start({ cgroup });
+  await using mda = await Mda.start({ cgroup, args: asByDefault });
   const port = freePort();
   await using _memcached = await startMemcached({ cgroup }, { port });
   const growth = await mda.during(async () => {

@@ -1,4 +1,4 @@
-import { within } from "../lab/wait.ts";
+import { within } from "./wait.ts";
 
 const readMs = 10_000;
 

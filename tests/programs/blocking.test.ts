@@ -5,6 +5,7 @@ import { type Growth, Mda } from "../lab/mda.ts";
 import { connectionsOpened, createNetns } from "../lab/netns.ts";
 import { type Place, run } from "../lab/program.ts";
 import { type Server, startServer } from "../lab/servers.ts";
+import { asByDefault } from "./accelerated.ts";
 
 const port = 5201;
 
@@ -86,7 +87,7 @@ for (const [name, { server, client, refused }] of Object.entries(cases)) {
   Deno.test(name, async () => {
     await using cgroup = createCgroup("blocking");
     await using netns = await createNetns("blocking");
-    await using mda = await Mda.start({ cgroup });
+    await using mda = await Mda.start({ cgroup, args: asByDefault });
     const place = { cgroup, netns };
     await using running = await server(place);
     const growth = await mda.during(() => client(place, running));

@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* What programs do with their sockets beyond recv(2) and send(2). sockmap gives redirected bytes to recv(2) and its like
+ * (tcp_bpf_recvmsg()), to nobody else: splice(2), TCP_ZEROCOPY_RECEIVE and kTLS take from TCP's own queue and would wait for
+ * ever, or take later bytes first. So what a program does is learnt, by its executable, before anything is redirected to it:
+ *
+ *   unknown         what is sent to it passes to TCP; each message that it has read counts
+ *   receives        after HABIT_MESSAGES of them, unless a hook has seen it do otherwise: bytes are redirected to it
+ *   anything else   seen by a hook at the first time, also later: its connections leave, new ones of its listeners do not enter
+ *
+ * Hooks see it before the kernel does it: the functions themselves where fentry programs may be attached (at no cost until
+ * they are called), else the entry of system calls. What a program does for the first time while redirected bytes wait for
+ * it is mended: user space sends them again through the peer's TCP (handover.h). */
+#pragma once
+
+/* So many messages tell how a program receives: more than a handshake of TLS, a greeting, a login. */
+#define HABIT_MESSAGES 8
+
+/* Something sees what programs do: else none is ever known. */
+const volatile bool sees_habits = false;
+const volatile enum unknown_programs unknown_programs = UNKNOWN_LEARN;
+/* Where the registers of a system call are, from the beginning of the task's kernel stack; 0: not known. User space finds
+ * out with a call of its own: the size of the stack and what lies at its top are the kernel's configuration. */
+const volatile __u32 registers_at = 0;
+
+/* Numbers of x86-64's system calls. */
+enum system_call {
+	IOCTL = 16,
+	SENDTO = 44,
+	SENDMSG = 46,
+	GETSOCKOPT = 55,
+	SPLICE = 275,
+	SENDMMSG = 307,
+};
+
+static __always_inline struct task_struct *current_task(void)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+
+	return casts_addresses ? bpf_rdonly_cast(task, bpf_core_type_id_kernel(struct task_struct)) : task;
+}
+
+/* The message is sent with a flag that only TCP knows to honour. What io_uring sends is not seen. */
+static __always_inline enum habit sends_specially(struct task_struct *task)
+{
+	struct pt_regs *regs;
+	unsigned long call, flags;
+
+	if (!registers_at)
+		return HABIT_UNKNOWN;
+	regs = field(task, stack) + registers_at;
+	if (casts_addresses)
+		regs = bpf_rdonly_cast(regs, bpf_core_type_id_kernel(struct pt_regs));
+	call = field(regs, orig_ax);
+	if (call == SENDTO || call == SENDMMSG)
+		flags = field(regs, r10);
+	else if (call == SENDMSG)
+		flags = field(regs, dx);
+	else
+		return HABIT_UNKNOWN;
+	if (flags & MSG_OOB)
+		return HABIT_URGENT;
+	return flags & MSG_ZEROCOPY ? HABIT_ZEROCOPY : HABIT_UNKNOWN;
+}
+
+/* The reader has asked for what redirected bytes do not have: an urgent byte among them, the time of their arrival, a place
+ * to peek at, their number beside them (TCP_INQ); or it is being checkpointed. */
+static __always_inline bool has_special_option(struct sock *sk)
+{
+	const unsigned long flags = 1ul << bpf_core_enum_value(enum sock_flags, SOCK_URGINLINE) |
+				    1ul << bpf_core_enum_value(enum sock_flags, SOCK_RCVTSTAMP) |
+				    1ul << bpf_core_enum_value(enum sock_flags, SOCK_TIMESTAMPING_RX_SOFTWARE);
+	struct tcp_sock *tp = (void *)sk;
+
+	if (field(sk, __sk_common.skc_flags) & flags || field(sk, sk_peek_off) >= 0)
+		return true;
+	if (casts_addresses)
+		return BPF_CORE_READ_BITFIELD(tp, recvmsg_inq) || BPF_CORE_READ_BITFIELD(tp, repair);
+	return BPF_CORE_READ_BITFIELD_PROBED(tp, recvmsg_inq) || BPF_CORE_READ_BITFIELD_PROBED(tp, repair);
+}
+
+/* Each completion is counted by the send that it belongs to, and a message that passes from inside of the sockhash is sent in
+ * parts (tcp_bpf_push()). */
+static __always_inline bool sends_zerocopy(struct sock *sk)
+{
+	return BPF_CORE_READ(sk, __sk_common.skc_flags) & 1ul << bpf_core_enum_value(enum sock_flags, SOCK_ZEROCOPY);
+}
+
+/* When its segments are sent or acknowledged it wants to be told (SO_TIMESTAMPING). */
+static __always_inline bool stamps_what_it_sends(struct sock *sk)
+{
+	/* Of 16 or of 32 bits: the macros for bit fields read what the kernel has. */
+	return casts_addresses ? BPF_CORE_READ_BITFIELD(sk, sk_tsflags) != 0 : BPF_CORE_READ_BITFIELD_PROBED(sk, sk_tsflags) != 0;
+}
+
+static __always_inline struct executable executable_of(struct mm_struct *mm)
+{
+	struct inode *inode = BPF_CORE_READ(mm, exe_file, f_inode);
+	struct executable executable = {};
+
+	executable.inode = BPF_CORE_READ(inode, i_ino);
+	executable.device = BPF_CORE_READ(inode, i_sb, s_dev);
+	executable.generation = BPF_CORE_READ(inode, i_generation);
+	return executable;
+}
+
+static __always_inline bool same_program(const struct executable *one, const struct executable *other)
+{
+	return one->inode == other->inode && one->device == other->device && one->generation == other->generation;
+}
+
+static __always_inline bool is_known(const struct executable *program)
+{
+	return program->inode;
+}
+
+static __always_inline enum habit habit_of(const struct executable *executable)
+{
+	struct program *program = bpf_map_lookup_elem(&programs, executable);
+
+	return program ? program->habit : HABIT_UNKNOWN;
+}
+
+static __always_inline struct learnt *all_learnt(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&learnt, &zero);
+}
+
+/* Every socket looks up anew, at its next send, what the programs at its ends do. */
+static __always_inline void habits_have_changed(void)
+{
+	struct learnt *learnt = all_learnt();
+
+	if (learnt)
+		__sync_fetch_and_add(&learnt->habits_changed, 1);
+}
+
+/* Of a process that takes part. */
+static __noinline int meet(const struct executable *executable, struct task_struct *task)
+{
+	struct program *program = bpf_map_lookup_elem(&programs, executable);
+	struct program new = {};
+	struct learnt *learnt;
+
+	new.pid = BPF_CORE_READ(task, tgid);
+	if (program && program->can_splice == SPLICE_UNCHECKED)
+		program->pid = new.pid;
+	if (program || !is_known(executable))
+		return 0;
+	bpf_probe_read_kernel(new.name, sizeof(new.name), __builtin_preserve_access_index(&task->comm));
+	bpf_map_update_elem(&programs, executable, &new, BPF_NOEXIST);
+	learnt = all_learnt();
+	if (learnt)
+		__sync_fetch_and_add(&learnt->programs_found, 1);
+	return 1;
+}
+
+static __noinline int learn(const struct executable *executable, enum habit habit)
+{
+	struct program *program = bpf_map_lookup_elem(&programs, executable);
+
+	/* The first of those that cannot be served decides. */
+	if (!program || program->habit > HABIT_RECEIVES || program->habit == habit)
+		return 0;
+	program->habit = habit;
+	habits_have_changed();
+	return 1;
+}
+
+static __noinline int note_code(struct found_in_code *found)
+{
+	struct executable executable = found->program;
+	struct program *program = bpf_map_lookup_elem(&programs, &executable);
+
+	if (!program)
+		return 0;
+	program->can_splice = found->can_splice;
+	habits_have_changed();
+	return 1;
+}
+
+/* Who sends is who receives, or will soon show to be another: its process has another memory. */
+static __noinline int remember_sender(struct link *link, struct mm_struct *mm, __u32 tender)
+{
+	struct executable executable = executable_of(mm);
+
+	/* A process of ours sends in the name of another: handover.h. */
+	if (bpf_get_current_pid_tgid() >> 32 == tender)
+		return 0;
+	link->mm = (__u64)mm;
+	meet(&executable, current_task());
+	if (same_program(&executable, &link->program))
+		return 0;
+	link->program = executable;
+	link->notice.programs++;
+	link->own_habit = habit_of(&executable);
+	return 0;
+}
+
+static __always_inline struct executable program_of_peer(const struct link *link)
+{
+	struct executable program = {};
+
+	bpf_probe_read_kernel(&program, sizeof(program), (void *)link->peer.link + offsetof(struct link, program));
+	return program;
+}
+
+static __noinline int look_up_habits(struct link *link, __u32 changed, __u32 peer_programs)
+{
+	struct executable peer = program_of_peer(link);
+	struct program *program;
+
+	link->habits_seen = changed;
+	link->peer_programs = peer_programs;
+	link->own_habit = habit_of(&link->program);
+	program = bpf_map_lookup_elem(&programs, &peer);
+	link->peer_habit = program ? program->habit : HABIT_UNKNOWN;
+	/* Who redirects to programs that are not known takes the risk. */
+	link->peer_can_splice = program && (program->can_splice == SPLICE_POSSIBLE ||
+					    (program->can_splice == SPLICE_UNCHECKED && unknown_programs != UNKNOWN_FAST));
+	return 0;
+}
+
+static __always_inline void know_habits(struct link *link, struct task_struct *task, const struct control *now,
+					const struct notice *peer)
+{
+	struct mm_struct *mm = field(task, mm);
+	struct learnt *learnt = all_learnt();
+
+	if ((__u64)mm != link->mm && mm)
+		remember_sender(link, mm, now->tender);
+	if (learnt && (link->habits_seen != learnt->habits_changed || link->peer_programs != peer->programs))
+		look_up_habits(link, learnt->habits_changed, peer->programs);
+}
+
+/* kTLS, say, for which one end is enough: what it sends is not what the other's application reads. */
+static __noinline int learn_protocol(struct link *link, struct sock *own)
+{
+	struct executable program = has_ulp(own) ? link->program : program_of_peer(link);
+
+	return learn(&program, HABIT_PROTOCOL);
+}
+
+/* All that was sent to it so far has been read by a program that was not seen to do it in a way of its own. */
+static __noinline int count_read_message(struct link *link)
+{
+	struct executable peer = program_of_peer(link);
+	struct program *program;
+
+	if (!sees_habits || !is_known(&peer))
+		return 0;
+	program = bpf_map_lookup_elem(&programs, &peer);
+	if (!program)
+		return 0;
+	/* What it was before is for kernels from 5.12 on to give (BPF_FETCH). */
+	__sync_fetch_and_add(&program->messages, 1);
+	if (program->messages < HABIT_MESSAGES)
+		return 0;
+	if (unknown_programs != UNKNOWN_STRICT || program->can_splice == SPLICE_IMPOSSIBLE)
+		learn(&peer, HABIT_RECEIVES);
+	return 0;
+}
+
+/* Who listens is who receives from those that are accepted, until they show another program when they send. */
+static __noinline int remember_listener(struct sock *sk, const struct executable *program)
+{
+	struct socket_alloc *alloc = (void *)BPF_CORE_READ(sk, sk_socket);
+	struct listening value = {};
+	__u64 address = (__u64)sk;
+
+	if (!alloc || !is_known(program))
+		return 0;
+	value.inode = BPF_CORE_READ(alloc, vfs_inode.i_ino);
+	value.program = *program;
+	bpf_map_update_elem(&listening, &address, &value, BPF_ANY);
+	return 1;
+}
+
+static __always_inline struct executable program_of_listener(struct sock *sk)
+{
+	struct socket_alloc *alloc = (void *)BPF_CORE_READ(sk, sk_socket);
+	struct executable unknown = {};
+	__u64 address = (__u64)sk;
+	struct listening *found = bpf_map_lookup_elem(&listening, &address);
+
+	if (!alloc || !found || found->inode != BPF_CORE_READ(alloc, vfs_inode.i_ino))
+		return unknown;
+	return found->program;
+}
+
+/* FIONREAD would be answered with less than there is: the kernel counts one of the two queues of a socket in a sockmap,
+ * TCP's, or on later kernels (tcp_bpf_ioctl()) the redirected one. */
+static __always_inline bool is_miscounted(struct sock *sk)
+{
+	struct tcp_sock *tp = (void *)sk;
+
+	return counts_redirected() ? BPF_CORE_READ(tp, copied_seq) != BPF_CORE_READ(tp, rcv_nxt) : unread_bytes(sk) > 0;
+}
+
+/* A hook: the running process does something with a socket that redirected bytes are not there for. */
+static __noinline int has_habit(struct sock *sk, enum habit habit)
+{
+	struct mm_struct *mm = BPF_CORE_READ(current_task(), mm);
+	struct executable executable;
+	enum behind how = BEHIND_AT_ONCE;
+	__u32 none = 0;
+	__u64 cookie;
+
+	if (!sk || !mm || !is_tcp(sk))
+		return 0;
+	/* Who is woken as long as there is something does not wait in vain for what it was not told of: wrk asks so. */
+	if (habit == HABIT_COUNTS && (!psock_of(sk) || !is_miscounted(sk) || is_watched_by_level(sk)))
+		return 0;
+	/* Only of programs that have been seen to take part. */
+	executable = executable_of(mm);
+	learn(&executable, habit);
+	if (!psock_of(sk))
+		return 0;
+	cookie = BPF_CORE_READ(sk, __sk_common.skc_cookie.counter);
+	if (habit == HABIT_COUNTS)
+		bpf_map_update_elem(&behind, &cookie, &how, BPF_ANY); /* it may take that for all there is, and wait for an edge */
+	else if (unread_bytes(sk))
+		bpf_map_update_elem(&beside, &cookie, &none, BPF_NOEXIST);
+	return 0;
+}
+
+static __always_inline struct sock *socket_of_descriptor(unsigned int fd)
+{
+	struct fdtable *table = BPF_CORE_READ(current_task(), files, fdt);
+	struct file **files = BPF_CORE_READ(table, fd);
+	struct file *file = NULL;
+
+	if (fd >= BPF_CORE_READ(table, max_fds))
+		return NULL;
+	bpf_probe_read_kernel(&file, sizeof(file), files + fd);
+	return file ? sock_of(file) : NULL;
+}
+
+/* What the tracepoints of system calls give (struct syscall_trace_enter, kernel/trace/trace.h). */
+struct system_call_entry {
+	__u64 common;
+	__s64 call;
+	__u64 arguments[6];
+};
+
+static __always_inline void called(__u64 call, __u64 first, __u64 second, __u64 third)
+{
+	enum habit habit;
+
+	if (call == SPLICE)
+		habit = HABIT_SPLICES;
+	else if (call == GETSOCKOPT && second == SOL_TCP && third == TCP_ZEROCOPY_RECEIVE)
+		habit = HABIT_MAPS;
+	else if (call == IOCTL && (__u32)second == FIONREAD)
+		habit = HABIT_COUNTS;
+	else
+		return;
+	/* The numbers are of 64-bit programs. */
+	if (BPF_CORE_READ(current_task(), thread_info.status) & TS_COMPAT)
+		return;
+	has_habit(socket_of_descriptor(first), habit);
+}

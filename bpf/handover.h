@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* What is done when a program begins to take bytes beside the redirected queue (habits.h) while there are some in it. It
+ * will never ask for them, and what passes to TCP now it would take before them. So its peer's messages are redirected still
+ * while something is in the queue, whatever the reader's buffer, and user space
+ *
+ *   peeks at the queue           through a descriptor of the reader
+ *   sends the same bytes again   through one of its peer, which passes to TCP
+ *   takes them out of the queue  which nobody else reads
+ *
+ * until it is empty: then the peer's messages pass, behind what was sent again. Without a process of ours nobody can help,
+ * and the peer is told (EACCES) rather than left to wait; as when more comes than could be moved. */
+#pragma once
+
+#define HANDOVER_BYTES_MAX (64 << 20)
+
+enum handover {
+	HANDOVER_NONE,
+	HANDOVER_PASS,
+	HANDOVER_REDIRECT,
+	HANDOVER_REFUSE,
+};
+
+static __always_inline bool takes_beside(__u32 habit)
+{
+	return habit == HABIT_SPLICES || habit == HABIT_MAPS;
+}
+
+static __noinline int hand_over(struct link *link, struct sock *own, struct sock *peer, struct control *now)
+{
+	bool is_tender = now->tender == bpf_get_current_pid_tgid() >> 32;
+	__u64 cookie = link->peer.cookie;
+	__s64 unread = unread_bytes(peer);
+	__u32 *sent;
+
+	if (!is_tender && link->handed_over)
+		return HANDOVER_PASS;
+	if (!is_tender && may_switch(link, peer))
+		return HANDOVER_NONE;
+	if (!is_tender && !is_tended(now))
+		return HANDOVER_REFUSE;
+	if (!is_tender)
+		return unread < HANDOVER_BYTES_MAX || unread == FAR_BEHIND ? HANDOVER_REDIRECT : HANDOVER_REFUSE;
+	sent = bpf_map_lookup_elem(&beside, &cookie);
+	/* The reader has taken some of it after all. */
+	if (!sent || unread < *sent)
+		return HANDOVER_REFUSE;
+	/* The send that this belongs to holds one reference, the sockhash the other: nobody else is in one, and this is all. */
+	if (references(psock_of(own)) == 2 && unread == *sent)
+		link->handed_over = 1;
+	return HANDOVER_PASS;
+}

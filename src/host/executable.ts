@@ -1,0 +1,184 @@
+/**
+ * Whether a program has splice(2) in its code: it imports the function from its C library, or is without one and has the
+ * system call itself. A program that makes the call by its number through syscall(2) is not found.
+ */
+
+/** Of one file at most: the code of the largest proxies is smaller. */
+const FILE_BYTES_MAX = 512 << 20;
+const CHUNK_BYTES = 4 << 20;
+
+const PT_INTERP = 3;
+const SHT_DYNSYM = 11;
+const SHN_UNDEF = 0;
+
+/** mov $275,%eax: the number of splice(2) on x86-64. */
+const moveNumber = "\xb8\x13\x01\x00\x00";
+const syscallInstruction = "\x0f\x05";
+/** So close to it is the instruction that makes the call. */
+const CALL_BYTES = 48;
+/** Go programs call the kernel themselves. */
+const goFunction = "internal/poll.Splice";
+const goMark = "\xff Go buildinf:";
+
+/**
+ * Looks at the executable of a process and at the libraries that it has mapped.
+ *
+ * @param inode the executable's number; another one is another program
+ * @returns undefined when the process has gone, or cannot be seen
+ */
+export function canSplice(pid: number, inode: bigint): boolean | undefined {
+  try {
+    const executable = `/proc/${pid}/exe`;
+    if (BigInt(Deno.statSync(executable).ino ?? 0) !== inode) return undefined;
+    if (fileCanSplice(executable, true)) return true;
+    return librariesOf(pid).some((path) => fileCanSplice(path, false));
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.PermissionDenied) {
+      return undefined;
+    }
+    // It ended while it was looked at: Deno has neither a class nor a code for ESRCH.
+    if (error instanceof Error && error.message.includes("(os error 3)")) return undefined;
+    if (error instanceof NotElf) return true;
+    throw error;
+  }
+}
+
+class NotElf extends Error {}
+
+function librariesOf(pid: number): string[] {
+  const maps = Deno.readTextFileSync(`/proc/${pid}/maps`);
+  const executable = Deno.readLinkSync(`/proc/${pid}/exe`);
+  const files = new Map<string, string>();
+  for (const [, range, path] of maps.matchAll(/^(\S+) r.xp .* (\/.*)$/gm)) {
+    if (path === executable) continue;
+    // One that was replaced on disk, by an upgrade say, has no name any more. Other files without one are no libraries.
+    if (/\.so[.\d]* \(deleted\)$/.test(path)) files.set(path, `/proc/${pid}/map_files/${range}`);
+    else if (!path.endsWith(" (deleted)")) files.set(path, `/proc/${pid}/root${path}`);
+  }
+  return [...files.values()];
+}
+
+function fileCanSplice(path: string, isExecutable: boolean): boolean {
+  using file = Deno.openSync(path);
+  const elf = new Elf(file);
+  const imported = elf.imports("splice");
+  if (imported) return true;
+  if (!isExecutable) return false;
+  const text = new Text(file);
+  if (elf.isDynamic && imported !== undefined && !text.includes(goMark)) return false;
+  return text.includes(goFunction) || text.hasCall();
+}
+
+/** As much of an ELF file of 64 bits as tells what it imports. */
+class Elf {
+  readonly #header: DataView;
+
+  constructor(private readonly file: Deno.FsFile) {
+    this.#header = this.#read(0, 64);
+    if (
+      this.#header.byteLength < 64 || this.#header.getUint32(0) !== 0x7f454c46 ||
+      this.#header.getUint8(4) !== 2
+    ) {
+      throw new NotElf();
+    }
+  }
+
+  /** It has a program interpreter. */
+  get isDynamic(): boolean {
+    const [at, size, count] = [
+      this.#number(32),
+      this.#header.getUint16(54, true),
+      this.#header.getUint16(56, true),
+    ];
+    const table = this.#read(at, size * count);
+    return Array.from({ length: count }, (_, index) => table.getUint32(index * size, true)).includes(
+      PT_INTERP,
+    );
+  }
+
+  /** Whether it needs a function of another file; undefined when it has no table of these. */
+  imports(name: string): boolean | undefined {
+    const [at, size, count] = [
+      this.#number(40),
+      this.#header.getUint16(58, true),
+      this.#header.getUint16(60, true),
+    ];
+    const sections = this.#read(at, size * count);
+    for (let section = 0; section + size <= sections.byteLength; section += size) {
+      if (sections.getUint32(section + 4, true) !== SHT_DYNSYM) continue;
+      const strings = sections.getUint32(section + 40, true) * size;
+      return this.#importsIn(sections, section, strings, name);
+    }
+    return undefined;
+  }
+
+  #importsIn(sections: DataView, symbolsAt: number, stringsAt: number, name: string): boolean {
+    const SYMBOL_BYTES = 24;
+    const contents = (section: number) =>
+      this.#read(
+        Number(sections.getBigUint64(section + 24, true)),
+        Number(sections.getBigUint64(section + 32, true)),
+      );
+    const [symbols, strings] = [contents(symbolsAt), contents(stringsAt)];
+    const text = latin1(strings);
+    for (let at = 0; at + SYMBOL_BYTES <= symbols.byteLength; at += SYMBOL_BYTES) {
+      if (symbols.getUint16(at + 6, true) !== SHN_UNDEF) continue;
+      const begin = symbols.getUint32(at, true);
+      if (text.startsWith(`${name}\0`, begin)) return true;
+    }
+    return false;
+  }
+
+  #number(at: number): number {
+    return Number(this.#header.getBigUint64(at, true));
+  }
+
+  #read(at: number, bytes: number): DataView {
+    const buffer = new Uint8Array(Math.min(bytes, FILE_BYTES_MAX));
+    this.file.seekSync(at, Deno.SeekMode.Start);
+    let done = 0;
+    for (let count; done < buffer.length && (count = this.file.readSync(buffer.subarray(done)));) {
+      done += count;
+    }
+    return new DataView(buffer.buffer, 0, done);
+  }
+}
+
+/** A file as text of single bytes, to search in. */
+class Text {
+  constructor(private readonly file: Deno.FsFile) {}
+
+  includes(text: string): boolean {
+    return this.#some(text.length, (chunk) => chunk.includes(text));
+  }
+
+  hasCall(): boolean {
+    return this.#some(moveNumber.length + CALL_BYTES, (chunk) => {
+      for (let at = chunk.indexOf(moveNumber); at >= 0; at = chunk.indexOf(moveNumber, at + 1)) {
+        const end = at + moveNumber.length;
+        if (chunk.slice(end, end + CALL_BYTES).includes(syscallInstruction)) return true;
+      }
+      return false;
+    });
+  }
+
+  /** @param overlap how many bytes the search needs at once */
+  #some(overlap: number, matches: (chunk: string) => boolean): boolean {
+    const buffer = new Uint8Array(CHUNK_BYTES);
+    for (let at = 0; at < FILE_BYTES_MAX; at += CHUNK_BYTES - overlap) {
+      this.file.seekSync(at, Deno.SeekMode.Start);
+      const count = this.file.readSync(buffer) ?? 0;
+      if (count === 0) return false;
+      if (matches(latin1(buffer.subarray(0, count)))) return true;
+      if (count <= overlap) return false;
+    }
+    return true;
+  }
+}
+
+const decoder = new TextDecoder("latin1");
+
+// Windows-1252, as the standard has it under this name: from 0x80 to 0x9f it is not the bytes' own numbers.
+function latin1(bytes: Uint8Array | DataView): string {
+  return decoder.decode(bytes as Uint8Array<ArrayBuffer>);
+}

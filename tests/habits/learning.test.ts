@@ -1,0 +1,155 @@
+/** What is learnt of programs by how they use their sockets, as a user gets it by default. */
+import assert from "node:assert/strict";
+import { createCgroup } from "../lab/cgroup.ts";
+import { type Growth, Mda, runMda } from "../lab/mda.ts";
+import { run } from "../lab/program.ts";
+import { Copies } from "../lab/streams/copies.ts";
+import { waitFor } from "../lab/wait.ts";
+import { learning } from "./learning.ts";
+
+/** Messages that tell how a program receives: HABIT_MESSAGES of bpf/habits.h. */
+const enough = 8;
+/** Both ends are of one program and read at the same time: the last ones may be on their way when it is known. */
+const someMore = 8;
+const trips = 100;
+
+function assertLearnt(growth: Growth, messages: number): void {
+  const { unknown = 0, unread = 0 } = growth.passed;
+  assert.ok(unknown >= enough && unknown <= enough + someMore, JSON.stringify(growth));
+  assert.equal(growth.messages + unknown + unread, messages, JSON.stringify(growth));
+}
+
+/** Every message redirected, from the first on. */
+function assertKnown(growth: Growth, messages: number): void {
+  assert.deepEqual({ messages: growth.messages, passed: growth.passed }, { messages, passed: {} });
+}
+
+Deno.test("a program starts on TCP, is redirected to after some messages, and stays known in other processes", async () => {
+  await learning("learn", async ({ cgroup, mda, copies }) => {
+    const program = copies.add("one", "habits");
+    const talk = () => run({ cgroup }, [program, "trips", "1", `${trips}`, "0"]);
+    assertLearnt(await mda.during(talk), 2 * trips);
+    assertKnown(await mda.during(talk), 2 * trips);
+    const { programs } = await mda.status();
+    assert.deepEqual(
+      { ...programs, hooks: "" },
+      { hooks: "", unknown: "learn", accelerated: 1, learning: 0, left: [] },
+    );
+    assert.notEqual(programs.hooks, "none");
+  });
+});
+
+Deno.test("another file with the same bytes is another program", async () => {
+  await learning("learn", async ({ cgroup, mda, copies }) => {
+    for (const name of ["one", "other"]) {
+      const program = copies.add(name, "habits");
+      const growth = await mda.during(() => run({ cgroup }, [program, "trips", "1", `${trips}`, "0"]));
+      assertLearnt(growth, 2 * trips);
+    }
+    assert.equal((await mda.status()).programs.accelerated, 2);
+  });
+});
+
+Deno.test("a program that goes on with a connection of another is known by what it is", async () => {
+  await learning("learn", async ({ cgroup, mda, copies }) => {
+    const [first, next] = ["first", "next"].map((name) => copies.add(name, "habits"));
+    // The first is known before, so that what passes is for the next alone.
+    await run({ cgroup }, [first, "trips", "1", `${trips}`, "0"]);
+    const execute = () => run({ cgroup }, [first, "execute", next, `${trips}`, "0"]);
+    const growth = await mda.during(execute);
+    // Two more bytes are asked for and given where the programs change.
+    assertLearnt(growth, 4 * trips + 2);
+    assert.equal((await mda.status()).programs.accelerated, 2);
+    assertLearntAgain(await mda.during(execute));
+  });
+});
+
+/** Only where the program changes it may be seen late who receives: not at all, when both are known. */
+function assertLearntAgain({ passed }: Growth): void {
+  assert.equal(passed.unknown, undefined, JSON.stringify(passed));
+}
+
+Deno.test("--unknown fast redirects from the first message on", async () => {
+  await learning("fast", async ({ cgroup, mda, copies }) => {
+    const program = copies.add("fast", "habits");
+    assertKnown(await mda.during(() => run({ cgroup }, [program, "trips", "1", `${trips}`, "0"])), 2 * trips);
+  });
+});
+
+Deno.test("--unknown strict leaves a program that has splice(2) in its code to TCP, and no other", async () => {
+  await learning("strict", async ({ cgroup, mda, copies }) => {
+    const [without, having] = [[], ["-DCAN_SPLICE"]].map((flags, index) =>
+      copies.add(`strict-${index}`, "habits", flags)
+    );
+    // Its code is looked at while it runs.
+    const talk = (program: string) =>
+      mda.during(() => run({ cgroup }, [program, "trips", "1", `${trips}`, "5000"]));
+    await waitFor("redirected messages", async () => (await talk(without)).messages > 0, {
+      timeoutMs: 60_000,
+    });
+    for (let time = 0; time < 3; time++) {
+      const { messages, passed } = await talk(having);
+      assert.deepEqual({ messages, unknown: passed.unknown }, { messages: 0, unknown: 2 * trips });
+    }
+    const { accelerated, learning, unknown } = (await mda.status()).programs;
+    assert.deepEqual({ accelerated, learning, unknown }, { accelerated: 1, learning: 1, unknown: "strict" });
+  });
+});
+
+const habits = [
+  { what: "splice", why: "splices", flags: ["-DCAN_SPLICE"] },
+  { what: "map", why: "maps", flags: [] },
+  { what: "count", why: "counts", flags: [] },
+];
+
+for (const { what, why, flags } of habits) {
+  Deno.test(`a program that ${why} is left to TCP for good once it does`, async () => {
+    await learning("learn", async ({ cgroup, mda, copies }) => {
+      const program = copies.add(`it-${why}`, "habits", flags);
+      const growth = await mda.during(() => run({ cgroup }, [program, what, "1", `${trips}`, "0"]));
+      // Where FIONREAD counts redirected bytes only, it is wrong from the first message on, as long as they pass to TCP.
+      if (what !== "count") assert.ok(growth.messages > 0, JSON.stringify(growth));
+      assert.ok(growth.messages <= 2 * trips + 2, JSON.stringify(growth));
+      assert.deepEqual((await mda.status()).programs.left, [{ name: `it-${why}`, why }]);
+      const later = await mda.during(() => run({ cgroup }, [program, "trips", "3", `${trips}`, "0"]));
+      assert.deepEqual({ messages: later.messages, passed: later.passed, refused: later.refused }, {
+        messages: 0,
+        passed: {},
+        refused: { habit: 3 },
+      });
+    });
+  });
+}
+
+Deno.test("mda status names the programs that are left to TCP, on 80 columns", async () => {
+  await learning("learn", async ({ cgroup, mda, copies }) => {
+    const program = copies.add("fifteen-letters", "habits", ["-DCAN_SPLICE"]);
+    await run({ cgroup }, [program, "splice", "1", `${trips}`, "0"]);
+    const { code, stdout } = await runMda(["--pin-dir", mda.pinDir, "status"]);
+    assert.equal(code, 0);
+    const rows = stdout.split("\n").map((line) => line.split(/ {2,}/));
+    const about = rows.filter(([name]) => name.startsWith("programs: "));
+    assert.deepEqual(about.map(([name, value]) => [name, name.endsWith("hooks") ? "" : value]), [
+      ["programs: hooks", ""],
+      ["programs: unknown", "learn"],
+      ["programs: accelerated", "0"],
+      ["programs: learning", "0"],
+      ["programs: splices", "fifteen-letters"],
+    ]);
+    for (const line of stdout.split("\n")) assert.ok(line.length <= 80, line);
+  });
+});
+
+Deno.test("what was learnt is kept when mda is killed and started again", async () => {
+  await using cgroup = createCgroup("habits");
+  using copies = new Copies();
+  const program = copies.add("kept", "habits");
+  const talk = () => run({ cgroup }, [program, "trips", "1", `${trips}`, "0"]);
+  const args = ["--unknown", "learn"];
+  await using first = await Mda.start({ cgroup, args });
+  await talk();
+  await first.crash();
+  await using second = await Mda.start({ cgroup, args, pinDir: first.pinDir });
+  assertKnown(await second.during(talk), 2 * trips);
+  await second.stop();
+});

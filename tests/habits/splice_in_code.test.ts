@@ -1,0 +1,113 @@
+/** Whether a program has splice(2) in its code: canSplice(). */
+import assert from "node:assert/strict";
+import { canSplice } from "../../src/host/executable.ts";
+import { type Program, run, start } from "../lab/program.ts";
+import { startGoProxy } from "../lab/go/proxy.ts";
+import { freePort, startHaproxy, startNginx, startRedis } from "../lab/servers.ts";
+import { Copies } from "../lab/streams/copies.ts";
+import { waitFor } from "../lab/wait.ts";
+
+function inodeOf(pid: number): bigint {
+  return BigInt(Deno.statSync(`/proc/${pid}/exe`).ino!);
+}
+
+/** Of a process that runs, as it says. */
+function canSpliceNow({ pid }: { pid: number }): boolean | undefined {
+  return canSplice(pid, inodeOf(pid));
+}
+
+async function startCopy(path: string): Promise<Program> {
+  const program = start({}, [path, "wait"]);
+  await program.says(/waits/);
+  return program;
+}
+
+Deno.test("haproxy has splice(2) in its code", async () => {
+  const port = freePort();
+  const sections = `defaults\n  timeout connect 1s\n  timeout client 1s\n  timeout server 1s
+frontend none\n  mode tcp\n  bind 127.0.0.1:${port}\n`;
+  await using haproxy = await startHaproxy({}, port, sections);
+  assert.equal(canSpliceNow(haproxy), true);
+});
+
+Deno.test("redis-server and nginx do not have splice(2) in their code", async () => {
+  await using redis = await startRedis({}, { port: freePort() });
+  assert.equal(canSpliceNow(redis), false);
+  await using nginx = await startNginx({}, { port: freePort() });
+  assert.equal(canSpliceNow(nginx), false);
+});
+
+Deno.test("a Go program that copies between connections has splice(2) in its code", async () => {
+  await using proxy = await startGoProxy({}, freePort(), freePort(), "buffered");
+  assert.equal(canSpliceNow(proxy), true);
+});
+
+Deno.test("Python has splice(2) in its code where it offers it", async () => {
+  const script = "import os, sys, time; print('splice' in dir(os), flush=True); time.sleep(30)";
+  await using python = start({}, ["python3", "-c", script]);
+  const [answer] = await python.says(/True|False/);
+  assert.equal(canSpliceNow(python), answer === "True");
+});
+
+const flags: Record<string, { flags: string[]; has: boolean }> = {
+  "a program that imports it": { flags: ["-DCAN_SPLICE"], has: true },
+  "a program that does not": { flags: [], has: false },
+  "a static program that calls it": { flags: ["-DCAN_SPLICE", "-static"], has: true },
+  "a static program that does not": { flags: ["-static"], has: false },
+  "a static program that is relocated and calls it": { flags: ["-DCAN_SPLICE", "-static-pie"], has: true },
+};
+
+for (const [name, { flags: added, has }] of Object.entries(flags)) {
+  Deno.test(`splice(2) is ${has ? "" : "not "}found in ${name}`, async () => {
+    using copies = new Copies();
+    await using program = await startCopy(copies.add("program", "habits", added));
+    assert.equal(canSpliceNow(program), has);
+  });
+}
+
+Deno.test("of a process that has gone, or is another program's, nothing is said", async () => {
+  using copies = new Copies();
+  await using program = await startCopy(copies.add("program", "habits"));
+  const inode = inodeOf(program.pid);
+  assert.equal(canSplice(program.pid, inode + 1n), undefined);
+  await program.stop("SIGKILL");
+  await waitFor("the end of the process", () => canSplice(program.pid, inode) === undefined);
+});
+
+Deno.test("an executable that was replaced while it runs is looked at as it runs", async () => {
+  using copies = new Copies();
+  const path = copies.add("program", "habits", ["-DCAN_SPLICE"]);
+  await using before = await startCopy(path);
+  const inode = inodeOf(before.pid);
+  Deno.renameSync(copies.add("next", "habits"), path);
+  assert.match(Deno.readLinkSync(`/proc/${before.pid}/exe`), / \(deleted\)$/);
+  assert.equal(canSplice(before.pid, inode), true);
+  await using after = await startCopy(path);
+  assert.equal(canSpliceNow(after), false);
+});
+
+const library = `#define _GNU_SOURCE
+#include <fcntl.h>
+long move(int from, int to) { return splice(from, 0, to, 0, 1, 0); }`;
+
+const user = `#include <stdio.h>
+#include <unistd.h>
+long move(int, int);
+int main(int argc, char **argv) { puts("waits"); fflush(stdout); return argc > 5 ? move(0, 1) : sleep(30); }`;
+
+Deno.test("splice(2) is found in a library that a program uses, also when that was replaced meanwhile", async () => {
+  const directory = Deno.makeTempDirSync({ prefix: "mda-test-" });
+  const at = (name: string) => `${directory}/${name}`;
+  try {
+    Deno.writeTextFileSync(at("library.c"), library);
+    Deno.writeTextFileSync(at("user.c"), user);
+    await run({}, ["gcc", "-shared", "-fPIC", "-o", at("libmove.so.1"), at("library.c")]);
+    await run({}, ["gcc", "-o", at("user"), at("user.c"), at("libmove.so.1"), "-Wl,-rpath,$ORIGIN"]);
+    await using program = await startCopy(at("user"));
+    assert.equal(canSpliceNow(program), true);
+    Deno.removeSync(at("libmove.so.1"));
+    assert.equal(canSpliceNow(program), true);
+  } finally {
+    Deno.removeSync(directory, { recursive: true });
+  }
+});
