@@ -14,13 +14,14 @@
 #
 # Environment:
 #   OUTPUT      the binary to run, instead of dist/mda
-#   VM_SECONDS  how long a machine may run, instead of 300
+#   VM_SECONDS  how long a machine may run, instead of 400
 set -euo pipefail
 here=tests/lab/kernels
 cd "$(dirname "${BASH_SOURCE[0]}")/../../.."
 
 declare -A releases=([5.10]=bullseye [6.1]=bookworm [6.12]=trixie)
-workloads=(nonblocking blocking hold bpf_objects)
+workloads=(nonblocking blocking hold bpf_objects redirected)
+threaded=(-std=gnu11 -O2 -Wall -Wextra -Werror -pthread -static -s)
 mda=${OUTPUT:-dist/mda}
 deno=build/tools/node_modules/@deno/linux-x64-glibc/deno
 work=$PWD/build/kernels
@@ -108,6 +109,14 @@ compile_workloads() {
 		quietly "$work/gcc.log" "compile $here/$name.c" \
 			gcc -O2 -Wall -Wextra -Werror -static -o "$work/$name" $here/$name.c
 	done
+	quietly "$work/gcc.log" 'compile the cases' gcc "${threaded[@]}" -o "$work/differential" tests/differential/cases/*.c
+	quietly "$work/gcc.log" 'compile the torture' gcc "${threaded[@]}" -o "$work/torture" tests/torture/torture.c
+}
+
+# Where `redirected` finds its number: the size of mda's counters, and the offset.
+counters() {
+	sed -n '/^  "counters": {/,/^  }/{s/^    "size": \([0-9]*\),/\1/p; s/.*"redirected_messages": { "offset": \([0-9]*\).*/\1/p}' \
+		src/bpf/layouts.ts
 }
 
 # The libraries go where the host has them, which is where the loader looks for them.
@@ -131,7 +140,8 @@ build_initramfs() { # $1 its file, $2 what the machine runs
 	copy_libraries "$root" "$mda"
 	copy_libraries "$root" $deno # inside of mda, where ldd does not see it
 	install -m 644 $here/oncn-mda.conf "$root/etc/oncn-mda/oncn-mda.conf"
-	install -m 755 $here/{test,lockdown,lab}.sh "${workloads[@]/#/$work/}" "$root/lab/"
+	install -m 755 $here/{test,lockdown,lab,cases}.sh "${workloads[@]/#/$work/}" "$work"/{differential,torture} "$root/lab/"
+	counters >"$root/lab/counters"
 	for file in "$(command -v setpriv)" "${with[@]}"; do
 		cp -L "$file" "$root/lab/"
 		copy_libraries "$root" "$file"
@@ -144,7 +154,7 @@ build_initramfs() { # $1 its file, $2 what the machine runs
 # Multi-threaded TCG breaks 6.12's atomics, and so does now and then QEMU 7.2's cmpxchg16b: without cx16 the kernel
 # uses its own (this_cpu_cmpxchg16b_emu).
 boot() { # $1 version, $2 initramfs, $3 file for what the machine reports, $4... options of QEMU for its console
-	timeout --foreground --kill-after=5 "${VM_SECONDS:-300}" qemu-system-x86_64 \
+	timeout --foreground --kill-after=5 "${VM_SECONDS:-400}" qemu-system-x86_64 \
 		-accel tcg,thread=single -cpu Nehalem,-cx16 -smp 2 -m 2048 \
 		-nodefaults -display none -no-reboot -kernel "$work/$1/vmlinuz" -initrd "$2" \
 		-append "console=ttyS0 quiet oops=panic panic=-1 $append" "${@:4}" -serial file:"$3"
@@ -165,7 +175,7 @@ test_kernel() { # $1 version, or lockdown
 	reports=$(sed -n 's/^report /; /p' "$directory/reports" | tr -d '\n')
 	failure=$(sed -n 's/^failed /FAILED: /p' "$directory/reports")
 	if ((status == 124)); then
-		failure="FAILED: still running after ${VM_SECONDS:-300} s"
+		failure="FAILED: still running after ${VM_SECONDS:-400} s"
 	elif ((status)); then
 		failure="FAILED: qemu: exit code $status"
 	elif [[ -z $failure ]] && ! grep -qx 'exit 0' "$directory/reports"; then
@@ -224,7 +234,7 @@ if [[ $command ]]; then
 	exit "$(sed -n 's/^exit //p' "$work/reports" | grep . || echo 1)"
 fi
 
-build_initramfs "$work/initramfs" 'timeout 290 "/lab/${lab:-test.sh}"'
+build_initramfs "$work/initramfs" 'timeout 390 "/lab/${lab:-test.sh}"'
 failed=0
 for version in "${versions[@]}"; do
 	test_kernel "$version" || failed=1

@@ -1,9 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 #
-# Runs in the virtual machine: mda on the root cgroup, and the workloads before, under and after it.
+# Runs in the virtual machine: mda on the root cgroup, and the workloads before, under and after it; the cases of
+# tests/differential and the torture's checker under it.
 
 . /lab/lab.sh
+. /lab/cases.sh
 
 # A number of `mda status -o json`, in the object $1 under the name $2.
 number() { tr -d ' \n' <status.json | sed -n "s/.*\"$1\":{[^{}]*\"$2\":\([0-9]*\).*/\1/p"; }
@@ -82,9 +84,11 @@ run bpf_objects >objects.before
 find /sys/fs/bpf >pins.before
 small_on_tcp=$(queued 4 4 512) || exit 1
 large_on_tcp=$(queued 6 4 8192) || exit 1
+run_cases_on_tcp
 
 connections=8
 trips=250
+seed=20 habits=all,-splice,-blocking # bytes that are spliced and received by turns: docs/limits.md
 
 # Before 5.11 maps count as locked memory, and libbpf may raise its limit with CAP_SYS_RESOURCE only.
 case $(uname -r) in
@@ -151,6 +155,17 @@ report "$found"
 
 held 'small messages' "$small_on_tcp" 4 4 512
 held 'large messages' "$large_on_tcp" 6 4 8192
+
+sysctl -q net.ipv4.tcp_syncookies=1 # as it was for the cases on plain TCP
+run_cases_under_mda
+
+# Streams of every kind, each byte checked.
+before=$(redirected)
+timeout 100 torture --seconds 20 --connections 40 --threads 2 --seed $seed --habits $habits --stall-ms 10000 \
+	--edges-late-ms 2000 >torture.log 2>&1 || fail "torture: exit code $?: $(cat torture.log)"
+messages=$(($(redirected) - before))
+[ $messages -gt 1000 ] || fail "torture: $messages messages redirected: $(cat torture.log)"
+report "torture: $(tail -n 1 torture.log), $messages messages redirected"
 
 # A stop amid traffic: the connections live on, and nothing of mda holds on to them.
 begin_traffic 4
