@@ -337,10 +337,12 @@ static __always_inline struct sock *socket_of_descriptor(unsigned int fd)
 	return file ? sock_of(file) : NULL;
 }
 
-/* What the tracepoints of system calls give (struct syscall_trace_enter, kernel/trace/trace.h). */
+/* What the tracepoints of system calls give (struct syscall_tp_t, kernel/trace/trace_syscalls.c). The number has 64 bits on
+ * older kernels; on later ones it has 32, and nobody clears those behind it. */
 struct system_call_entry {
 	__u64 common;
-	__s64 call;
+	__u32 call;
+	__u32 uncertain;
 	__u64 arguments[6];
 };
 
