@@ -16,10 +16,11 @@ static __always_inline void want_to_leave(struct link *link, enum leave why)
 		return;
 	link->notice.leave = why;
 	/* Who has a habit that cannot be served may be waiting already. */
-	if (link->adopted || why == LEAVE_BY_HABIT) {
+	if (link->adopted || why == LEAVE_BY_HABIT)
 		bpf_map_update_elem(&leaving, &key, &one, BPF_ANY);
+	/* A peer that only reads sees no notice: it would stay as long as the connection lives. */
+	if (link->adopted || why == LEAVE_BY_HABIT || why == LEAVE_BULK || why == LEAVE_BLOCKING)
 		bpf_map_update_elem(&leaving, &peer_key, &one, BPF_ANY);
-	}
 }
 
 static __always_inline struct notice peer_notice(const struct link *link)
