@@ -53,7 +53,7 @@ export async function runDataPlane(options: DataPlaneOptions, supervisor: Superv
   const rules = load(config);
   checkHost();
   const cgroup = options.cgroup ?? findCgroup2();
-  using signals = new Signals();
+  const signals = new Signals();
   using _lock = takePinDirectory(pinDir);
   let plane: DataPlane;
   try {
@@ -167,11 +167,13 @@ function every(ms: number, action: () => void): Disposable {
   return { [Symbol.dispose]: () => clearInterval(timer) };
 }
 
-/** The signals that a running mda is steered by, from the first moment on: one that comes early is not lost. */
-class Signals implements Disposable {
+/**
+ * The signals that a running mda is steered by, from the first moment on: one that comes early is not lost. Up to the end of
+ * the process: one that comes late does not turn a stop in order into a death by a signal.
+ */
+class Signals {
   readonly #stop = Promise.withResolvers<Deno.Signal>();
   readonly #again = new AbortController();
-  readonly #handlers: [Deno.Signal, () => void][];
   #stopping = false;
   #hangup = false;
   #reload: (() => void) | undefined;
@@ -183,8 +185,9 @@ class Signals implements Disposable {
       this.#stop.resolve(signal);
     };
     const reload = () => this.#reload ? this.#reload() : void (this.#hangup = true);
-    this.#handlers = [["SIGINT", stop("SIGINT")], ["SIGTERM", stop("SIGTERM")], ["SIGHUP", reload]];
-    for (const [signal, handler] of this.#handlers) Deno.addSignalListener(signal, handler);
+    Deno.addSignalListener("SIGINT", stop("SIGINT"));
+    Deno.addSignalListener("SIGTERM", stop("SIGTERM"));
+    Deno.addSignalListener("SIGHUP", reload);
   }
 
   /** Calls `reload` at each SIGHUP until SIGINT or SIGTERM comes, which it returns. */
@@ -199,9 +202,5 @@ class Signals implements Disposable {
   /** A second SIGINT or SIGTERM: whoever sends it does not want to wait. */
   get again(): AbortSignal {
     return this.#again.signal;
-  }
-
-  [Symbol.dispose](): void {
-    for (const [signal, handler] of this.#handlers) Deno.removeSignalListener(signal, handler);
   }
 }
