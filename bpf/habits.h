@@ -22,16 +22,6 @@ const volatile enum unknown_programs unknown_programs = UNKNOWN_LEARN;
  * out with a call of its own: the size of the stack and what lies at its top are the kernel's configuration. */
 const volatile __u32 registers_at = 0;
 
-/* Numbers of x86-64's system calls. */
-enum system_call {
-	IOCTL = 16,
-	SENDTO = 44,
-	SENDMSG = 46,
-	GETSOCKOPT = 55,
-	SPLICE = 275,
-	SENDMMSG = 307,
-};
-
 static __always_inline struct task_struct *current_task(void)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
@@ -39,24 +29,36 @@ static __always_inline struct task_struct *current_task(void)
 	return casts_addresses ? bpf_rdonly_cast(task, bpf_core_type_id_kernel(struct task_struct)) : task;
 }
 
+/* What the message is sent with; 0 for system calls without flags. */
+static __always_inline unsigned long flags_of_send(struct pt_regs *regs)
+{
+	unsigned long call;
+
+	if (is_arm64) {
+		call = field(regs, syscallno);
+		if (call == ARM64_SENDTO || call == ARM64_SENDMMSG)
+			return field(regs, regs[3]);
+		return call == ARM64_SENDMSG ? field(regs, regs[2]) : 0;
+	}
+	call = field(regs, orig_ax);
+	if (call == X86_64_SENDTO || call == X86_64_SENDMMSG)
+		return field(regs, r10);
+	return call == X86_64_SENDMSG ? field(regs, dx) : 0;
+}
+
 /* The message is sent with a flag that only TCP knows to honour. What io_uring sends is not seen. */
 static __always_inline enum habit sends_specially(struct task_struct *task)
 {
+	const __u32 at = registers_at;
 	struct pt_regs *regs;
-	unsigned long call, flags;
+	unsigned long flags;
 
-	if (!registers_at)
+	if (!at)
 		return HABIT_UNKNOWN;
-	regs = field(task, stack) + registers_at;
+	regs = field(task, stack) + at;
 	if (casts_addresses)
 		regs = bpf_rdonly_cast(regs, bpf_core_type_id_kernel(struct pt_regs));
-	call = field(regs, orig_ax);
-	if (call == SENDTO || call == SENDMMSG)
-		flags = field(regs, r10);
-	else if (call == SENDMSG)
-		flags = field(regs, dx);
-	else
-		return HABIT_UNKNOWN;
+	flags = flags_of_send(regs);
 	if (flags & MSG_OOB)
 		return HABIT_URGENT;
 	return flags & MSG_ZEROCOPY ? HABIT_ZEROCOPY : HABIT_UNKNOWN;
@@ -350,16 +352,15 @@ static __always_inline void called(__u64 call, __u64 first, __u64 second, __u64 
 {
 	enum habit habit;
 
-	if (call == SPLICE)
+	if (call == SYSTEM_CALL(SPLICE))
 		habit = HABIT_SPLICES;
-	else if (call == GETSOCKOPT && second == SOL_TCP && third == TCP_ZEROCOPY_RECEIVE)
+	else if (call == SYSTEM_CALL(GETSOCKOPT) && second == SOL_TCP && third == TCP_ZEROCOPY_RECEIVE)
 		habit = HABIT_MAPS;
-	else if (call == IOCTL && (__u32)second == FIONREAD)
+	else if (call == SYSTEM_CALL(IOCTL) && (__u32)second == FIONREAD)
 		habit = HABIT_COUNTS;
 	else
 		return;
-	/* The numbers are of 64-bit programs. */
-	if (BPF_CORE_READ(current_task(), thread_info.status) & TS_COMPAT)
+	if (calls_as_32_bits(current_task()))
 		return;
 	has_habit(socket_of_descriptor(first), habit);
 }

@@ -15,6 +15,7 @@
 #define TCP_ZEROCOPY_RECEIVE 35
 #define FIONREAD 0x541b
 #define TS_COMPAT 2
+#define TIF_32BIT 22
 #define E2BIG 7
 #define ENOMEM 12
 #define EBUSY 16
@@ -274,6 +275,7 @@ struct files_struct {
 };
 
 struct thread_info {
+	unsigned long flags; /* arm64's tell what x86-64 has in its status */
 	__u32 status;
 };
 
@@ -288,13 +290,15 @@ struct task_struct {
 	char comm[16];
 };
 
-/* What a system call was called with. */
+/* What a system call was called with: x86-64's registers, then arm64's. */
 struct pt_regs {
 	unsigned long r10;
 	unsigned long dx;
 	unsigned long si;
 	unsigned long di;
 	unsigned long orig_ax;
+	unsigned long regs[31];
+	int syscallno;
 };
 
 struct seq_file;

@@ -16,6 +16,7 @@
 #include "maps.h"
 #include "count.h"
 #include "socket.h"
+#include "architecture.h"
 #include "rules.h"
 #include "flow.h"
 #include "order.h"
@@ -242,9 +243,9 @@ int sees_system_calls(__u64 *arguments)
 	struct pt_regs *regs = (void *)arguments[0];
 	__u64 call = arguments[1];
 
-	if (call != SPLICE && call != GETSOCKOPT && call != IOCTL)
+	if (call != SYSTEM_CALL(SPLICE) && call != SYSTEM_CALL(GETSOCKOPT) && call != SYSTEM_CALL(IOCTL))
 		return 0;
-	called(call, BPF_CORE_READ(regs, di), BPF_CORE_READ(regs, si), BPF_CORE_READ(regs, dx));
+	called(call, FIRST(regs), SECOND(regs), THIRD(regs));
 	return 0;
 }
 

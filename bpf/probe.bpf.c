@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* What the running kernel can do, tried before the data plane is loaded. Each program is loaded by itself. */
+#include <stdbool.h>
 #include <linux/bpf.h>
 #include <linux/types.h>
+
+#include "kernel.h"
+
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_helpers.h>
 
-#include "kernel.h"
+#include "architecture.h"
 
 char _license[] SEC("license") = "Dual BSD/GPL";
 
@@ -38,10 +42,10 @@ static __always_inline void note(void *finding, __u64 value)
 	bpf_map_update_elem(finding, &zero, &value, BPF_ANY);
 }
 
-#define SENDTO 44
-/* 16 KiB, 32 KiB with KASAN (THREAD_SIZE, arch/x86/include/asm/page_64_types.h). */
+/* 16 KiB, 32 KiB with KASAN, a page of 64 KiB where these are (THREAD_SIZE in arch/x86/include/asm/page_64_types.h and
+ * arch/arm64/include/asm/memory.h). */
 #define STACK_MIN 16384u
-#define STACK_MAX 32768u
+#define STACK_MAX 65536u
 /* More than there is at its top (TOP_OF_KERNEL_STACK_PADDING). */
 #define PADDING_MAX 256u
 
@@ -59,6 +63,13 @@ static __always_inline void find_waiter(struct bpf_sock *sk)
 				  func));
 }
 
+static __always_inline bool is_sendto(struct pt_regs *regs, __u32 bytes)
+{
+	__u64 call = is_arm64 ? (__u32)BPF_CORE_READ(regs, syscallno) : BPF_CORE_READ(regs, orig_ax);
+
+	return call == SYSTEM_CALL(SENDTO) && THIRD(regs) == bytes;
+}
+
 static __always_inline void find_registers(__u32 bytes)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
@@ -67,9 +78,8 @@ static __always_inline void find_registers(__u32 bytes)
 	for (__u32 size = STACK_MIN; size <= STACK_MAX; size *= 2) {
 		for (__u32 padding = 0; padding < PADDING_MAX; padding += 8) {
 			__u32 place = size - padding - bpf_core_type_size(struct pt_regs);
-			struct pt_regs *regs = stack + place;
 
-			if (BPF_CORE_READ(regs, orig_ax) == SENDTO && BPF_CORE_READ(regs, dx) == bytes) {
+			if (is_sendto(stack + place, bytes)) {
 				note(&registers_at, place);
 				return;
 			}

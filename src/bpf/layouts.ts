@@ -382,6 +382,7 @@ export const variables = {
   "casts_addresses": "bool",
   "charges_receiver": "bool",
   "epoll_callback": "u64",
+  "is_arm64": "bool",
   "registers_at": "u32",
   "sees_habits": "bool",
   "tended_jiffies": "u64",

@@ -2,6 +2,7 @@
  * Whether a program has splice(2) in its code: it imports the function from its C library, or is without one and has the
  * system call itself. A program that makes the call by its number through syscall(2) is not found.
  */
+import { architecture } from "./architecture.ts";
 
 /** Of one file at most: the code of the largest proxies is smaller. */
 const FILE_BYTES_MAX = 512 << 20;
@@ -11,10 +12,7 @@ const PT_INTERP = 3;
 const SHT_DYNSYM = 11;
 const SHN_UNDEF = 0;
 
-/** mov $275,%eax: the number of splice(2) on x86-64. */
-const moveNumber = "\xb8\x13\x01\x00\x00";
-const syscallInstruction = "\x0f\x05";
-/** So close to it is the instruction that makes the call. */
+/** So close to the instruction that loads the number of the system call is the one that makes it. */
 const CALL_BYTES = 48;
 /** Go programs call the kernel themselves. */
 const goFunction = "internal/poll.Splice";
@@ -153,13 +151,16 @@ class Text {
   }
 
   hasCall(): boolean {
-    return this.#some(moveNumber.length + CALL_BYTES, (chunk) => {
-      for (let at = chunk.indexOf(moveNumber); at >= 0; at = chunk.indexOf(moveNumber, at + 1)) {
-        const end = at + moveNumber.length;
-        if (chunk.slice(end, end + CALL_BYTES).includes(syscallInstruction)) return true;
-      }
-      return false;
-    });
+    const loads = architecture.spliceInCode.loads.map(latin1);
+    const call = latin1(architecture.spliceInCode.call);
+    return this.#some(loads[0].length + CALL_BYTES, (chunk) =>
+      loads.some((load) => {
+        for (let at = chunk.indexOf(load); at >= 0; at = chunk.indexOf(load, at + 1)) {
+          const end = at + load.length;
+          if (chunk.slice(end, end + CALL_BYTES).includes(call)) return true;
+        }
+        return false;
+      }));
   }
 
   /** @param overlap how many bytes the search needs at once */
@@ -179,6 +180,6 @@ class Text {
 const decoder = new TextDecoder("latin1");
 
 // Windows-1252, as the standard has it under this name: from 0x80 to 0x9f it is not the bytes' own numbers.
-function latin1(bytes: Uint8Array | DataView): string {
-  return decoder.decode(bytes as Uint8Array<ArrayBuffer>);
+function latin1(bytes: Uint8Array | DataView | number[]): string {
+  return decoder.decode((Array.isArray(bytes) ? new Uint8Array(bytes) : bytes) as Uint8Array<ArrayBuffer>);
 }

@@ -2,6 +2,7 @@
  * The functions of the C library that Deno has no API for. File descriptors are plain numbers; who opens one
  * closes it. A failure throws a {@link SystemError}.
  */
+import { architecture } from "./architecture.ts";
 import { errnoName, SystemError } from "./errno.ts";
 
 const symbols = {
@@ -40,15 +41,13 @@ const symbols = {
   clock_getres: { parameters: ["i32", "buffer"], result: "i32" },
 } as const;
 
-/** Values from the kernel's headers; the same on x86-64 and arm64 unless a comment says otherwise. */
+/** Values from the kernel's headers; those that differ between machines are in architecture.ts. */
 export const O_RDONLY = 0;
 export const O_RDWR = 2;
 export const O_CREAT = 0o100;
 export const O_EXCL = 0o200;
 export const O_NONBLOCK = 0o4000;
-/** Differs between the architectures: asm/fcntl.h of arm64 has its own. */
-export const O_DIRECTORY = Deno.build.arch === "aarch64" ? 0o40000 : 0o200000;
-export const O_NOFOLLOW = Deno.build.arch === "aarch64" ? 0o100000 : 0o400000;
+export const { O_DIRECTORY, O_NOFOLLOW } = architecture.openFlags;
 export const O_CLOEXEC = 0o2000000;
 export const LOCK_EX = 2;
 export const LOCK_NB = 4;
@@ -341,15 +340,13 @@ const SYS_fsmount = 432n;
 const SYS_pidfd_open = 434n;
 const SYS_pidfd_getfd = 438n;
 
-const SYS_membarrier = Deno.build.arch === "aarch64" ? 283n : 324n;
-
 /**
  * Waits until whatever ran in the kernel under RCU, as BPF programs do, when this was called has ended: that is what
  * MEMBARRIER_CMD_GLOBAL does (kernel/sched/membarrier.c). Some milliseconds; returns at once where the kernel has it not.
  */
 export function waitForKernelReaders(): void {
   const MEMBARRIER_CMD_GLOBAL = 1n;
-  systemCall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL);
+  systemCall(architecture.systemCalls.membarrier, MEMBARRIER_CMD_GLOBAL);
 }
 
 /** A descriptor of a process, which may end meanwhile. */
@@ -383,7 +380,6 @@ export function mountDetached(type: string): number {
 
 /** A perf event of a tracepoint, of every process (perf_event_open(2)). */
 export function openTracepoint(id: number): number {
-  const SYS_perf_event_open = Deno.build.arch === "aarch64" ? 241n : 298n;
   const PERF_TYPE_TRACEPOINT = 2, PERF_ATTR_SIZE_VER0 = 64, PERF_FLAG_FD_CLOEXEC = 8n;
   const attributes = new DataView(new ArrayBuffer(PERF_ATTR_SIZE_VER0));
   attributes.setUint32(0, PERF_TYPE_TRACEPOINT, true);
@@ -393,7 +389,7 @@ export function openTracepoint(id: number): number {
   // BPF programs of a tracepoint run on every CPU, whichever the event is of.
   const [everyProcess, cpu, group] = [-1n, 0n, -1n];
   const args = [address, everyProcess, cpu, group, PERF_FLAG_FD_CLOEXEC];
-  return check(`open tracepoint ${id}`, systemCall(SYS_perf_event_open, ...args));
+  return check(`open tracepoint ${id}`, systemCall(architecture.systemCalls.perf_event_open, ...args));
 }
 
 function addressOf(bytes: Uint8Array<ArrayBuffer>): bigint {

@@ -3,6 +3,7 @@ import { BpfError } from "../bpf/errors.ts";
 import { type BpfObject, openObject } from "../bpf/object.ts";
 import type { BpfObjectProgram } from "../bpf/program.ts";
 import { u32 } from "../bpf/struct.ts";
+import { isArm64 } from "../host/architecture.ts";
 import { SystemError } from "../host/errno.ts";
 import * as libc from "../host/libc.ts";
 import { openTracepoints } from "../host/tracepoints.ts";
@@ -90,7 +91,7 @@ const programs = [
 /** The probe with some of its programs. */
 function openProbe(...wanted: typeof programs[number][]): BpfObject {
   const autoload = Object.fromEntries(programs.map((name) => [name, wanted.includes(name)]));
-  return openObject(probeBytes, "probe", { autoload });
+  return openObject(probeBytes, "probe", { autoload, rodata: { is_arm64: isArm64 } });
 }
 
 function loads(name: typeof programs[number], use = (_program: BpfObjectProgram) => {}): boolean {

@@ -2,6 +2,7 @@ import objectBytes from "../../build/mda.bpf.o" with { type: "bytes" };
 import { enums, layouts, maps } from "../bpf/layouts.ts";
 import { type BpfMap, possibleCpus } from "../bpf/map.ts";
 import { type BpfObject, openObject } from "../bpf/object.ts";
+import { isArm64 } from "../host/architecture.ts";
 import { jiffiesPerSecond } from "../host/libc.ts";
 import { type KernelFeatures } from "./features.ts";
 import { hookPrograms } from "./hooks.ts";
@@ -40,6 +41,7 @@ export function loadDataPlane(
   const object = openObject(objectBytes, "mda", {
     rodata: {
       ...features.constants,
+      is_arm64: isArm64,
       all_sockets: allSockets,
       unknown_programs: unknownNumber(unknownPrograms),
       sees_habits: features.hooks !== "none",

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* What differs between x86-64 and arm64. One object serves both: user space says which it is before the load, and the
+ * verifier leaves out the code of the other, and with it the fields that this kernel does not have. */
+#pragma once
+
+const volatile bool is_arm64 = false;
+
+enum x86_64_system_call {
+	X86_64_IOCTL = 16,
+	X86_64_SENDTO = 44,
+	X86_64_SENDMSG = 46,
+	X86_64_GETSOCKOPT = 55,
+	X86_64_SPLICE = 275,
+	X86_64_SENDMMSG = 307,
+};
+
+enum arm64_system_call {
+	ARM64_IOCTL = 29,
+	ARM64_SPLICE = 76,
+	ARM64_SENDTO = 206,
+	ARM64_GETSOCKOPT = 209,
+	ARM64_SENDMSG = 211,
+	ARM64_SENDMMSG = 269,
+};
+
+#define SYSTEM_CALL(name) (is_arm64 ? (__u64)ARM64_##name : (__u64)X86_64_##name)
+
+/* Arguments of a system call. */
+#define FIRST(regs)  (is_arm64 ? BPF_CORE_READ(regs, regs[0]) : BPF_CORE_READ(regs, di))
+#define SECOND(regs) (is_arm64 ? BPF_CORE_READ(regs, regs[1]) : BPF_CORE_READ(regs, si))
+#define THIRD(regs)  (is_arm64 ? BPF_CORE_READ(regs, regs[2]) : BPF_CORE_READ(regs, dx))
+
+/* It has called the kernel as a program of 32 bits, whose system calls have other numbers. */
+static __always_inline bool calls_as_32_bits(struct task_struct *task)
+{
+	return is_arm64 ? BPF_CORE_READ(task, thread_info.flags) & 1ul << TIF_32BIT :
+			  BPF_CORE_READ(task, thread_info.status) & TS_COMPAT;
+}
