@@ -24,16 +24,21 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#ifndef __x86_64__
-#error "the launcher can start programs on x86_64 only"
+#if defined(__x86_64__)
+#include "x86_64.h"
+#elif defined(__aarch64__)
+#include "arm64.h"
+#else
+#error "the launcher can start programs on x86_64 and arm64 only"
 #endif
 
 #ifndef MFD_NOEXEC_SEAL
 #define MFD_NOEXEC_SEAL 0x0008U /* 6.3 and later */
 #endif
 
-#define PAGE 4096UL
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+static uintptr_t page_bytes; /* 4 KiB; on arm64 also 16 or 64, as the kernel was built */
 
 extern const char payload_deno[], payload_program[], payload_program_end[];
 
@@ -77,21 +82,7 @@ struct start {
 	size_t auxiliary_count; /* with the AT_NULL at its end */
 };
 
-static long call(long number, long a, long b, long c, long d, long e, long f)
-{
-	register long r10 __asm__("r10") = d;
-	register long r8 __asm__("r8") = e;
-	register long r9 __asm__("r9") = f;
-	long result;
-
-	__asm__ volatile("syscall"
-			 : "=a"(result)
-			 : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
-			 : "rcx", "r11", "memory");
-	return result;
-}
-
-/* GCC calls these two for what it does not write out itself. */
+/* The compiler calls these two for what it does not write out itself. */
 void *memcpy(void *to, const void *from, size_t bytes)
 {
 	for (size_t i = 0; i < bytes; i++)
@@ -170,12 +161,12 @@ static long checked(long result, const char *what, const char *name)
 
 static uintptr_t page_down(uintptr_t address)
 {
-	return address & ~(PAGE - 1);
+	return address & ~(page_bytes - 1);
 }
 
 static uintptr_t page_up(uintptr_t address)
 {
-	return page_down(address + PAGE - 1);
+	return page_down(address + page_bytes - 1);
 }
 
 static uintptr_t map(uintptr_t at, size_t bytes, int protection, int flags, int fd, uint64_t offset, const char *name)
@@ -215,7 +206,7 @@ static struct image map_program(const char *program, int fd, uint64_t begin, con
 	uintptr_t end = 0;
 	struct image image = {};
 
-	if (!starts_with(program, ELFMAG) || header->e_type != ET_DYN || header->e_machine != EM_X86_64)
+	if (!starts_with(program, ELFMAG) || header->e_type != ET_DYN || header->e_machine != MACHINE)
 		fail("run ", name, -ENOEXEC);
 	for (size_t i = 0; i < header->e_phnum; i++) {
 		if (segments[i].p_type == PT_INTERP)
@@ -305,16 +296,6 @@ static bool dropped(const char *variable)
 	return false;
 }
 
-static void __attribute__((noreturn)) jump(uintptr_t entry, const uintptr_t *stack)
-{
-	/* rdx is a function for atexit(3), or 0: System V ABI for AMD64, 3.4.1. */
-	__asm__ volatile("mov %0, %%rsp\n\txor %%edx, %%edx\n\txor %%ebp, %%ebp\n\tjmp *%1"
-			 :
-			 : "r"(stack), "r"(entry)
-			 : "rdx", "memory");
-	__builtin_unreachable();
-}
-
 /* Builds the stack that execve(2) would have made for Deno, below the one it made for this program, and goes there.
  * The strings stay where they are: /proc/PID/cmdline goes on showing mda's own arguments. */
 static void __attribute__((noreturn))
@@ -370,17 +351,12 @@ static struct start read_stack(const uintptr_t *stack)
 void __attribute__((noreturn, used)) launch(const uintptr_t *stack)
 {
 	struct start start = read_stack(stack);
-	struct image deno = map_deno(&start);
-	struct image linker = map_linker(deno.interpreter);
+	struct image deno, linker;
 	char script[40] = "/proc/self/fd/";
 
+	page_bytes = (uintptr_t)auxiliary_value(&start, AT_PAGESZ);
+	deno = map_deno(&start);
+	linker = map_linker(deno.interpreter);
 	append_number(script + 14, (unsigned long)program_memfd());
 	enter(&start, script, &deno, &linker);
 }
-
-__asm__(".globl _start\n"
-	"_start:\n"
-	"	xor %ebp, %ebp\n"
-	"	mov %rsp, %rdi\n"
-	"	and $-16, %rsp\n"
-	"	call launch\n");
