@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# Builds dist/mda, and runs what needs it. Debian 12 or openEuler on x86_64, with Node.js; as root when packages are
-# missing, and for everything but the build.
+# Builds dist/mda, and runs what needs it. Debian 12 or openEuler on x86_64 or arm64, with Node.js; as root when packages
+# are missing, and for everything but the build.
 #
 #   ./build.sh                 install what is missing, build dist/mda
+#   ./build.sh --target arm64  build dist/mda-arm64 for other machines; on Debian
 #   ./build.sh run             see it at work: redis in a cgroup of its own, before and after
 #   ./build.sh test [FILE...]  all tests (or these), against the real kernel and real servers
 #   ./build.sh test-kernels    mda on Debian's 5.10, 6.1 and 6.12 kernels, and locked down, under qemu: every case of
@@ -25,8 +26,18 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
-deno=build/tools/node_modules/@deno/linux-x64-glibc/deno
-output=${OUTPUT:-dist/mda}
+# A machine's name, for each of those it is known by.
+machine_named() {
+	case $1 in
+	x86_64 | x86-64 | amd64 | x64) echo x86_64 ;;
+	arm64 | aarch64) echo arm64 ;;
+	*) return 1 ;;
+	esac
+}
+
+machine=$(machine_named "$(uname -m)") || machine=unknown
+deno_package() { [[ $1 == arm64 ]] && echo @deno/linux-arm64-glibc || echo @deno/linux-x64-glibc; }
+deno=build/tools/node_modules/$(deno_package "$machine")/deno
 carried=(libbpf.so.1 libelf.so.1 libz.so.1)
 export DENO_DIR=$PWD/build/deno DENO_NO_UPDATE_CHECK=1 PATH=$PATH:/usr/sbin:/sbin
 
@@ -38,6 +49,10 @@ bpftool                    bpftool         bpftool
 gcc                        gcc             gcc
 /usr/include/stdio.h       libc6-dev       glibc-devel
 /usr/include/bpf/libbpf.h  libbpf-dev      libbpf-devel
+'
+cross_packages='
+ld.lld                     lld             lld
+/usr/share/keyrings/debian-archive-keyring.gpg debian-archive-keyring -
 '
 demo_packages='
 redis-server               redis-server    redis
@@ -144,16 +159,29 @@ install_packages() { # $1 a table as above
 	esac
 }
 
-install_deno() {
-	local wanted
-	wanted=$(sed -n 's|.*"@deno/linux-x64-glibc": "\(.*\)".*|\1|p' packaging/tools/package.json)
-	[[ -x $deno && $(NO_COLOR=1 $deno --version) == "deno $wanted "* ]] && return
+locked() { # $1 package, $2 what packaging/tools/package-lock.json says of it
+	sed -n "\|\"node_modules/$1\"|,/}/s/^ *\"$2\": \"\(.*\)\".*/\1/p" packaging/tools/package-lock.json
+}
+
+# By npm pack, which fetches for any machine.
+install_deno() { # $1 the machine it is for, $2 where to
+	local package directory wanted integrity
+	package=$(deno_package "$1")
+	wanted=$(locked "$package" version)
+	directory=$2/node_modules/$package
+	[[ -x $directory/deno ]] && grep -q "\"version\": \"$wanted\"" "$directory/package.json" && return
 	command -v npm >/dev/null || fail 'Cannot install Deno: npm is missing (install Node.js 18 or later)'
-	step "install Deno $wanted from npm"
-	mkdir -p build/tools
-	cp packaging/tools/package.json packaging/tools/package-lock.json build/tools/
+	step "install Deno $wanted for $1 from npm"
+	rm -rf "$directory" "$2/download"
+	mkdir -p "$directory" "$2/download"
 	quietly build/npm.log "install Deno $wanted (is the npm registry reachable?)" \
-		npm ci --prefix build/tools --no-audit --no-fund
+		npm pack --pack-destination "$2/download" "$package@$wanted"
+	integrity=sha512-$(node -e 'const { createHash } = require("crypto"), { readFileSync } = require("fs");
+		console.log(createHash("sha512").update(readFileSync(process.argv[1])).digest("base64"))' "$2"/download/*.tgz)
+	[[ $integrity == "$(locked "$package" integrity)" ]] ||
+		fail "Cannot install Deno $wanted: what npm gave for $package is $integrity, packaging/tools/package-lock.json has another"
+	tar --extract --gzip --no-same-owner --strip-components 1 --directory "$directory" --file "$2"/download/*.tgz
+	rm -r "$2/download"
 }
 
 # v3 is what 5.10 understands of BPF's instructions. bpftool's linker leaves BTF in and DWARF out.
@@ -163,7 +191,7 @@ compile_bpf() { # $@: sources, each becomes build/NAME.bpf.o
 		object=build/$(basename "$source" .c).o
 		stale "$object" build.sh bpf "$source" || continue
 		step "compile $source"
-		clang -g -O2 -target bpf -mcpu=v3 -Wall -Wextra -Werror -D__TARGET_ARCH_x86 \
+		clang -g -O2 -target bpf -mcpu=v3 -Wall -Wextra -Werror \
 			-Ibpf -I"/usr/include/$(uname -m)-linux-gnu" -c "$source" -o "$object.part"
 		quietly build/bpftool.log "link $object" bpftool gen object "$object.linked" "$object.part"
 		mv "$object.linked" "$object"
@@ -180,31 +208,38 @@ generate_layouts() {
 
 # For hosts without libbpf 1.0: this one's, and what it needs.
 copy_libraries() {
-	local library found needed
+	local library found
 	for library in "${carried[@]}"; do
 		[[ -e build/$library ]] && continue
-		found=$(ldconfig -p | awk -v name="$library" '$1 == name && /x86-64/ && !found { found = $NF } END { print found }')
+		found=$(ldconfig -p | awk -v name="$library" -v machine="$(uname -m | tr _ -)" \
+			'$1 == name && tolower($0) ~ machine && !found { found = $NF } END { print found }')
 		[[ $found ]] || fail "Cannot find $library: is libbpf installed?"
 		step "copy $found"
-		needed=$(readelf -d "$found" | sed -n 's/.*(NEEDED).*\[\(.*\)\].*/\1/p' |
-			grep -vxF -e libc.so.6 -e ld-linux-x86-64.so.2 "${carried[@]/#/-e}" || true)
-		[[ -z $needed ]] || step "note: $library needs ${needed//$'\n'/ }, which mda does not carry"
 		cp -L "$found" "build/$library"
+		tell_needs "build/$library"
 	done
 }
 
+tell_needs() { # $1 a library that is carried
+	local needed
+	needed=$(readelf -d "$1" | sed -n 's/.*(NEEDED).*\[\(.*\)\].*/\1/p' |
+		grep -vx -e 'libc\.so\.6' -e 'ld-linux-.*' "${carried[@]/#/-e}" || true)
+	[[ -z $needed ]] || step "note: ${1##*/} needs ${needed//$'\n'/ }, which mda does not carry"
+}
+
+# The libraries are where deno.json says, `carried/`; an import map says it of another target.
 bundle() {
-	stale build/mda.js build.sh main.ts src deno.json deno.lock build/*.bpf.o "${carried[@]/#/build/}" || return 0
-	step 'bundle main.ts to build/mda.js'
-	quietly build/bundle.log 'bundle main.ts' \
-		$deno bundle --quiet --frozen --platform deno --output build/mda.part.js main.ts
-	mv build/mda.part.js build/mda.js
+	stale "$parts/mda.js" build.sh main.ts src deno.json deno.lock build/*.bpf.o "${carried[@]/#/$parts/}" || return 0
+	step "bundle main.ts to $parts/mda.js"
+	quietly build/bundle.log 'bundle main.ts' $deno bundle --quiet --frozen --platform deno \
+		${import_map:+--import-map "$import_map"} --output "$parts/mda.part.js" main.ts
+	mv "$parts/mda.part.js" "$parts/mda.js"
 }
 
 # By `deno compile`, when it gets its base binary: from DENORT_BIN or within 20 s.
 compile() { # $1 the executable to make
-	if timeout 20 $deno compile --quiet --no-config --no-code-cache --allow-all --output "$1" build/mda.js \
-		>build/compile.log 2>&1; then
+	if timeout 20 $deno compile --quiet --no-config --no-code-cache --allow-all \
+		--target "${target/#arm64/aarch64}-unknown-linux-gnu" --output "$1" "$parts/mda.js" >build/compile.log 2>&1; then
 		step "compile $output with deno compile"
 	elif [[ ${DENORT_BIN-} ]]; then
 		tail -n 5 build/compile.log >&2
@@ -214,36 +249,55 @@ compile() { # $1 the executable to make
 	fi
 }
 
-# Without a C library, and so that GCC does not ask for parts of one: see launcher.c.
+# Without a C library, and so that the compiler does not ask for parts of one: see launcher.c.
 link_launcher() { # $1 a bundled program, $2 the executable to make
 	step "link $1 and Deno with the launcher"
-	gcc -O2 -Wall -Wextra -Werror -ffreestanding -fno-stack-protector -fno-tree-loop-distribute-patterns \
-		-fno-pie -no-pie -static -nostdlib -DDENO="\"$deno\"" -DPROGRAM="\"$1\"" \
+	"${compiler[@]}" -O2 -Wall -Wextra -Werror -ffreestanding -fno-stack-protector -fno-pie -static -nostdlib \
+		-DDENO="\"$deno_inside\"" -DPROGRAM="\"$1\"" \
 		-o "$2" packaging/launcher/launcher.c packaging/launcher/payload.S
 }
 
 link_binary() {
 	local part=$output.part
-	stale "$output" build.sh build/mda.js "$deno" packaging/launcher || return 0
+	stale "$output" build.sh "$parts/mda.js" "$deno_inside" packaging/launcher || return 0
 	mkdir -p "$(dirname "$output")"
 	rm -f "$part"
-	compile "$part" || link_launcher build/mda.js "$part"
-	[[ $("$part" --version 2>&1) == 'mda '* ]] ||
+	compile "$part" || link_launcher "$parts/mda.js" "$part"
+	[[ $target != "$machine" || $("$part" --version 2>&1) == 'mda '* ]] ||
 		fail "Cannot use $part: it is not mda${DENORT_BIN:+; is $DENORT_BIN denort, of the same version as $deno?}"
 	mv "$part" "$output"
 }
 
+# What is built, of which parts. Those of another machine are put into $parts by packaging/cross.sh.
+target=$machine parts=build deno_inside=$deno import_map= output=${OUTPUT:-dist/mda}
+compiler=(gcc -fno-tree-loop-distribute-patterns)
+choose_target() { # $1 a machine
+	target=$(machine_named "$1") || fail "Cannot build for '$1': --target takes x86_64 or arm64"
+	[[ $target != "$machine" ]] || return 0
+	parts=build/$target
+	deno_inside=$parts/node_modules/$(deno_package "$target")/deno
+	import_map=$parts/import_map.json
+	output=${OUTPUT:-dist/mda-$target}
+	compiler=(clang --target="${target/#arm64/aarch64}-linux-gnu" --sysroot="$parts/sysroot" -fuse-ld=lld)
+}
+
 build() {
-	[[ $(uname -sm) == 'Linux x86_64' ]] || fail "Cannot build on $(uname -sm): mda is for Linux on x86_64"
+	[[ $(uname -s) == Linux && $machine != unknown ]] ||
+		fail "Cannot build on $(uname -sm): mda is for Linux on x86_64 and arm64"
 	mkdir -p build
 	# One build at a time in one tree.
 	exec 9>build/lock
 	flock 9
 	install_packages "$build_packages"
-	install_deno
+	install_deno "$machine" build/tools
 	compile_bpf bpf/*.bpf.c
 	generate_layouts
-	copy_libraries
+	if [[ $target == "$machine" ]]; then
+		copy_libraries
+	else
+		. packaging/cross.sh
+		prepare_target
+	fi
 	bundle
 	link_binary
 	exec 9>&-
@@ -325,9 +379,18 @@ run_bench() {
 
 help() { sed -n '/^# Builds/,/^[^#]/s/^# \{0,1\}//p' build.sh; }
 
+[[ ${1-} != --target* ]] || set -- build "$@"
 command=${1:-build}
 case $command in
-build) build ;;
+build)
+	case ${2-} in
+	'') ;;
+	--target) choose_target "${3-}" ;;
+	--target=*) choose_target "${2#*=}" ;;
+	*) help >&2 && exit 2 ;;
+	esac
+	build
+	;;
 run) run_demo ;;
 test) run_tests "${@:2}" ;;
 test-kernels) run_kernel_tests "${@:2}" ;;

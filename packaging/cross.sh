@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# The part of build.sh that is for another machine than the one it runs on: gets what the binary is made of. To be sourced by it.
+
+. packaging/debian.sh
+
+# The oldest Debian with libbpf 1: what it is linked with needs no more than glibc 2.34.
+debian_suite=bookworm
+sysroot_packages=(libc6 libc6-dev libgcc-s1 libgcc-12-dev linux-libc-dev)
+library_packages=(libbpf1 libelf1 zlib1g)
+
+fetch_debian_packages() {
+	local architecture=${target/#x86_64/amd64} lists=$PWD/$parts/apt library
+	[[ -d $parts/sysroot ]] && return
+	step "get libraries of Debian's $debian_suite for $target"
+	rm -rf "$parts"/{packages,sysroot.part}
+	debian_release "$lists" $debian_suite "$architecture"
+	debian_unpack "$lists" "$parts/packages" "${library_packages[@]}"
+	debian_unpack "$lists" "$parts/sysroot.part" "${sysroot_packages[@]}"
+	rm -r "$lists"
+	for library in "${carried[@]}"; do
+		cp -L "$parts"/packages/{,usr/}lib/*/"$library" "$parts/" 2>/dev/null ||
+			[[ -e $parts/$library ]] || fail "Cannot find $library in ${library_packages[*]} of $debian_suite"
+		tell_needs "$parts/$library"
+	done
+	rm -r "$parts/packages"
+	mv "$parts/sysroot.part" "$parts/sysroot"
+}
+
+prepare_target() {
+	mkdir -p "$parts"
+	install_packages "$cross_packages"
+	install_deno "$target" "$parts"
+	fetch_debian_packages
+	sed 's|"\./build/"|"./"|' deno.json >"$parts/import_map.part"
+	cmp -s "$parts/import_map.part" "$import_map" || cp "$parts/import_map.part" "$import_map"
+	rm "$parts/import_map.part"
+}
