@@ -191,9 +191,10 @@ compile_bpf() { # $@: sources, each becomes build/NAME.bpf.o
 		object=build/$(basename "$source" .c).o
 		stale "$object" build.sh bpf "$source" || continue
 		step "compile $source"
-		clang -g -O2 -target bpf -mcpu=v3 -Wall -Wextra -Werror \
+		clang -g -O2 -target bpf -mcpu=v3 -Wall -Wextra -Werror -ffile-prefix-map="$PWD=." \
 			-Ibpf -I"/usr/include/$(uname -m)-linux-gnu" -c "$source" -o "$object.part"
 		quietly build/bpftool.log "link $object" bpftool gen object "$object.linked" "$object.part"
+		sha256sum <"$object.linked" >"$object.sha256"
 		mv "$object.linked" "$object"
 		rm "$object.part"
 	done
@@ -210,14 +211,30 @@ generate_layouts() {
 copy_libraries() {
 	local library found
 	for library in "${carried[@]}"; do
-		[[ -e build/$library ]] && continue
+		[[ -e build/$library.origin ]] && continue
 		found=$(ldconfig -p | awk -v name="$library" -v machine="$(uname -m | tr _ -)" \
 			'$1 == name && tolower($0) ~ machine && !found { found = $NF } END { print found }')
 		[[ $found ]] || fail "Cannot find $library: is libbpf installed?"
 		step "copy $found"
 		cp -L "$found" "build/$library"
 		tell_needs "build/$library"
+		note_origin "$library" "$found"
 	done
+}
+
+# Which package of this host a library is from, and under what licence.
+note_origin() { # $1 library, $2 where it was found
+	local ID= package
+	. /etc/os-release
+	if command -v dpkg-query >/dev/null; then
+		package=$(dpkg-query --search "*/$1" | sed -n '1s/:.*//p')
+		cp "/usr/share/doc/$package/copyright" "build/$1.copyright"
+		dpkg-query --show --showformat="deb $ID \${Package} \${Version}\n" "$package" >"build/$1.origin"
+	else
+		package=$(rpm --query --file "$2")
+		rpm --query --licensefiles "$package" | xargs -d '\n' cat >"build/$1.copyright"
+		rpm --query --queryformat "rpm ${ID,,} %{NAME} %{EVR}\n" "$package" >"build/$1.origin"
+	fi
 }
 
 tell_needs() { # $1 a library that is carried
@@ -227,11 +244,37 @@ tell_needs() { # $1 a library that is carried
 	[[ -z $needed ]] || step "note: ${1##*/} needs ${needed//$'\n'/ }, which mda does not carry"
 }
 
+# What is inside, and under which licences: for `mda --licenses`.
+collect_licenses() {
+	stale "$parts/licenses.txt" build.sh packaging/sbom packaging/tools deno.json deno.lock LICENSE build/mda.bpf.o \
+		"${carried[@]/#/$parts/}" || return 0
+	step "collect licences in $parts/licenses.txt"
+	describe licenses "$parts/licenses.txt"
+}
+
+describe() { # $1 a program of packaging/sbom, $2 the file to write, $3... its arguments
+	$deno run --quiet --frozen --allow-read --allow-run --allow-env "packaging/sbom/$1.ts" "$target" "$parts" "${@:3}" >"$2.part"
+	mv "$2.part" "$2"
+}
+
+# Beside the executable: its bill of materials, and the digests of all that is there.
+describe_binary() {
+	stale "$output.cdx.json" "$output" packaging/sbom || return 0
+	describe bom "$output.cdx.json" "$output"
+	write_digests
+}
+
+write_digests() {
+	(cd "$(dirname "$output")" && find . -maxdepth 1 -type f ! -name SHA256SUMS ! -name '*.part' -printf '%P\0' |
+		sort -z | xargs -0 sha256sum >SHA256SUMS.part && mv SHA256SUMS.part SHA256SUMS)
+}
+
 # The libraries are where deno.json says, `carried/`; an import map says it of another target.
 bundle() {
-	stale "$parts/mda.js" build.sh main.ts src deno.json deno.lock build/*.bpf.o "${carried[@]/#/$parts/}" || return 0
+	stale "$parts/mda.js" build.sh main.ts src deno.json deno.lock build/*.bpf.o "${carried[@]/#/$parts/}" \
+		"$parts/licenses.txt" || return 0
 	step "bundle main.ts to $parts/mda.js"
-	quietly build/bundle.log 'bundle main.ts' $deno bundle --quiet --frozen --platform deno \
+	quietly build/bundle.log 'bundle main.ts' $deno bundle --quiet --frozen --platform deno --minify --keep-names \
 		${import_map:+--import-map "$import_map"} --output "$parts/mda.part.js" main.ts
 	mv "$parts/mda.part.js" "$parts/mda.js"
 }
@@ -298,8 +341,10 @@ build() {
 		. packaging/cross.sh
 		prepare_target
 	fi
+	collect_licenses
 	bundle
 	link_binary
+	describe_binary
 	exec 9>&-
 	step "$output is ready ($(du -m "$output" | cut -f1) MB)"
 }

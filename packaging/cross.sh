@@ -7,7 +7,7 @@
 # The oldest Debian with libbpf 1: what it is linked with needs no more than glibc 2.34.
 debian_suite=bookworm
 sysroot_packages=(libc6 libc6-dev libgcc-s1 libgcc-12-dev linux-libc-dev)
-library_packages=(libbpf1 libelf1 zlib1g)
+library_packages=(libbpf1 libelf1 zlib1g) # in the order of build.sh's `carried`
 
 fetch_debian_packages() {
 	local architecture=${target/#x86_64/amd64} lists=$PWD/$parts/apt library
@@ -17,14 +17,25 @@ fetch_debian_packages() {
 	debian_release "$lists" $debian_suite "$architecture"
 	debian_unpack "$lists" "$parts/packages" "${library_packages[@]}"
 	debian_unpack "$lists" "$parts/sysroot.part" "${sysroot_packages[@]}"
-	rm -r "$lists"
 	for library in "${carried[@]}"; do
 		cp -L "$parts"/packages/{,usr/}lib/*/"$library" "$parts/" 2>/dev/null ||
 			[[ -e $parts/$library ]] || fail "Cannot find $library in ${library_packages[*]} of $debian_suite"
 		tell_needs "$parts/$library"
 	done
-	rm -r "$parts/packages"
+	note_origins
+	rm -r "$lists" "$parts/packages"
 	mv "$parts/sysroot.part" "$parts/sysroot"
+}
+
+# Which package each library is from, and under what licence: as build.sh notes it of those of the host.
+note_origins() {
+	local index package version
+	for index in "${!carried[@]}"; do
+		package=${library_packages[index]}
+		version=$(apt-cache "${apt_options[@]}" show --no-all-versions "$package" | sed -n 's/^Version: //p')
+		printf 'deb debian %s %s\n' "$package" "$version" >"$parts/${carried[index]}.origin"
+		cp "$parts/packages/usr/share/doc/$package/copyright" "$parts/${carried[index]}.copyright"
+	done
 }
 
 prepare_target() {

@@ -1,5 +1,4 @@
 import * as libc from "../host/libc.ts";
-import { carriedLibraries } from "./carried.ts";
 import { captureMessages } from "./messages.ts";
 
 const symbols = {
@@ -68,37 +67,37 @@ export interface LibbpfInfo {
   origin: "host" | "carried" | string;
 }
 
-let opened: { symbols: Libbpf; info: LibbpfInfo } | undefined;
+const opened = await open();
 
 /**
- * libbpf's functions. The first call opens it: the file that the environment variable MDA_LIBBPF names (or
- * "host" or "carried"), else the host's libbpf.so.1, else the one inside this program.
- *
- * @throws Error when MDA_LIBBPF names none that can be used
+ * libbpf's functions: of the file that the environment variable MDA_LIBBPF names (or "host" or "carried"), else of the host's
+ * libbpf.so.1, else of the one inside this program. It is opened when this module is loaded, which fails when MDA_LIBBPF
+ * names none that can be used.
  */
 export function libbpf(): Libbpf {
-  return open().symbols;
+  return opened.symbols;
 }
 
 /** Which libbpf is in use, for `mda --version`. */
 export function libbpfInfo(): LibbpfInfo {
-  return open().info;
+  return opened.info;
 }
 
-function open() {
-  if (opened) return opened;
+async function open() {
   const wanted = Deno.env.get("MDA_LIBBPF");
-  if (wanted) {
-    opened = wanted === "carried" ? openCarried() : openNamed(wanted);
-  } else {
-    try {
-      opened = openNamed("host");
-    } catch {
-      opened = openCarried();
-    }
-  }
+  const opened = wanted && wanted !== "carried"
+    ? openNamed(wanted)
+    : (wanted ? undefined : openHost()) ?? await openCarried();
   captureMessages(opened.symbols);
   return opened;
+}
+
+function openHost() {
+  try {
+    return openNamed("host");
+  } catch {
+    return undefined;
+  }
 }
 
 function openNamed(origin: string) {
@@ -114,7 +113,9 @@ function openNamed(origin: string) {
   return { symbols, info: { version: versionOf(symbols), origin } };
 }
 
-function openCarried() {
+async function openCarried() {
+  // To decode them takes longer than all the rest of `mda --version`.
+  const { carriedLibraries } = await import("./carried.ts");
   const fds: number[] = [];
   try {
     for (const { name, bytes } of carriedLibraries) {

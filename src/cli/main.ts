@@ -7,8 +7,12 @@ import { createProgram } from "./program.ts";
 /** Wrong usage, or a configuration with mistakes. */
 const exitUsage = 2;
 
-/** Thrown out of the parser: --version needs libbpf, whose loading a parser's event cannot wait for. */
-class VersionWanted extends Error {}
+/** Thrown out of the parser, whose events cannot wait: --version needs libbpf, which has to be loaded. */
+class PrintWanted extends Error {
+  constructor(readonly what: "version" | "licenses") {
+    super();
+  }
+}
 
 /** Runs one command to its end. Returns the exit status, and prints what went wrong. */
 export async function runCommandLine(args: string[]): Promise<number> {
@@ -23,16 +27,21 @@ export async function runCommandLine(args: string[]): Promise<number> {
     const { runMdacore } = await import("./mdacore.ts");
     return await runMdacore(args, report);
   }
-  const program = createProgram(() => {
-    throw new VersionWanted();
+  const program = createProgram((what) => {
+    throw new PrintWanted(what);
   });
   try {
     await program.parseAsync(args, { from: "user" });
     return Deno.exitCode;
   } catch (error) {
-    if (!(error instanceof VersionWanted)) return report(error);
-    const { versionText } = await import("./version.ts");
-    print(await versionText());
+    if (!(error instanceof PrintWanted)) return report(error);
+    if (error.what === "version") {
+      const { versionText } = await import("./version.ts");
+      print(await versionText());
+    } else {
+      const { licensesText } = await import("./licenses.ts");
+      print(licensesText);
+    }
     return 0;
   }
 }

@@ -11,16 +11,18 @@ const CONNECTIONS_MAX = 10_000_000;
  * The command line: every command with its options, as --help, the parser and the completions see it. An action sets
  * `Deno.exitCode`, and loads what it needs by itself: --help and check do not wait for the data plane's parts.
  *
- * @param printVersion what --version does, after which nothing else is done
+ * @param printInstead what an option does that stands in the place of a command, after which nothing else is done
  */
-export function createProgram(printVersion: () => never) {
+export function createProgram(printInstead: (what: "version" | "licenses") => never) {
   const program = new Command("mda")
     .description("Lets TCP connections within this host skip the TCP/IP stack.")
     .usage("COMMAND [OPTION...]")
     .option("-V, --version", "print the versions of mda and of its parts")
+    .option("--licenses", "print what is inside mda, and under which licences")
     .helpOption("-h, --help", "print help for mda or a command")
     .helpCommand("help [COMMAND]", "print help for a command")
-    .on("option:version", printVersion)
+    .on("option:version", () => printInstead("version"))
+    .on("option:licenses", () => printInstead("licenses"))
     .addOption(
       new Option("--pin-dir <DIR>", "directory on bpffs, one for each running mda").default(defaults.pinDir),
     )

@@ -1,6 +1,8 @@
 import manifest from "../../deno.json" with { type: "json" };
-import object from "../../build/mda.bpf.o" with { type: "bytes" };
-import { libbpfInfo } from "../bpf/library.ts";
+import objectDigest from "../../build/mda.bpf.o.sha256" with { type: "text" };
+
+/** Of a digest. */
+const DIGITS = 12;
 
 /** mda's own version, and a line for each part that could make a difference. */
 export async function versionText(): Promise<string> {
@@ -8,8 +10,8 @@ export async function versionText(): Promise<string> {
     `mda ${manifest.version}`,
     `binary      ${binaryKind()}`,
     `Deno        ${Deno.version.deno}`,
-    `libbpf      ${libbpfText()}`,
-    `BPF object  ${await shortHash(object)}`,
+    `libbpf      ${await libbpfText()}`,
+    `BPF object  ${objectDigest.slice(0, DIGITS)}`,
     "",
   ].join("\n");
 }
@@ -20,16 +22,12 @@ function binaryKind(): "compiled" | "launcher" | "source" {
   return Deno.mainModule.startsWith("file:///proc/self/fd/") ? "launcher" : "source";
 }
 
-function libbpfText(): string {
+async function libbpfText(): Promise<string> {
   try {
+    const { libbpfInfo } = await import("../bpf/library.ts");
     const { version, origin } = libbpfInfo();
     return `${version} (${origin})`;
   } catch (error) {
     return (error as Error).message;
   }
-}
-
-async function shortHash(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
-  const hash = await crypto.subtle.digest("SHA-256", bytes);
-  return new Uint8Array(hash).toHex().slice(0, 12);
 }
