@@ -10,6 +10,7 @@
 #   ./build.sh test [FILE...]  all tests (or these), against the real kernel and real servers
 #   ./build.sh test-kernels    mda on Debian's 5.10, 6.1 and 6.12 kernels, and locked down, under qemu: every case of
 #                              tests/differential, and checked streams; six minutes a kernel at most
+#   ./build.sh test-roots      dist/mda in a bare Debian 12 and 13, made with debootstrap: two minutes the first time
 #   ./build.sh soak [SECONDS]  restarts, reloads and SIGKILLs under mixed load, 600 seconds if not told
 #   ./build.sh torture [SECONDS] [SEED] [FAMILY...]
 #                              streams of every kind, each byte checked, while mda is switched at random, 300 seconds
@@ -81,6 +82,11 @@ pgbench                    postgresql      postgresql-contrib
 /lib/systemd/system/postgresql.service postgresql postgresql-server
 fish                       fish            fish
 zsh                        zsh             zsh
+'
+
+root_packages='
+debootstrap                debootstrap     -
+/usr/share/keyrings/debian-archive-keyring.gpg debian-archive-keyring -
 '
 
 step() { printf 'build.sh: %s\n' "$*"; }
@@ -274,8 +280,10 @@ bundle() {
 	stale "$parts/mda.js" build.sh main.ts src deno.json deno.lock build/*.bpf.o "${carried[@]/#/$parts/}" \
 		"$parts/licenses.txt" || return 0
 	step "bundle main.ts to $parts/mda.js"
-	quietly build/bundle.log 'bundle main.ts' $deno bundle --quiet --frozen --platform deno --minify --keep-names \
+	quietly build/bundle.log 'bundle main.ts' $deno bundle --quiet --frozen --platform deno \
 		${import_map:+--import-map "$import_map"} --output "$parts/mda.part.js" main.ts
+	# Where packages were from is no part of the program.
+	sed -i 's|build/deno/npm/[^/]*/|npm/|' "$parts/mda.part.js"
 	mv "$parts/mda.part.js" "$parts/mda.js"
 }
 
@@ -400,6 +408,17 @@ run_kernel_tests() {
 	tests/lab/kernels/run.sh "$@"
 }
 
+run_root_tests() {
+	need_root 'make roots'
+	build
+	install_packages "$root_packages"
+	mkdir -p build/roots
+	. tests/roots/make.sh
+	make_root bookworm
+	make_root trixie
+	$deno test --no-check --frozen --allow-all tests/roots/bare.ts
+}
+
 run_soak() {
 	need_root 'load BPF programs'
 	build
@@ -439,6 +458,7 @@ build)
 run) run_demo ;;
 test) run_tests "${@:2}" ;;
 test-kernels) run_kernel_tests "${@:2}" ;;
+test-roots) run_root_tests ;;
 soak) run_soak "${@:2}" ;;
 torture) run_torture "${@:2}" ;;
 bench) run_bench "${@:2}" ;;

@@ -6,6 +6,7 @@
  */
 import { Command, InvalidArgumentError, Option } from "@commander-js/extra-typings";
 import { type Conditions, describeRun, formatConditions } from "./conditions.ts";
+import { measureCommands } from "./commands.ts";
 import { measureFootprint } from "./footprint.ts";
 import { measureHooks } from "./hooks.ts";
 import { measureKernelMemory } from "./kernel_memory.ts";
@@ -22,7 +23,7 @@ import { startVariants } from "./variants.ts";
 import type { Options, Slice, Workload } from "./workload.ts";
 
 const workloads: Record<string, Workload> = { redis, nginx, peer, mesh };
-const names = [...Object.keys(workloads), "footprint", "lifecycle", "hooks", "memory"];
+const names = [...Object.keys(workloads), "commands", "footprint", "lifecycle", "hooks", "memory"];
 
 const program = new Command("bench")
   .description("Measures plain TCP, the textbook sockmap data plane and mda side by side.")
@@ -73,7 +74,9 @@ async function measure(
   interrupted: AbortSignal,
 ): Promise<Report> {
   await using stack = new AsyncDisposableStack();
-  const limits = chosen.includes("footprint") ? await measureFootprint(options) : [];
+  const limits: Limit[] = [];
+  if (chosen.includes("commands")) limits.push(...await measureCommands(options));
+  if (chosen.includes("footprint")) limits.push(...await measureFootprint(options));
   interrupted.throwIfAborted();
   if (chosen.includes("lifecycle")) limits.push(...await measureLifecycle(options));
   interrupted.throwIfAborted();

@@ -21,7 +21,9 @@ Deno.test("the binary is smaller than 110 MB", () => {
 Deno.test("build.sh help lists every command", async () => {
   const { code, stdout } = await execute([script, "help"]);
   strictEqual(code, 0);
-  for (const command of ["run", "test", "test-kernels", "soak", "torture", "bench", "link", "help"]) {
+  for (
+    const command of ["run", "test", "test-kernels", "test-roots", "soak", "torture", "bench", "link", "help"]
+  ) {
     match(stdout, new RegExp(`^  \\./build\\.sh ${command} `, "m"));
   }
 });
