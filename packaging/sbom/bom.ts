@@ -1,5 +1,8 @@
 /** Prints a CycloneDX bill of materials: bom.ts MACHINE PARTS EXECUTABLE */
-import { Enums, Models, Serialize, Spec } from "@cyclonedx/cyclonedx-library";
+import * as Enums from "@cyclonedx/cyclonedx-library/Enums";
+import * as Models from "@cyclonedx/cyclonedx-library/Models";
+import * as Serialize from "@cyclonedx/cyclonedx-library/Serialize";
+import * as Spec from "@cyclonedx/cyclonedx-library/Spec";
 import { type Component, findComponents, type Machine, sha256, version } from "./components.ts";
 
 const algorithms = {
