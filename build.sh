@@ -16,6 +16,7 @@
 #                              streams of every kind, each byte checked, while mda is switched at random, 300 seconds
 #                              if not told
 #   ./build.sh bench [ARG...]  plain TCP, a textbook sockmap data plane and mda, measured side by side
+#   ./build.sh manual          docs/commands.md and docs/mda.8 again, from what the commands say of themselves
 #   ./build.sh link PROGRAM EXECUTABLE
 #                              any bundled program and Deno in one file, as dist/mda is made without denort
 #   ./build.sh help            this text
@@ -82,6 +83,7 @@ pgbench                    postgresql      postgresql-contrib
 /lib/systemd/system/postgresql.service postgresql postgresql-server
 fish                       fish            fish
 zsh                        zsh             zsh
+groff                      groff-base      groff-base
 '
 
 root_packages='
@@ -441,6 +443,16 @@ run_bench() {
 	$deno run --quiet --allow-all bench/bench.ts "$@"
 }
 
+make_manual() {
+	build
+	local page
+	for page in markdown:commands.md man:mda.8; do
+		env -u MDA_PIN_DIR -u MDA_CGROUP -u MDA_UNKNOWN \
+			$deno run --quiet --frozen --allow-env "packaging/manual/${page%:*}.ts" >"docs/${page#*:}.part"
+		mv "docs/${page#*:}.part" "docs/${page#*:}"
+	done
+}
+
 help() { sed -n '/^# Builds/,/^[^#]/s/^# \{0,1\}//p' build.sh; }
 
 [[ ${1-} != --target* ]] || set -- build "$@"
@@ -462,6 +474,7 @@ test-roots) run_root_tests ;;
 soak) run_soak "${@:2}" ;;
 torture) run_torture "${@:2}" ;;
 bench) run_bench "${@:2}" ;;
+manual) make_manual ;;
 link) (($# == 3)) && link_launcher "$2" "$3" ;;
 help | -h | --help) help ;;
 *)

@@ -22,7 +22,18 @@ Deno.test("build.sh help lists every command", async () => {
   const { code, stdout } = await execute([script, "help"]);
   strictEqual(code, 0);
   for (
-    const command of ["run", "test", "test-kernels", "test-roots", "soak", "torture", "bench", "link", "help"]
+    const command of [
+      "run",
+      "test",
+      "test-kernels",
+      "test-roots",
+      "soak",
+      "torture",
+      "bench",
+      "manual",
+      "link",
+      "help",
+    ]
   ) {
     match(stdout, new RegExp(`^  \\./build\\.sh ${command} `, "m"));
   }
