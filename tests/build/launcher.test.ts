@@ -188,3 +188,19 @@ for (const command of unprivileged) {
     ok(stdout.length > 0);
   });
 }
+
+// Why the launcher gives all permissions: docs/security.md.
+Deno.test("Deno opens nothing in /proc where one permission is missing", async () => {
+  const script = directory.write("open.js", `Deno.readTextFileSync("/proc/mounts"); console.log("open");`);
+  const open = (permissions: string[]) =>
+    execute([Deno.execPath(), "run", "--quiet", "--no-prompt", ...permissions, script]);
+  const all = ["read", "write", "net", "env", "sys", "run", "ffi", "import"];
+  strictEqual((await open(all.map((name) => `--allow-${name}`))).stdout, "open\n");
+  for (const missing of all) {
+    const { code, stderr } = await open(
+      all.filter((name) => name !== missing).map((name) => `--allow-${name}`),
+    );
+    strictEqual(code, 1, missing);
+    match(stderr, /Requires (all|read) access to "\/proc\/mounts"/);
+  }
+});
