@@ -192,6 +192,18 @@ install_deno() { # $1 the machine it is for, $2 where to
 	rm -r "$2/download"
 }
 
+# Packages that only tests use: build/test_tools/node_modules.
+install_test_tools() {
+	local tools=build/test_tools
+	stale $tools/installed tests/tools || return 0
+	step 'install the packages of tests/tools from npm'
+	mkdir -p $tools
+	cp tests/tools/package.json tests/tools/package-lock.json $tools/
+	quietly build/npm.log 'install the packages of tests/tools (is the npm registry reachable?)' \
+		npm ci --prefix $tools --no-audit --no-fund
+	touch $tools/installed
+}
+
 # v3 is what 5.10 understands of BPF's instructions. bpftool's linker leaves BTF in and DWARF out.
 compile_bpf() { # $@: sources, each becomes build/NAME.bpf.o
 	local source object
@@ -385,6 +397,7 @@ run_tests() {
 	need_root 'load BPF programs'
 	build
 	install_packages "$test_packages"
+	install_test_tools
 	bpftool prog show >/dev/null || fail 'Cannot test: the kernel refuses BPF to root here (see above)'
 	step 'check the format, lint and types'
 	check 'deno fmt' $deno fmt --check

@@ -1,5 +1,6 @@
 import { unknownPrograms } from "../config/unknown.ts";
 import { Argument, Command, InvalidArgumentError, Option } from "@commander-js/extra-typings";
+import { type MetricsAddress, parseMetricsAddress } from "../metrics/address.ts";
 import { shells } from "./completions.ts";
 import { defaults } from "./defaults.ts";
 import { formats, print, printError } from "./output.ts";
@@ -67,12 +68,15 @@ Environment: MDA_PIN_DIR and MDA_CGROUP are the defaults of --pin-dir and
         .choices(["text", "json"] as const)
         .default("text" as const),
     )
+    .addOption(metrics())
     .addHelpText(
       "after",
       `
 Connections that are open when mda starts are adopted, and go on over TCP when
 it stops; no byte is lost. SIGHUP makes it read its configuration again; when
 there is a mistake in it, the rules that hold stay.
+
+With --metrics it answers GET /metrics, /healthz and /readyz there.
 
 ${socketsHelp}
 
@@ -82,7 +86,8 @@ Examples:
   mda run
   mda run --config ./mda.conf --cgroup /sys/fs/cgroup/kubepods.slice
   mda run --pin-dir /sys/fs/bpf/mda-test --log-format json
-  mda run --daemon --log-file /var/log/mda.log`,
+  mda run --daemon --log-file /var/log/mda.log
+  mda run --metrics 127.0.0.1:9464`,
     )
     .action(async (options, self) => {
       const { run } = await import("./run.ts");
@@ -257,6 +262,18 @@ const drainTimeout = () =>
 
 const maxConnections = () =>
   new Option("--max-connections <COUNT>", "accelerated at once (default: 131072)").argParser(connections);
+
+const metrics = () =>
+  new Option("--metrics <ADDR:PORT>", "serve metrics for Prometheus over HTTP (:PORT for all addresses)")
+    .argParser(metricsAddress);
+
+function metricsAddress(text: string): MetricsAddress {
+  const address = parseMetricsAddress(text);
+  if (!address) {
+    throw new InvalidArgumentError("It is as 127.0.0.1:9464, [::1]:9464, or :9464 for all addresses.");
+  }
+  return address;
+}
 
 function seconds(text: string): number {
   const value = /^\d+(\.\d+)?$/.test(text) ? Number(text) : NaN;

@@ -3,6 +3,8 @@ import { Daemon, startDaemon } from "../host/daemon.ts";
 import { Journal } from "../host/journal.ts";
 import { Notifier } from "../host/notify.ts";
 import { createPidFile } from "../host/pid_file.ts";
+import type { MetricsAddress } from "../metrics/address.ts";
+import type { MetricsServer } from "../metrics/server.ts";
 import { type DataPlaneOptions, runDataPlane, type Supervisor } from "../plane/run.ts";
 import { defaults } from "./defaults.ts";
 import { configureLog, type LogFormat, reopenLog } from "./log.ts";
@@ -21,6 +23,8 @@ export interface RunOptions extends DataPlaneOptions {
   /** Where to log; standard error when absent, and for a daemon the journal. */
   logFile?: string;
   logFormat: LogFormat;
+  /** Where to serve metrics; nowhere when absent. */
+  metrics?: MetricsAddress;
 }
 
 /** Accelerates until a signal ends it. Returns the exit status. */
@@ -47,11 +51,38 @@ export async function run(options: RunOptions): Promise<number> {
   return await runHere({ ...options, ...absolute }, daemon);
 }
 
-async function runHere({ pidFile, ...options }: RunOptions, supervisor: Supervisor): Promise<number> {
+async function runHere(
+  { pidFile, metrics, ...options }: RunOptions,
+  supervisor: Supervisor,
+): Promise<number> {
   Deno.addSignalListener("SIGHUP", reopenLog);
   using _pidFile = pidFile ? createPidFile(pidFile) : undefined;
-  await runDataPlane(options, supervisor);
+  // What listens is there before anything is attached: a port in use changes nothing.
+  using server = metrics && await serveMetrics(metrics, options.pinDir);
+  await runDataPlane(options, server ? tellingBoth(supervisor, server) : supervisor);
   return 0;
+}
+
+async function serveMetrics(address: MetricsAddress, pinDir: string): Promise<MetricsServer> {
+  const { MetricsServer } = await import("../metrics/server.ts");
+  return new MetricsServer(address, pinDir);
+}
+
+function tellingBoth(supervisor: Supervisor, server: MetricsServer): Supervisor {
+  return {
+    ready(status) {
+      server.ready();
+      supervisor.ready(status);
+    },
+    reloading: () => supervisor.reloading(),
+    reloaded: (success) => server.reloaded(success),
+    stopping() {
+      server.stopping();
+      supervisor.stopping();
+    },
+    alive: () => supervisor.alive(),
+    aliveMs: supervisor.aliveMs,
+  };
 }
 
 function daemonLog(file: string | undefined): LogDestination {

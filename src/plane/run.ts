@@ -39,6 +39,8 @@ export interface Supervisor {
   /** It accelerates; again after each `reloading`. */
   ready(status: string): void;
   reloading(): void;
+  /** Before the `ready` that follows: whether the configuration was in order. */
+  reloaded?(success: boolean): void;
   stopping(): void;
   /** It is not stuck. */
   alive(): void;
@@ -83,7 +85,7 @@ export async function runDataPlane(options: DataPlaneOptions, supervisor: Superv
       : every(supervisor.aliveMs, () => supervisor.alive());
     const reload = () => {
       supervisor.reloading();
-      reloadRules(plane, options, tending);
+      supervisor.reloaded?.(reloadRules(plane, options, tending));
       supervisor.ready(status());
     };
     using _watch = options.watch ? watchFile(config, reload) : undefined;
@@ -102,11 +104,12 @@ export async function runDataPlane(options: DataPlaneOptions, supervisor: Superv
   }
 }
 
+/** Returns false when the configuration has mistakes, and the rules are those that there were. */
 function reloadRules(
   { object, options: { config } }: DataPlane,
   { adopt }: DataPlaneOptions,
   tending: Tending,
-) {
+): boolean {
   const instance = object.map("instance");
   const { reloads: before, reapply } = readInstance(instance);
   const reloads = before + 1;
@@ -119,9 +122,10 @@ function reloadRules(
     if (!(error instanceof ConfigurationError)) throw error;
     describeInstance(instance, { reloads, reload_failed: 1, reapply: 0 });
     log.error(`${error.message}\nnot reloaded: the rules that hold stay`);
-    return;
+    return false;
   }
   if (adopt || reapply) tending.adopt({ reapply: reapply !== 0 });
+  return true;
 }
 
 /** The connections in another version's maps go over to TCP, and can then be adopted. */

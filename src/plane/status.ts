@@ -9,6 +9,9 @@ import type { UnknownPrograms } from "../config/unknown.ts";
 import { readPrograms, unknownName } from "./programs.ts";
 import { firstDecision } from "./rules.ts";
 
+/** Takes a few ms. */
+const KEYS_A_STEP = 2000;
+
 type CounterGroup = Record<string, number>;
 
 /** What `mda status -o json` prints: names stay, new ones may come. */
@@ -26,6 +29,8 @@ export interface Status {
     adopted: number;
     /** Now, with both ends in the sockhash. */
     active: number;
+    /** As many as there is room for. */
+    max: number;
   };
   redirected: { messages: number; bytes: number };
   /** Messages of sockets in the sockhash that went to TCP, by reason. */
@@ -59,6 +64,24 @@ export function isEnabled(pinDir: string): boolean {
 
 /** What the data plane of a pin directory has done so far, of this version; all zero when none is pinned there. */
 export function readStatus(pinDir: string): Status {
+  const steps = statusSteps(pinDir);
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done) return value;
+  }
+}
+
+/** As readStatus(), and lets everything else in this process go on meanwhile. */
+export async function readStatusInSteps(pinDir: string): Promise<Status> {
+  const steps = statusSteps(pinDir);
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done) return value;
+    await new Promise((resolve) => setTimeout(resolve));
+  }
+}
+
+function* statusSteps(pinDir: string): Generator<void, Status> {
   using instance = openPinnedMap(pinDir, "instance");
   // Without it, a start or a stop was killed half-way, and the rest tells nothing.
   const open = (name: MapName) => instance && openPinnedMap(pinDir, name);
@@ -79,7 +102,8 @@ export function readStatus(pinDir: string): Status {
     connections: {
       paired: groups.connections.paired,
       adopted: groups.connections.adopted,
-      active: sockets ? countPairs(sockets) : 0,
+      active: sockets ? yield* countPairs(sockets) : 0,
+      max: sockets ? sockets.info.maxEntries / 2 : 0,
     },
     redirected: { messages: groups.redirected.messages, bytes: groups.redirected.bytes },
     passed: groups.passed,
@@ -130,10 +154,11 @@ function sumCounters(map: BpfMap | undefined): Record<string, CounterGroup> {
 }
 
 /** Keys of a connection's two ends differ in the lowest bit: bpf/maps.h, struct link. */
-function countPairs(sockets: BpfMap): number {
+function* countPairs(sockets: BpfMap): Generator<void, number> {
   const waiting = new Set<bigint>();
-  let pairs = 0;
+  let pairs = 0, steps = 0;
   for (const key of sockets.keys()) {
+    if (++steps % KEYS_A_STEP === 0) yield;
     const number = new DataView(key.buffer).getBigUint64(0, true);
     if (waiting.delete(number ^ 1n)) pairs++;
     else waiting.add(number);

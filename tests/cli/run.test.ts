@@ -36,7 +36,7 @@ Deno.test("mda status prints the contract as JSON and YAML", async () => {
   strictEqual(status.enabled, true);
   strictEqual(status.cgroup, cgroup.path);
   strictEqual(status.rules, 2);
-  deepStrictEqual(status.connections, { paired: 0, adopted: 0, active: 0 });
+  deepStrictEqual(status.connections, { paired: 0, adopted: 0, active: 0, max: 131072 });
   deepStrictEqual(status.redirected, { messages: 0, bytes: 0 });
   deepStrictEqual({ unread: status.passed.unread, full: status.passed.full }, { unread: 0, full: 0 });
   deepStrictEqual(parse((await mda("status", "--pin-dir", running.pinDir, "-o", "yaml")).stdout), status);
@@ -55,6 +55,7 @@ Deno.test("mda status prints a table", async () => {
     ["connections: paired", "0"],
     ["connections: adopted", "0"],
     ["connections: active", "0"],
+    ["connections: max", "131,072"],
     ["redirected: messages", "0"],
     ["redirected: bytes", "0"],
     ["programs: hooks", probeKernel().hooks],

@@ -57,6 +57,10 @@ const mistakes: [args: string, message: RegExp][] = [
     /^mda: option '--max-connections <COUNT>' argument '0' is invalid\. .*from 1/,
   ],
   [
+    "run --metrics localhost:9464",
+    /^mda: option '--metrics <ADDR:PORT>' argument 'localhost:9464' is invalid\. It is as 127\.0\.0\.1:9464, .*\n$/,
+  ],
+  [
     "check -o jsn",
     /^mda: option '-o, --output <FORMAT>' argument 'jsn' is invalid\..*table, json, yaml\.\n$/,
   ],
