@@ -59,6 +59,7 @@ Environment: MDA_PIN_DIR and MDA_CGROUP are the defaults of --pin-dir and
     .option("--no-adopt", "leave connections that are already open to TCP")
     .option("--watch", "reload when the configuration's file changes, as SIGHUP does")
     .addOption(drainTimeout())
+    .option("--keep", "leave acceleration on when it stops, as mda enable does")
     .addOption(maxConnections())
     .option("--daemon", "return as soon as connections are accelerated, and go on")
     .option("--pid-file <FILE>", `file for the process number (default of --daemon: ${defaults.pidFile})`)
@@ -75,6 +76,9 @@ Environment: MDA_PIN_DIR and MDA_CGROUP are the defaults of --pin-dir and
 Connections that are open when mda starts are adopted, and go on over TCP when
 it stops; no byte is lost. SIGHUP makes it read its configuration again; when
 there is a mistake in it, the rules that hold stay.
+
+With --keep the next mda run takes over where this one has stopped, which no
+connection notices: for upgrades. "mda disable" ends what is left on.
 
 With --metrics it answers GET /metrics, /healthz and /readyz there.
 

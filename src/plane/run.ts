@@ -11,7 +11,7 @@ import { describeInstance, readInstance } from "./instance.ts";
 import { replaceRules } from "./rules.ts";
 import type { UnknownPrograms } from "../config/unknown.ts";
 import { type DataPlane, startDataPlane } from "./start.ts";
-import { stopDataPlane } from "./stop.ts";
+import { leaveDataPlane, stopDataPlane, type StopOptions } from "./stop.ts";
 import { tend, type Tending } from "./tend.ts";
 
 const log = getLogger("mda");
@@ -31,6 +31,8 @@ export interface DataPlaneOptions {
   watch?: boolean;
   /** How long a stop waits for readers, in seconds. */
   drainTimeout: number;
+  /** Whether acceleration is left on when this process stops. */
+  keep?: boolean;
   maxConnections?: number;
 }
 
@@ -94,6 +96,7 @@ export async function runDataPlane(options: DataPlaneOptions, supervisor: Superv
     log.info(`${signal}: stopping`);
   }
   supervisor.stopping();
+  if (options.keep) return await leave(plane, { drainMs, signal: signals.again });
   const left = await stopDataPlane(plane, { drainMs, signal: signals.again });
   if (left === 0) log.info("stopped: every connection is on TCP");
   else {
@@ -102,6 +105,14 @@ export async function runDataPlane(options: DataPlaneOptions, supervisor: Superv
         "over to TCP when they are read, and keep a BPF program until they close",
     );
   }
+}
+
+async function leave(plane: DataPlane, options: StopOptions): Promise<void> {
+  const { pinDir } = plane.options;
+  if (await leaveDataPlane(plane, options)) {
+    log.warn("some readers that were full may wait until the next mda run or mda disable wakes them");
+  }
+  log.info(`stopped: connections go on being accelerated by what is pinned at ${pinDir}`);
 }
 
 /** Returns false when the configuration has mistakes, and the rules are those that there were. */

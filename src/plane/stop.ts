@@ -1,7 +1,9 @@
 import { removePinDirectory } from "../host/bpffs.ts";
-import { passEverything } from "./control.ts";
+import { changeControl, passEverything } from "./control.ts";
 import { drainUntil } from "./drain.ts";
+import { someAreBehind } from "./edges.ts";
 import { handOver } from "./handover.ts";
+import { describeInstance } from "./instance.ts";
 import { openPinnedLink, pinsIn } from "./pins.ts";
 import type { DataPlane } from "./start.ts";
 import { wake } from "./waker.ts";
@@ -37,4 +39,33 @@ export async function stopDataPlane(plane: DataPlane, { drainMs, signal }: StopO
   removePinDirectory(pinDir, pinsIn(pinDir));
   plane[Symbol.dispose]();
   return left.length;
+}
+
+/** A send that was under way may still have redirected to a reader on edges. */
+const SETTLE_MS = 100;
+const LOOK_MS = 5;
+
+/**
+ * Leaves acceleration to the kernel, as enableDataPlane() does: from now on nothing more is redirected to readers on edges
+ * (bpf/edges.h), and those that were full get theirs as long as there is somebody to make it.
+ *
+ * @returns whether some readers may still wait for an edge, which the next mda makes
+ */
+export async function leaveDataPlane(plane: DataPlane, { drainMs, signal }: StopOptions): Promise<boolean> {
+  const { object, features } = plane;
+  changeControl(object.map("control"), { tended_until: 0n, tender: 0 });
+  describeInstance(object.map("instance"), { pid: 0 });
+  const started = performance.now();
+  const behind = () => features.iterates_files && someAreBehind(object);
+  for (let ms = 0; !signal?.aborted && (ms < SETTLE_MS || ms < drainMs && behind());) {
+    if (features.iterates_files) {
+      wake(object);
+      handOver(object);
+    }
+    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+    ms = performance.now() - started;
+  }
+  const left = behind();
+  plane[Symbol.dispose]();
+  return left;
 }
