@@ -1,4 +1,6 @@
+import { SystemError } from "./errno.ts";
 import * as libc from "./libc.ts";
+import { readMounts } from "./mounts.ts";
 
 /** The tracepoints of the kernel. */
 export interface Tracepoints extends Disposable {
@@ -12,14 +14,24 @@ export interface Tracepoints extends Disposable {
 }
 
 /**
- * Opens the kernel's list of tracepoints, wherever it is mounted, if anywhere.
+ * Opens the kernel's list of tracepoints, wherever it is mounted; if nowhere, with CAP_SYS_ADMIN.
  *
- * @throws SystemError when this kernel has none
+ * @throws SystemError when this kernel has none, or it is out of reach
  */
 export function openTracepoints(): Tracepoints {
-  const root = libc.mountDetached("tracefs");
+  const root = openTracefs();
   return {
     id: (name) => Number(Deno.readTextFileSync(`/proc/self/fd/${root}/events/${name}/id`)),
     [Symbol.dispose]: () => libc.close(root),
   };
+}
+
+function openTracefs(): number {
+  try {
+    return libc.mountDetached("tracefs");
+  } catch (error) {
+    const mounted = readMounts().find(({ type }) => type === "tracefs");
+    if (!(error instanceof SystemError) || !mounted) throw error;
+    return libc.open(mounted.target, libc.O_RDONLY | libc.O_DIRECTORY);
+  }
 }
