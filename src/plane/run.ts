@@ -4,7 +4,7 @@ import { load } from "../config/load.ts";
 import { ConfigurationError } from "../config/mistakes.ts";
 import { removePinDirectory } from "../host/bpffs.ts";
 import { findCgroup2 } from "../host/cgroup.ts";
-import { watchFile } from "../host/file_watch.ts";
+import { fingerprint, watchFile } from "../host/file_watch.ts";
 import { checkHost } from "../host/kernel.ts";
 import { takePinDirectory } from "../host/lock.ts";
 import { describeInstance, readInstance } from "./instance.ts";
@@ -54,6 +54,7 @@ export interface Supervisor {
 export async function runDataPlane(options: DataPlaneOptions, supervisor: Supervisor): Promise<void> {
   const { pinDir } = options;
   const config = resolve(options.config);
+  const read = fingerprint(config);
   const rules = load(config);
   checkHost();
   const cgroup = options.cgroup ?? findCgroup2();
@@ -90,7 +91,7 @@ export async function runDataPlane(options: DataPlaneOptions, supervisor: Superv
       supervisor.reloaded?.(reloadRules(plane, options, tending));
       supervisor.ready(status());
     };
-    using _watch = options.watch ? watchFile(config, reload) : undefined;
+    using _watch = options.watch ? watchFile(config, reload, read) : undefined;
     drainRetired(plane, drainMs, tending);
     const signal = await signals.stop(reload);
     log.info(`${signal}: stopping`);
