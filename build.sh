@@ -81,6 +81,7 @@ go                         golang-go       golang
 psql                       postgresql      postgresql
 pgbench                    postgresql      postgresql-contrib
 /lib/systemd/system/postgresql.service postgresql postgresql-server
+runc                       runc            runc
 fish                       fish            fish
 zsh                        zsh             zsh
 groff                      groff-base      groff-base
