@@ -6,7 +6,7 @@ import { createExposition, type Exposition, type Reloads } from "./exposition.ts
 const log = getLogger("mda");
 
 /** How long a client may take to ask and to read the answer. */
-const CLIENT_MS = 5000;
+const CLIENT_MS = 3000;
 const CLIENTS_MAX = 16;
 const REQUEST_BYTES_MAX = 8192;
 /** How long a text is given out again; it takes at most one part in so many of the time. */

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { probeKernel } from "../../src/plane/features.ts";
 import { type Cgroup, createCgroup } from "../lab/cgroup.ts";
 import { assertRedirected, difference, newPinDir, pinsOf, removePins, statusOf } from "../lab/mda.ts";
+import { Mesh } from "../lab/mesh.ts";
 import { createNetns, type NetworkNamespace } from "../lab/netns.ts";
 import { run } from "../lab/program.ts";
 import { freePort, startRedis } from "../lab/servers.ts";
@@ -103,20 +104,43 @@ Deno.test("the pod accelerates redis with the rights and mounts of its manifest,
   await older.trips(10, 100);
 });
 
+for (const [name, hops] of [["base", "every hop"], ["example", "the hops inside of a pod"]]) {
+  Deno.test(`the rules of ${name} accelerate ${hops} of a mesh with sidecars`, async () => {
+    const manifests = await build(`${packaging}${name}`);
+    await using node = await Node.make(manifests);
+    await using container = await node.start(podOf(manifests));
+    await using mesh = await Mesh.create({ cgroup: node.cgroup });
+    await mesh.startSidecars();
+    assert.equal((await mesh.load({ seconds: 1 })).errors, 0);
+    const before = (await statusOf(node.pinDir)).status;
+    assert.equal((await mesh.load({ seconds: 1 })).errors, 0);
+    const { status } = await statusOf(node.pinDir);
+    assertRedirected(difference(before, status), 5000);
+    // wrk has opened its connections and one more in blocking mode each time; the sidecars keep theirs.
+    const { not_local, return_rule, no_accept_rule, habit } = status.refused;
+    const between = name === "example" ? 32 : 0;
+    assert.deepEqual([not_local, return_rule, no_accept_rule], [0, between, 0]);
+    const all = 2 * 32 + 32 + 32;
+    // nginx may ask FIONREAD, which is a habit.
+    assert.ok(status.connections.paired + habit >= all - between, JSON.stringify(status));
+    assert.equal(await container.stop(), 0);
+  });
+}
+
 Deno.test("the pod follows its ConfigMap, and keeps its rules when there is a mistake", async () => {
   const manifests = await build(`${packaging}base`);
   const pod = podOf(manifests);
   await using node = await Node.make(manifests);
   await using container = await node.start(pod);
-  assert.match(container.program.stderr, /ready: 1 rule;/);
+  assert.match(container.program.stderr, /ready: 2 rules;/);
   assert.ok(optionOf(pod.containers[0], "config")!.endsWith("/mda.conf"));
 
-  node.config.update({ "mda.conf": "chain -u 1337\nchain -p 15006 -j RETURN\n" });
-  await container.program.says(/reloaded: 2 rules$/m);
+  node.config.update({ "mda.conf": "chain -u 1337\nchain -p 15001\nchain -p 15006 -j RETURN\n" });
+  await container.program.says(/reloaded: 3 rules$/m);
   node.config.update({ "mda.conf": "chian\n" });
   await container.program.says(/not reloaded: the rules that hold stay$/m);
   assert.match(await node.get(pod, "/metrics"), /^mda_last_reload_successful 0$/m);
-  assert.equal((await statusOf(node.pinDir)).status.rules, 2);
+  assert.equal((await statusOf(node.pinDir)).status.rules, 3);
   node.config.update({ "mda.conf": "" });
   await container.program.says(/reloaded: 0 rules$/m);
   assert.equal(await container.stop(), 0);

@@ -45,7 +45,7 @@ Deno.test("readers on edges miss nothing while one mda run --keep after the othe
   const args = ["--keep"];
   let ended = false;
   const seed = 1 + Math.floor(Math.random() * 1e6);
-  const streams = runProgram({ cgroup }, "stutter", 4, 8, 8000, seed, 4096, "edges").finally(() =>
+  const streams = runProgram({ cgroup }, "stutter", 4, 8, 6000, seed, 4096, "edges").finally(() =>
     ended = true
   );
   let rounds = 0;
