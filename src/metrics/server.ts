@@ -28,7 +28,8 @@ export class MetricsServer implements Disposable {
   readonly #pinDir: string;
   readonly #reloads: Reloads = { succeeded: 0, failed: 0, lastSuccessMs: undefined, lastFailed: false };
   #ready = false;
-  #clients = 0;
+  /** What closes each client that is being served, the oldest first. */
+  readonly #clients = new Set<() => void>();
   #exposition: Promise<Exposition> | undefined;
   #text = "";
   #freshUntil = 0;
@@ -74,18 +75,17 @@ export class MetricsServer implements Disposable {
         await new Promise((resolve) => setTimeout(resolve, FRESH_MS));
         continue;
       }
-      if (this.#clients >= CLIENTS_MAX) client.close();
-      else this.#serve(client);
+      // Who holds connections must not keep a probe out.
+      if (this.#clients.size >= CLIENTS_MAX) this.#clients.values().next().value!();
+      this.#serve(client);
     }
   }
 
   async #serve(client: Deno.TcpConn): Promise<void> {
-    this.#clients++;
-    let open = true;
     const close = () => {
-      if (open) client.close();
-      open = false;
+      if (this.#clients.delete(close)) client.close();
     };
+    this.#clients.add(close);
     const timer = setTimeout(close, CLIENT_MS);
     try {
       const request = await readHead(client);
@@ -95,7 +95,6 @@ export class MetricsServer implements Disposable {
     } finally {
       clearTimeout(timer);
       close();
-      this.#clients--;
     }
   }
 
