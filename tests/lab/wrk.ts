@@ -53,13 +53,18 @@ export async function runWrk(
 }
 
 function parseWrk(text: string): WrkResult {
+  const find = (pattern: RegExp) => {
+    const found = pattern.exec(text);
+    if (!found) throw new Error(`Cannot find ${pattern} in what wrk said:\n${text}`);
+    return found;
+  };
   const ms = (percent: number) => {
-    const [, number, unit] = new RegExp(`^ +${percent}% +([0-9.]+)(us|ms|s)$`, "m").exec(text)!;
+    const [, number, unit] = find(new RegExp(`^ +${percent}% +([0-9.]+)(us|ms|s)$`, "m"));
     return Number(number) * { us: 0.001, ms: 1, s: 1000 }[unit as "us" | "ms" | "s"];
   };
   const failures = text.matchAll(/(?:connect|read|write|timeout|wrong bodies:|3xx responses:) (\d+)/g);
   return {
-    requestsPerSecond: Number(/Requests\/sec: +([0-9.]+)/.exec(text)![1]),
+    requestsPerSecond: Number(find(/Requests\/sec: +([0-9.]+)/)[1]),
     p50Ms: ms(50),
     p90Ms: ms(90),
     p99Ms: ms(99),
