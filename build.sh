@@ -17,6 +17,8 @@
 #                              if not told
 #   ./build.sh bench [ARG...]  plain TCP, a textbook sockmap data plane and mda, measured side by side
 #   ./build.sh manual          docs/commands.md and docs/mda.8 again, from what the commands say of themselves
+#   ./build.sh rpm             dist/mda-VERSION-RELEASE.x86_64.rpm, for openEuler
+#   ./build.sh deb             dist/mda_VERSION-RELEASE_amd64.deb, for Debian
 #   ./build.sh link PROGRAM EXECUTABLE
 #                              any bundled program and Deno in one file, as dist/mda is made without denort
 #   ./build.sh help            this text
@@ -60,7 +62,17 @@ demo_packages='
 redis-server               redis-server    redis
 redis-benchmark            redis-tools     redis
 '
-test_packages="$demo_packages"'
+rpm_packages='
+rpmbuild                   rpm             rpm-build
+'
+deb_packages='
+dpkg-deb                   dpkg            dpkg
+'
+test_packages="$demo_packages$rpm_packages$deb_packages"'
+rpm                        rpm             rpm
+rpmlint                    rpmlint         rpmlint
+lintian                    lintian
+systemctl                  systemd         systemd
 /usr/lib/x86_64-linux-gnu/libc.a:/usr/lib64/libc.a  libc6-dev  glibc-static
 memcached                  memcached       memcached
 nginx                      nginx-light     nginx
@@ -467,6 +479,13 @@ make_manual() {
 	done
 }
 
+make_package() { # $1 rpm or deb
+	local table=${1}_packages
+	build
+	install_packages "${!table}"
+	packaging/package.sh "$1"
+}
+
 help() { sed -n '/^# Builds/,/^[^#]/s/^# \{0,1\}//p' build.sh; }
 
 [[ ${1-} != --target* ]] || set -- build "$@"
@@ -489,6 +508,7 @@ soak) run_soak "${@:2}" ;;
 torture) run_torture "${@:2}" ;;
 bench) run_bench "${@:2}" ;;
 manual) make_manual ;;
+rpm | deb) make_package "$command" ;;
 link) (($# == 3)) && link_launcher "$2" "$3" ;;
 help | -h | --help) help ;;
 *)
