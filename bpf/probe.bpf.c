@@ -10,10 +10,9 @@
 #include <bpf/bpf_helpers.h>
 
 #include "architecture.h"
+#include "cast.h"
 
 char _license[] SEC("license") = "Dual BSD/GPL";
-
-extern void *bpf_rdonly_cast(const void *address, __u32 btf_id) __ksym __weak;
 
 struct {
 	__uint(type, BPF_MAP_TYPE_SOCKMAP);
@@ -98,6 +97,7 @@ int redirect_to_one(struct sk_msg_md *msg)
 	return SK_PASS;
 }
 
+#ifndef WITHOUT_CASTS
 /* Loads where an address can be made a pointer. */
 SEC("sk_msg")
 int cast_address(struct sk_msg_md *msg)
@@ -106,6 +106,7 @@ int cast_address(struct sk_msg_md *msg)
 
 	return tp->write_seq ? SK_PASS : SK_DROP;
 }
+#endif
 
 /* Loads where programs may look at all descriptors of all processes. */
 SEC("iter/task_file")

@@ -2,11 +2,11 @@
 /* Facts about a socket, ours or the peer's, by its kernel address. */
 #pragma once
 
+#include "cast.h"
+
 /* bpf_rdonly_cast() is there (6.2 and later): user space tries it before this object is loaded. A kernel address then
  * reads with one load; without it with a call of bpf_probe_read_kernel(), and a send needs a dozen of them. */
 const volatile bool casts_addresses = false;
-
-extern void *bpf_rdonly_cast(const void *address, __u32 btf_id) __ksym __weak;
 
 #define socket_at(address)                                                                                        \
 	((struct sock *)(casts_addresses ? bpf_rdonly_cast((void *)(address), bpf_core_type_id_kernel(struct tcp_sock)) : \

@@ -1,4 +1,5 @@
 import probeBytes from "../../build/probe.bpf.o" with { type: "bytes" };
+import probeWithoutCastsBytes from "../../build/probe_without_casts.bpf.o" with { type: "bytes" };
 import { BpfError } from "../bpf/errors.ts";
 import { type BpfObject, openObject } from "../bpf/object.ts";
 import type { BpfObjectProgram } from "../bpf/program.ts";
@@ -90,8 +91,13 @@ const programs = [
 
 /** The probe with some of its programs. */
 function openProbe(...wanted: typeof programs[number][]): BpfObject {
-  const autoload = Object.fromEntries(programs.map((name) => [name, wanted.includes(name)]));
-  return openObject(probeBytes, "probe", { autoload, rodata: { is_arm64: isArm64 } });
+  const casts = wanted.includes("cast_address");
+  const there = programs.filter((name) => casts || name !== "cast_address");
+  const autoload = Object.fromEntries(there.map((name) => [name, wanted.includes(name)]));
+  return openObject(casts ? probeBytes : probeWithoutCastsBytes, "probe", {
+    autoload,
+    rodata: { is_arm64: isArm64 },
+  });
 }
 
 function loads(name: typeof programs[number], use = (_program: BpfObjectProgram) => {}): boolean {

@@ -1,4 +1,5 @@
 import objectBytes from "../../build/mda.bpf.o" with { type: "bytes" };
+import objectWithoutCastsBytes from "../../build/mda_without_casts.bpf.o" with { type: "bytes" };
 import { enums, layouts, maps } from "../bpf/layouts.ts";
 import { type BpfMap, possibleCpus } from "../bpf/map.ts";
 import { type BpfObject, openObject } from "../bpf/object.ts";
@@ -38,7 +39,8 @@ export function loadDataPlane(
     sizes.sockets = sizes.leaving = 2 * maxConnections;
     sizes.servers = Math.ceil(maxConnections / 2);
   }
-  const object = openObject(objectBytes, "mda", {
+  const bytes = features.constants.casts_addresses ? objectBytes : objectWithoutCastsBytes;
+  const object = openObject(bytes, "mda", {
     rodata: {
       ...features.constants,
       is_arm64: isArm64,

@@ -1,0 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The data plane for kernels without bpf_rdonly_cast(). */
+#define WITHOUT_CASTS
+#include "mda.bpf.c"
