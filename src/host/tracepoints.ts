@@ -14,9 +14,9 @@ export interface Tracepoints extends Disposable {
 }
 
 /**
- * Opens the kernel's list of tracepoints, wherever it is mounted; if nowhere, with CAP_SYS_ADMIN.
+ * Opens the kernel's list of tracepoints, wherever it is mounted, if anywhere. Where it is not, it takes CAP_SYS_ADMIN.
  *
- * @throws SystemError when this kernel has none, or it is out of reach
+ * @throws SystemError when this kernel has none, or this process may not
  */
 export function openTracepoints(): Tracepoints {
   const root = openTracefs();
@@ -32,6 +32,6 @@ function openTracefs(): number {
   } catch (error) {
     const mounted = readMounts().find(({ type }) => type === "tracefs");
     if (!(error instanceof SystemError) || !mounted) throw error;
-    return libc.open(mounted.target, libc.O_RDONLY | libc.O_DIRECTORY);
+    return libc.open(mounted.target, libc.O_RDONLY | libc.O_DIRECTORY | libc.O_CLOEXEC);
   }
 }
