@@ -11,6 +11,8 @@
 #   ./build.sh test-kernels    mda on Debian's 5.10, 6.1 and 6.12 kernels, and locked down, under qemu: every case of
 #                              tests/differential, and checked streams; six minutes a kernel at most
 #   ./build.sh test-roots      dist/mda in a bare Debian 12 and 13, made with debootstrap: two minutes the first time
+#   ./build.sh test-service    mda as a service of systemd, on Debian 12 and 13 under qemu: installed, started, reloaded,
+#                              killed, stuck, stopped, upgraded and erased under connections; ten minutes each
 #   ./build.sh soak [SECONDS]  restarts, reloads and SIGKILLs under mixed load, 600 seconds if not told
 #   ./build.sh torture [SECONDS] [SEED] [FAMILY...]
 #                              streams of every kind, each byte checked, while mda is switched at random, 300 seconds
@@ -447,6 +449,13 @@ run_root_tests() {
 	$deno test --no-check --frozen --allow-all tests/roots/bare.ts
 }
 
+run_service_tests() {
+	need_root 'build the virtual machines'
+	build
+	install_packages "$deb_packages"
+	tests/service/machine/run.sh "$@"
+}
+
 run_soak() {
 	need_root 'load BPF programs'
 	build
@@ -504,6 +513,7 @@ run) run_demo ;;
 test) run_tests "${@:2}" ;;
 test-kernels) run_kernel_tests "${@:2}" ;;
 test-roots) run_root_tests ;;
+test-service) run_service_tests "${@:2}" ;;
 soak) run_soak "${@:2}" ;;
 torture) run_torture "${@:2}" ;;
 bench) run_bench "${@:2}" ;;
