@@ -4,21 +4,6 @@
 
 #define ALL_EVENTS (POLLIN | POLLOUT | POLLRDHUP | POLLPRI)
 
-static void exchange(void)
-{
-	CLIENT
-		send_text(conn, "hello", 0);
-	SERVER {
-		await(conn, POLLIN);
-		receive(conn, 100, 0);
-		send_text(conn, "hi", 0);
-	}
-	CLIENT {
-		await(conn, POLLIN);
-		receive(conn, 100, 0);
-	}
-}
-
 static void half_close(void)
 {
 	CLIENT {
@@ -51,7 +36,7 @@ static void half_close(void)
 
 static void half_close_later(void)
 {
-	exchange();
+	exchange(1);
 	half_close();
 }
 
@@ -94,7 +79,7 @@ static void half_close_echo(void)
 
 static void shut_reading(void)
 {
-	exchange();
+	exchange(1);
 	SERVER {
 		say_result("shutdown(SHUT_RD)", shutdown(conn, SHUT_RD));
 		polled(conn, ALL_EVENTS, 0);
@@ -115,7 +100,7 @@ static void shut_reading(void)
 
 static void shut_reading_with_bytes(void)
 {
-	exchange();
+	exchange(1);
 	CLIENT
 		send_text(conn, "unread", 0);
 	SERVER {
@@ -129,7 +114,7 @@ static void shut_reading_with_bytes(void)
 
 static void shut_both(void)
 {
-	exchange();
+	exchange(1);
 	SERVER {
 		say_result("shutdown(SHUT_RDWR)", shutdown(conn, SHUT_RDWR));
 		polled(conn, ALL_EVENTS, 0);
@@ -146,7 +131,7 @@ static void shut_both(void)
 
 static void close_in_order(void)
 {
-	exchange();
+	exchange(1);
 	CLIENT {
 		send_text(conn, "the end", 0);
 		close_conn();
@@ -163,7 +148,7 @@ static void close_in_order(void)
 
 static void send_to_closed(void)
 {
-	exchange();
+	exchange(1);
 	CLIENT
 		close_conn();
 	SERVER {
@@ -179,7 +164,7 @@ static void send_to_closed(void)
 
 static void without_reading(void)
 {
-	exchange();
+	exchange(1);
 	CLIENT
 		send_text(conn, "unread", 0);
 	SERVER {
@@ -212,7 +197,7 @@ static void see_reset(void)
 
 static void reset_by_server(void)
 {
-	exchange();
+	exchange(1);
 	SERVER {
 		linger_no_time(conn);
 		conn = -1;
@@ -223,7 +208,7 @@ static void reset_by_server(void)
 
 static void reset_by_client(void)
 {
-	exchange();
+	exchange(1);
 	CLIENT {
 		linger_no_time(conn);
 		conn = -1;
@@ -234,7 +219,7 @@ static void reset_by_client(void)
 
 static void reset_with_bytes_unread(void)
 {
-	exchange();
+	exchange(1);
 	CLIENT {
 		send_text(conn, "before the reset", 0);
 	}
@@ -250,7 +235,7 @@ static void reset_with_bytes_unread(void)
 
 static void pending_error(void)
 {
-	exchange();
+	exchange(1);
 	CLIENT {
 		linger_no_time(conn);
 		conn = -1;
@@ -265,7 +250,7 @@ static void pending_error(void)
 
 static void linger_some_time(void)
 {
-	exchange();
+	exchange(1);
 	CLIENT {
 		struct linger linger = { .l_onoff = 1, .l_linger = 2 };
 
@@ -291,7 +276,7 @@ static void note_broken_pipe(int signal)
 
 static void broken_pipe(void)
 {
-	exchange();
+	exchange(1);
 	CLIENT {
 		struct iovec part = { "x", 1 };
 
@@ -317,7 +302,7 @@ static void die_of_broken_pipe(void)
 
 static void killed_by_broken_pipe(void)
 {
-	exchange();
+	exchange(1);
 	CLIENT
 		say_end(in_child(die_of_broken_pipe));
 }
@@ -327,7 +312,7 @@ static void epoll_sees_the_end(void)
 	static int epoll;
 	struct epoll_event event = { .events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET };
 
-	exchange();
+	exchange(1);
 	SERVER {
 		epoll = epoll_create1(EPOLL_CLOEXEC);
 		epoll_ctl(epoll, EPOLL_CTL_ADD, conn, &event);
@@ -356,7 +341,7 @@ static void epoll_sees_the_end(void)
 
 static void waits_for_the_end(void)
 {
-	exchange();
+	exchange(1);
 	BOTH {
 		if (is_client) {
 			nap_ms(20);
@@ -370,7 +355,7 @@ static void waits_for_the_end(void)
 
 static void blocking_recv_sees_the_end(void)
 {
-	exchange();
+	exchange(1);
 	BOTH {
 		if (is_client) {
 			nap_ms(20);
@@ -388,7 +373,7 @@ static void blocking_recv_sees_the_end(void)
 
 static void blocking_recv_sees_reset(void)
 {
-	exchange();
+	exchange(1);
 	BOTH {
 		if (is_client) {
 			nap_ms(20);
@@ -461,7 +446,7 @@ static void stopped_for_a_while(void)
 
 static void disconnect_and_connect(void)
 {
-	exchange();
+	exchange(1);
 	CLIENT {
 		struct sockaddr nobody = { .sa_family = AF_UNSPEC };
 
@@ -483,13 +468,13 @@ static void disconnect_and_connect(void)
 	}
 	CLIENT
 		await(conn, POLLOUT);
-	exchange();
-	exchange();
+	exchange(1);
+	exchange(1);
 }
 
 static void states(void)
 {
-	exchange();
+	exchange(1);
 	CLIENT {
 		say_state(conn);
 		shutdown(conn, SHUT_WR);
@@ -514,7 +499,7 @@ static void states(void)
 
 static void at_the_same_time(void)
 {
-	exchange();
+	exchange(1);
 	BOTH {
 		send(conn, "the last word", 13, 0);
 		shutdown(conn, SHUT_WR);

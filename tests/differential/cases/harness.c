@@ -586,3 +586,20 @@ void say_end(pid_t child)
 	else
 		say("child ended with %d", WEXITSTATUS(status));
 }
+
+void exchange(int times)
+{
+	for (int i = 0; i < times; i++) {
+		CLIENT
+			send_text(conn, "hello", 0);
+		SERVER {
+			await(conn, POLLIN);
+			receive(conn, 100, 0);
+			send_text(conn, "hi", 0);
+		}
+		CLIENT {
+			await(conn, POLLIN);
+			receive(conn, 100, 0);
+		}
+	}
+}

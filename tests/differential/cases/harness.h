@@ -161,6 +161,8 @@ int start_connecting(const struct sockaddr_storage *address, int flags);
 /* The usual two ends: blocks for CLIENT and SERVER that set `conn`. */
 void open_connection(int family, bool blocking);
 void close_conn(void);
+/* A question and its answer. */
+void exchange(int times);
 
 /* A child that must not outlive the block; say_end() waits for it and says how it ended. */
 pid_t in_child(void (*run)(void));

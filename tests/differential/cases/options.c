@@ -11,23 +11,6 @@
 #define SOL_TLS 282
 #endif
 
-static void exchange(int times)
-{
-	for (int i = 0; i < times; i++) {
-		CLIENT
-			send_text(conn, "hello", 0);
-		SERVER {
-			await(conn, POLLIN);
-			receive(conn, 100, 0);
-			send_text(conn, "hi", 0);
-		}
-		CLIENT {
-			await(conn, POLLIN);
-			receive(conn, 100, 0);
-		}
-	}
-}
-
 static void keepalive(void)
 {
 	BOTH {

@@ -10,24 +10,9 @@
 
 #define RECORD_BYTES 8
 
-static void exchange(void)
-{
-	CLIENT
-		send_text(conn, "hello", 0);
-	SERVER {
-		await(conn, POLLIN);
-		receive(conn, 100, 0);
-		send_text(conn, "hi", 0);
-	}
-	CLIENT {
-		await(conn, POLLIN);
-		receive(conn, 100, 0);
-	}
-}
-
 static void duplicated(void)
 {
-	exchange();
+	exchange(1);
 	CLIENT {
 		int other = dup(conn);
 
@@ -44,7 +29,7 @@ static void duplicated(void)
 		close(other);
 		polled(conn, POLLIN | POLLOUT | POLLRDHUP, 0);
 	}
-	exchange();
+	exchange(1);
 	CLIENT {
 		int other = dup(conn);
 
@@ -68,7 +53,7 @@ static void child_answers(void)
 
 static void forked(void)
 {
-	exchange();
+	exchange(1);
 	CLIENT {
 		send_text(conn, "for the child", 0);
 	}
@@ -78,13 +63,13 @@ static void forked(void)
 		await(conn, POLLIN);
 		receive(conn, 100, 0);
 	}
-	exchange();
+	exchange(1);
 }
 
 /* The parent closes its copy, and the connection stays open until the child ends. */
 static void given_to_child(void)
 {
-	exchange();
+	exchange(1);
 	CLIENT
 		send_text(conn, "for the child", 0);
 	SERVER {
@@ -184,7 +169,7 @@ static void passed_to(void (*taker)(void), int *over)
 {
 	static int ends[2];
 
-	exchange();
+	exchange(1);
 	CLIENT {
 		for (int i = 0; i < 20; i++)
 			send(conn, "waiting. ", 9, 0);
@@ -434,7 +419,7 @@ static void *shut_down_later(void *nothing)
 
 static void shut_down_by_thread(void)
 {
-	exchange();
+	exchange(1);
 	SERVER {
 		pthread_t thread;
 
@@ -454,7 +439,7 @@ static void kept_by_child(void)
 /* One process closes, another still has it: the other end sees no end. */
 static void closed_by_one(void)
 {
-	exchange();
+	exchange(1);
 	SERVER {
 		pid_t child = in_child(kept_by_child);
 
