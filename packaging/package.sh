@@ -34,8 +34,8 @@ export SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct || true)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# xz of level 2 is openEuler's own choice, and every rpm since 4.7 and every dpkg reads it. zstd's level 19 would save
-# 1 MB in twice the time, for an rpm that is built with zstd.
+# xz of level 2 is openEuler's own choice, and every rpm since 4.7 and every dpkg reads it: 34 MB. zstd of level 19 makes
+# 33 MB of it in four times the time, and only for an rpm that is built with zstd.
 make_rpm() {
 	local payload=w2.xzdio
 	[[ ${COMPRESSION-} != none ]] || payload=w0.ufdio
