@@ -493,6 +493,7 @@ make_package() { # $1 rpm or deb
 	build
 	install_packages "${!table}"
 	packaging/package.sh "$1"
+	write_digests
 }
 
 help() { sed -n '/^# Builds/,/^[^#]/s/^# \{0,1\}//p' build.sh; }

@@ -55,7 +55,7 @@ make_deb() {
 	[[ ${COMPRESSION-} != none ]] || compression=(-Znone)
 	package=mda_$version-${release}_${debian_names[$machine]}.deb
 	mkdir -p "$doc" "$root/DEBIAN" "$root/usr/share/lintian/overrides"
-	packaging/install.sh "$binary" "$root" /usr/share/zsh/vendor-completions
+	packaging/install.sh "$binary" "$root" /usr/share/zsh/vendor-completions /usr/share/doc/mda
 	install -m 644 packaging/debian/copyright "$doc"
 	gzip -9n <CHANGELOG.md >"$doc/changelog.gz"
 	gzip -9n <packaging/debian/changelog >"$doc/changelog.Debian.gz"

@@ -64,6 +64,7 @@ Deno.test("the Debian package holds these files, with these owners and modes", a
     "-rw------- root/root /etc/oncn-mda/oncn-mda.conf",
     "-rw-r--r-- root/root /usr/lib/systemd/system/mda.service",
     "-rw-r--r-- root/root /usr/share/bash-completion/completions/mda",
+    "-rw-r--r-- root/root /usr/share/doc/mda/LICENSES",
     "-rw-r--r-- root/root /usr/share/doc/mda/changelog.Debian.gz",
     "-rw-r--r-- root/root /usr/share/doc/mda/changelog.gz",
     "-rw-r--r-- root/root /usr/share/doc/mda/copyright",

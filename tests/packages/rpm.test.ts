@@ -87,6 +87,7 @@ Deno.test("the RPM holds these files, with these owners and modes", async () => 
     "-rw-r--r-- root root /usr/share/zsh/site-functions/_mda",
     "-rw-r--r-- root root d /usr/share/man/man8/mda.8.gz",
     "-rw-r--r-- root root l /usr/share/licenses/mda/LICENSE",
+    "-rw-r--r-- root root l /usr/share/licenses/mda/LICENSES",
     "-rwxr-xr-x root root /usr/bin/mda",
     "drwxr-xr-x root root /etc/oncn-mda",
     "drwxr-xr-x root root /usr/share/licenses/mda",
