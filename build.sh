@@ -8,8 +8,8 @@
 #   ./build.sh --target arm64  build dist/mda-arm64 for other machines; on Debian
 #   ./build.sh run             see it at work: redis in a cgroup of its own, before and after
 #   ./build.sh test [FILE...]  all tests (or these), against the real kernel and real servers
-#   ./build.sh test-kernels    mda on Debian's 5.10, 6.1 and 6.12 kernels, and locked down, under qemu: every case of
-#                              tests/differential, and checked streams; six minutes a kernel at most
+#   ./build.sh test-kernels    mda on Debian's 5.10, 6.1 and 6.12 kernels, locked down, and on arm64's 6.1, under qemu:
+#                              every case of tests/differential, and checked streams; six minutes a kernel at most
 #   ./build.sh test-roots      dist/mda in a bare Debian 12 and 13, made with debootstrap: two minutes the first time
 #   ./build.sh test-service    mda as a service of systemd, on Debian 12 and 13 under qemu: installed, started, reloaded,
 #                              killed, stuck, stopped, upgraded and erased under connections; ten minutes each
@@ -60,6 +60,10 @@ cross_packages='
 ld.lld                     lld             lld
 /usr/share/keyrings/debian-archive-keyring.gpg debian-archive-keyring -
 '
+emulation_packages="$cross_packages"'
+qemu-system-aarch64        qemu-system-arm qemu-system-aarch64
+cpio                       cpio            cpio
+'
 demo_packages='
 redis-server               redis-server    redis
 redis-benchmark            redis-tools     redis
@@ -96,6 +100,7 @@ psql                       postgresql      postgresql
 pgbench                    postgresql      postgresql-contrib
 /lib/systemd/system/postgresql.service postgresql postgresql-server
 runc                       runc            runc
+qemu-aarch64               qemu-user       qemu-user
 fish                       fish            fish
 zsh                        zsh             zsh
 groff                      groff-base      groff-base
@@ -203,7 +208,7 @@ install_deno() { # $1 the machine it is for, $2 where to
 		console.log(createHash("sha512").update(readFileSync(process.argv[1])).digest("base64"))' "$2"/download/*.tgz)
 	[[ $integrity == "$(locked "$package" integrity)" ]] ||
 		fail "Cannot install Deno $wanted: what npm gave for $package is $integrity, packaging/tools/package-lock.json has another"
-	tar --extract --gzip --no-same-owner --strip-components 1 --directory "$directory" --file "$2"/download/*.tgz
+	tar --extract --gzip --touch --no-same-owner --strip-components 1 --directory "$directory" --file "$2"/download/*.tgz
 	rm -r "$2/download"
 }
 
@@ -433,9 +438,19 @@ run_tests() {
 }
 
 run_kernel_tests() {
+	local failed=0
 	need_root 'build the virtual machines'
-	build
-	tests/lab/kernels/run.sh "$@"
+	if [[ " $* " != *-arm64\ * ]]; then
+		build
+		tests/lab/kernels/run.sh "$@" || failed=1
+	fi
+	if [[ " $* " == *-arm64\ * || -z $*${OUTPUT-} ]]; then
+		choose_target arm64
+		build
+		install_packages "$emulation_packages"
+		tests/lab/kernels/run.sh "${@:-6.1-arm64}" || failed=1
+	fi
+	return $failed
 }
 
 run_root_tests() {

@@ -39,6 +39,8 @@ note_origins() {
 }
 
 prepare_target() {
+	command -v apt-get >/dev/null ||
+		fail "Cannot build for $target here: its libraries are Debian's, and apt-get is missing (build on Debian, or on $target)"
 	mkdir -p "$parts"
 	install_packages "$cross_packages"
 	install_deno "$target" "$parts"

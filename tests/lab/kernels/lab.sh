@@ -5,12 +5,12 @@
 set -u
 
 report() {
-	echo "report $*" >/dev/ttyS1
+	echo "report $*" >"${reports:-/dev/ttyS1}"
 	echo "== $(cut -d ' ' -f 1 /proc/uptime) $*"
 }
 
 fail() {
-	echo "failed $*" >/dev/ttyS1
+	echo "failed $*" >"${reports:-/dev/ttyS1}"
 	{
 		echo "== FAILED: $*"
 		cat status.json mda.log 2>/dev/null

@@ -6,6 +6,7 @@
 #   tests/lab/kernels/run.sh                    test.sh on 5.10, 6.1 and 6.12, lockdown.sh on 6.1 locked down; one line a
 #                                               kernel, exit 1 if one fails
 #   tests/lab/kernels/run.sh 5.10 lockdown      on these
+#   tests/lab/kernels/run.sh 6.1-arm64          on an arm64 kernel, after ./build.sh --target arm64
 #   tests/lab/kernels/run.sh 5.10 -- COMMAND    COMMAND instead of test.sh, its output here (no COMMAND: a shell)
 #
 # Options:
@@ -20,14 +21,17 @@ here=tests/lab/kernels
 cd "$(dirname "${BASH_SOURCE[0]}")/../../.."
 
 workloads=(nonblocking blocking hold bpf_objects redirected)
-threaded=(-std=gnu11 -O2 -Wall -Wextra -Werror -pthread -static -s)
+compiler=(gcc)
+warnings=(-Wall -Wextra -Werror)
+busybox=busybox
+programs=(setpriv)
 mda=${OUTPUT:-dist/mda}
 deno=build/tools/node_modules/@deno/linux-x64-glibc/deno
 work=$PWD/build/kernels
 . $here/machine.sh
 
 # `lockdown` is a kernel like any other, but for its command line.
-declare -A boots=([lockdown]=6.1)
+declare -A boots=([lockdown]=6.1) others=([6.1-arm64]=arm64.sh)
 kernel_of() { echo "${boots[$1]-$1}"; }
 
 packages='
@@ -41,10 +45,11 @@ compile_workloads() {
 	local name
 	for name in "${workloads[@]}"; do
 		quietly "$work/gcc.log" "compile $here/$name.c" \
-			gcc -O2 -Wall -Wextra -Werror -static -o "$work/$name" $here/$name.c
+			"${compiler[@]}" -O2 "${warnings[@]}" -static -o "$work/$name" $here/$name.c
 	done
-	quietly "$work/gcc.log" 'compile the cases' gcc "${threaded[@]}" -o "$work/differential" tests/differential/cases/*.c
-	quietly "$work/gcc.log" 'compile the torture' gcc "${threaded[@]}" -o "$work/torture" tests/torture/torture.c
+	local threaded=("${compiler[@]}" -std=gnu11 -O2 "${warnings[@]}" -pthread -static -s)
+	quietly "$work/gcc.log" 'compile the cases' "${threaded[@]}" -o "$work/differential" tests/differential/cases/*.c
+	quietly "$work/gcc.log" 'compile the torture' "${threaded[@]}" -o "$work/torture" tests/torture/torture.c
 }
 
 # Where `redirected` finds its number: the size of mda's counters, and the offset.
@@ -67,8 +72,8 @@ build_initramfs() { # $1 its file, $2 what the machine runs
 	root=$(mktemp -d "$work/root.XXXXXX")
 	chmod 755 "$root"
 	mkdir -p "$root"/{bin,dev,etc/oncn-mda,lab,proc,root,sys,tmp}
-	cp "$(command -v busybox)" "$root/bin/busybox"
-	copy_libraries "$root" "$(command -v busybox)"
+	cp "$(command -v "$busybox")" "$root/bin/busybox"
+	copy_libraries "$root" "$root/bin/busybox"
 	install -m 755 $here/init.sh "$root/init"
 	install -m 755 "$mda" "$root/lab/mda"
 	copy_libraries "$root" "$mda"
@@ -76,7 +81,7 @@ build_initramfs() { # $1 its file, $2 what the machine runs
 	install -m 644 $here/oncn-mda.conf "$root/etc/oncn-mda/oncn-mda.conf"
 	install -m 755 $here/{test,lockdown,lab,cases}.sh "${workloads[@]/#/$work/}" "$work"/{differential,torture} "$root/lab/"
 	counters >"$root/lab/counters"
-	for file in "$(command -v setpriv)" "${with[@]}"; do
+	for file in $(command -v "${programs[@]}") "${with[@]}"; do
 		cp -L "$file" "$root/lab/"
 		copy_libraries "$root" "$file"
 	done
@@ -114,7 +119,8 @@ while (($#)); do
 		break
 		;;
 	*)
-		[[ ${releases[$(kernel_of "$1")]-} ]] || fail "Cannot boot kernel '$1': not one of ${!releases[*]} ${!boots[*]}"
+		[[ ${releases[$(kernel_of "$1")]-}${others[$1]-} ]] ||
+			fail "Cannot boot kernel '$1': not one of ${!releases[*]} ${!boots[*]} ${!others[*]}"
 		versions+=("$1")
 		;;
 	esac
@@ -122,6 +128,11 @@ while (($#)); do
 done
 
 ((EUID == 0)) || fail 'Cannot build the machines: not root'
+((${#versions[@]} == 0)) || for version in "${versions[@]}"; do
+	[[ ${others[$version]-} ]] || continue
+	((${#versions[@]} == 1)) || fail "Cannot boot $version together with others: name it alone"
+	. "$here/${others[$version]}"
+done
 for file in "$mda" $deno; do
 	[[ -x $file ]] || fail "Cannot run $file: not there (./build.sh makes it)"
 done

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# What run.sh does otherwise for an arm64 kernel, which QEMU emulates with all that runs on it. It needs what
+# `./build.sh --target arm64` leaves. Sourced by run.sh.
+. packaging/debian.sh
+
+parts=$PWD/build/arm64
+mda=${OUTPUT:-dist/mda-arm64}
+deno=$parts/node_modules/@deno/linux-arm64-glibc/deno
+work=$work/arm64
+compiler=(clang --target=aarch64-linux-gnu --sysroot="$parts/sysroot" -fuse-ld=lld)
+warnings=() # are gcc's; clang has others
+busybox=$work/6.1-arm64/busybox
+programs=()
+
+install_packages() { :; } # build.sh has
+
+fetch_kernel() { # $1 version
+	local directory=$work/$1 package
+	[[ -e $directory/vmlinuz ]] && return
+	rm -rf "$directory"
+	mkdir -p "$directory"
+	debian_release "$directory/apt" bookworm arm64
+	package=$(apt-cache "${apt_options[@]}" show linux-image-cloud-arm64 |
+		sed -n 's/^Depends: \(linux-image-6\.1[.-][^ ,]*\).*/\1/p' | sed -n 1p)
+	[[ $package ]] || fail 'Cannot find a cloud kernel 6.1 for arm64 in bookworm'
+	debian_unpack "$directory/apt" "$directory/root" "$package" busybox-static
+	printf '%s\n' "${package#linux-image-}" >"$directory/release"
+	mv "$directory/root/bin/busybox" "$directory/busybox"
+	mv "$directory"/root/boot/vmlinuz-* "$directory/vmlinuz"
+	rm -rf "$directory"/{root,apt}
+}
+
+# What ldd would tell on arm64: glibc has all of it.
+copy_libraries() { # $1 root, $2 program
+	local library
+	readelf -d "$2" 2>/dev/null | sed -n 's/.*(NEEDED).*\[\(.*\)\].*/\1/p' | while read -r library; do
+		case $library in
+		ld-*) install -D "$parts/sysroot/lib/$library" "$1/lib/$library" ;;
+		*) install -D "$parts/sysroot/lib/aarch64-linux-gnu/$library" "$1/lib/aarch64-linux-gnu/$library" ;;
+		esac
+	done
+}
+
+# Armv8.2, as Kunpeng 920 is. The board has one serial port; the second one is a PCI device.
+boot() { # $1 version, $2 initramfs, $3 file for what the machine reports, $4... options of QEMU for its console
+	timeout --foreground --kill-after=5 "${VM_SECONDS:-400}" qemu-system-aarch64 \
+		-M virt -accel tcg -cpu neoverse-n1 -smp 2 -m 2048 \
+		-nodefaults -display none -no-reboot -kernel "$work/$1/vmlinuz" -initrd "$2" \
+		-append "console=ttyAMA0 quiet oops=panic panic=-1 reports=/dev/ttyS0 $append" "${@:4}" \
+		-chardev file,id=reports,path="$3" -device pci-serial,chardev=reports
+}
