@@ -1,6 +1,7 @@
 /** build.sh --target arm64: what it makes, and that it runs, emulated by qemu-user. */
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert";
 import { binary, execute, type Output, root, shell, TemporaryDirectory } from "../cli/mda.ts";
+import { tryRun } from "../lab/program.ts";
 
 const script = `${root}build.sh`;
 const parts = `${root}build/arm64`;
@@ -65,7 +66,9 @@ Deno.test("what is in the binary for arm64 needs no newer glibc than 2.34", asyn
 
 /** Runs the binary, in a machine whose pages have so many bytes, without a libbpf of its own. */
 function emulate(pageBytes: number, ...args: string[]): Promise<Output> {
-  return execute(["qemu-aarch64", "-p", `${pageBytes}`, "-L", `${parts}/sysroot`, built, ...args]);
+  const argv = ["qemu-aarch64", "-p", `${pageBytes}`, "-L", `${parts}/sysroot`, built, ...args];
+  // Twelve seconds of CPU time.
+  return tryRun({}, argv, { timeoutMs: 300_000 });
 }
 
 Deno.test("emulated, the binary for arm64 says what that for x86-64 says", async () => {

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# What run.sh does otherwise for an arm64 kernel, which QEMU emulates with all that runs on it. It needs what
+# What run.sh does otherwise for kernels of arm64, which QEMU emulates with all that runs on them. It needs what
 # `./build.sh --target arm64` leaves. Sourced by run.sh.
 . packaging/debian.sh
 
@@ -10,23 +10,31 @@ deno=$parts/node_modules/@deno/linux-arm64-glibc/deno
 work=$work/arm64
 compiler=(clang --target=aarch64-linux-gnu --sysroot="$parts/sysroot" -fuse-ld=lld)
 warnings=() # are gcc's; clang has others
-busybox=$work/6.1-arm64/busybox
+busybox=$work/busybox
 programs=()
+
+for version in "${versions[@]}"; do
+	case $version in
+	6.1-arm64 | 6.12-arm64) ;;
+	*) fail "Cannot boot kernel '$version' with those of arm64: they are 6.1-arm64 and 6.12-arm64" ;;
+	esac
+done
 
 install_packages() { :; } # build.sh has
 
-fetch_kernel() { # $1 version
-	local directory=$work/$1 package
+fetch_kernel() { # $1 version, with -arm64
+	local directory=$work/$1 version=${1%-arm64} release package
+	release=${releases[$version]}
 	[[ -e $directory/vmlinuz ]] && return
 	rm -rf "$directory"
 	mkdir -p "$directory"
-	debian_release "$directory/apt" bookworm arm64
+	debian_release "$directory/apt" $release arm64
 	package=$(apt-cache "${apt_options[@]}" show linux-image-cloud-arm64 |
-		sed -n 's/^Depends: \(linux-image-6\.1[.-][^ ,]*\).*/\1/p' | sed -n 1p)
-	[[ $package ]] || fail 'Cannot find a cloud kernel 6.1 for arm64 in bookworm'
+		sed -n "s/^Depends: \(linux-image-${version/./\\.}[.-][^ ,]*\).*/\1/p" | sed -n 1p)
+	[[ $package ]] || fail "Cannot find a cloud kernel $version for arm64 in $release"
 	debian_unpack "$directory/apt" "$directory/root" "$package" busybox-static
 	printf '%s\n' "${package#linux-image-}" >"$directory/release"
-	mv "$directory/root/bin/busybox" "$directory/busybox"
+	find "$directory/root" -path '*/bin/busybox' -exec mv {} "$busybox" \;
 	mv "$directory"/root/boot/vmlinuz-* "$directory/vmlinuz"
 	rm -rf "$directory"/{root,apt}
 }

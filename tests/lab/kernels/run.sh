@@ -6,7 +6,7 @@
 #   tests/lab/kernels/run.sh                    test.sh on 5.10, 6.1 and 6.12, lockdown.sh on 6.1 locked down; one line a
 #                                               kernel, exit 1 if one fails
 #   tests/lab/kernels/run.sh 5.10 lockdown      on these
-#   tests/lab/kernels/run.sh 6.1-arm64          on an arm64 kernel, after ./build.sh --target arm64
+#   tests/lab/kernels/run.sh 6.1-arm64          on those of arm64, after ./build.sh --target arm64
 #   tests/lab/kernels/run.sh 5.10 -- COMMAND    COMMAND instead of test.sh, its output here (no COMMAND: a shell)
 #
 # Options:
@@ -31,7 +31,7 @@ work=$PWD/build/kernels
 . $here/machine.sh
 
 # `lockdown` is a kernel like any other, but for its command line.
-declare -A boots=([lockdown]=6.1) others=([6.1-arm64]=arm64.sh)
+declare -A boots=([lockdown]=6.1)
 kernel_of() { echo "${boots[$1]-$1}"; }
 
 packages='
@@ -119,8 +119,8 @@ while (($#)); do
 		break
 		;;
 	*)
-		[[ ${releases[$(kernel_of "$1")]-}${others[$1]-} ]] ||
-			fail "Cannot boot kernel '$1': not one of ${!releases[*]} ${!boots[*]} ${!others[*]}"
+		[[ ${releases[$(kernel_of "${1%-arm64}")]-} ]] ||
+			fail "Cannot boot kernel '$1': not one of ${!releases[*]} ${!boots[*]}, or VERSION-arm64"
 		versions+=("$1")
 		;;
 	esac
@@ -128,11 +128,9 @@ while (($#)); do
 done
 
 ((EUID == 0)) || fail 'Cannot build the machines: not root'
-((${#versions[@]} == 0)) || for version in "${versions[@]}"; do
-	[[ ${others[$version]-} ]] || continue
-	((${#versions[@]} == 1)) || fail "Cannot boot $version together with others: name it alone"
-	. "$here/${others[$version]}"
-done
+case " ${versions[*]} " in
+*-arm64\ *) . $here/arm64.sh ;;
+esac
 for file in "$mda" $deno; do
 	[[ -x $file ]] || fail "Cannot run $file: not there (./build.sh makes it)"
 done
