@@ -20,7 +20,7 @@
 #   ./build.sh bench [ARG...]  plain TCP, a textbook sockmap data plane and mda, measured side by side
 #   ./build.sh manual          docs/commands.md and docs/mda.8 again, from what the commands say of themselves
 #   ./build.sh rpm             dist/mda-VERSION-RELEASE.x86_64.rpm, for openEuler
-#   ./build.sh deb             dist/mda_VERSION-RELEASE_amd64.deb, for Debian
+#   ./build.sh deb             dist/mda_VERSION-RELEASE_amd64.deb, for Debian; with --target arm64, those of arm64
 #   ./build.sh link PROGRAM EXECUTABLE
 #                              any bundled program and Deno in one file, as dist/mda is made without denort
 #   ./build.sh help            this text
@@ -366,6 +366,15 @@ choose_target() { # $1 a machine
 	compiler=(clang --target="${target/#arm64/aarch64}-linux-gnu" --sysroot="$parts/sysroot" -fuse-ld=lld)
 }
 
+take_target() { # $@: what follows the command
+	case ${1-} in
+	'') ;;
+	--target) choose_target "${2-}" ;;
+	--target=*) choose_target "${1#*=}" ;;
+	*) help >&2 && exit 2 ;;
+	esac
+}
+
 build() {
 	[[ $(uname -s) == Linux && $machine != unknown ]] ||
 		fail "Cannot build on $(uname -sm): mda is for Linux on x86_64 and arm64"
@@ -504,11 +513,14 @@ make_manual() {
 	done
 }
 
-make_package() { # $1 rpm or deb
-	local table=${1}_packages
+make_package() { # $1 rpm or deb, then maybe --target
+	local table=${1}_packages native
 	build
+	native=$output
+	take_target "${@:2}"
+	[[ $target == "$machine" ]] || build
 	install_packages "${!table}"
-	packaging/package.sh "$1"
+	MACHINE=${target/#arm64/aarch64} NATIVE=$PWD/$native OUTPUT=$output packaging/package.sh "$1"
 	write_digests
 }
 
@@ -518,12 +530,7 @@ help() { sed -n '/^# Builds/,/^[^#]/s/^# \{0,1\}//p' build.sh; }
 command=${1:-build}
 case $command in
 build)
-	case ${2-} in
-	'') ;;
-	--target) choose_target "${3-}" ;;
-	--target=*) choose_target "${2#*=}" ;;
-	*) help >&2 && exit 2 ;;
-	esac
+	take_target "${@:2}"
 	build
 	;;
 run) run_demo ;;
@@ -535,7 +542,7 @@ soak) run_soak "${@:2}" ;;
 torture) run_torture "${@:2}" ;;
 bench) run_bench "${@:2}" ;;
 manual) make_manual ;;
-rpm | deb) make_package "$command" ;;
+rpm | deb) make_package "$@" ;;
 link) (($# == 3)) && link_launcher "$2" "$3" ;;
 help | -h | --help) help ;;
 *)

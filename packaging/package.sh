@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# Makes dist/mda-VERSION-RELEASE.x86_64.rpm or dist/mda_VERSION-RELEASE_amd64.deb of a built mda.
+# Makes dist/mda-VERSION-RELEASE.x86_64.rpm or dist/mda_VERSION-RELEASE_amd64.deb of a built mda, or those of arm64.
 #
 #   packaging/package.sh rpm|deb [VERSION]
 #
@@ -9,6 +9,8 @@
 #
 # Environment:
 #   OUTPUT             the binary, instead of dist/mda
+#   MACHINE            the one that the binary is for, x86_64 or aarch64, instead of this one; then
+#   NATIVE             is an mda that runs here
 #   PACKAGES           where to put the package, instead of dist
 #   COMPRESSION        none: a larger package in a second, for tests
 #   SOURCE_DATE_EPOCH  the time of everything in it, instead of the last commit's
@@ -25,7 +27,7 @@ version=${2:-$(sed -n 's/.*"version": "\(.*\)".*/\1/p' deno.json)}
 release=$(sed -n 's/^Release: *//p' packaging/mda.spec)
 binary=$(realpath "${OUTPUT:-dist/mda}")
 packages=${PACKAGES:-dist}
-machine=x86_64
+machine=${MACHINE:-$(uname -m)}
 declare -A debian_names=([x86_64]=amd64 [aarch64]=arm64)
 export SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct || true)}
 [[ $SOURCE_DATE_EPOCH ]] || fail 'Cannot date the package: git names no commit, see above (set SOURCE_DATE_EPOCH)'
