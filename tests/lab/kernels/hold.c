@@ -131,15 +131,18 @@ static unsigned long sum(const char *path, const char *name)
 	unsigned long value, total = 0;
 	char format[64], line[256];
 	FILE *file = fopen(path, "r");
+	bool found = false;
 
 	if (!file)
 		err(1, "Cannot open %s", path);
 	snprintf(format, sizeof(format), " %s: %%lu", name);
 	while (fgets(line, sizeof(line), file))
-		if (sscanf(line, format, &value) == 1)
+		if (sscanf(line, format, &value) == 1) {
 			total += value;
+			found = true;
+		}
 	fclose(file);
-	if (!total)
+	if (!found)
 		errx(1, "Cannot find %s in %s", name, path);
 	return total;
 }
