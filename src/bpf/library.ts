@@ -1,4 +1,5 @@
 import * as libc from "../host/libc.ts";
+import { carriedLibraries } from "./carried.ts";
 import { captureMessages } from "./messages.ts";
 
 const symbols = {
@@ -67,37 +68,37 @@ export interface LibbpfInfo {
   origin: "host" | "carried" | string;
 }
 
-const opened = await open();
+let opened: { symbols: Libbpf; info: LibbpfInfo } | undefined;
 
 /**
- * libbpf's functions: of the file that the environment variable MDA_LIBBPF names (or "host" or "carried"), else of the host's
- * libbpf.so.1, else of the one inside this program. It is opened when this module is loaded, which fails when MDA_LIBBPF
- * names none that can be used.
+ * libbpf's functions. The first call opens it: the file that the environment variable MDA_LIBBPF names (or
+ * "host" or "carried"), else the host's libbpf.so.1, else the one inside this program.
+ *
+ * @throws Error when MDA_LIBBPF names none that can be used
  */
 export function libbpf(): Libbpf {
-  return opened.symbols;
+  return open().symbols;
 }
 
 /** Which libbpf is in use, for `mda --version`. */
 export function libbpfInfo(): LibbpfInfo {
-  return opened.info;
+  return open().info;
 }
 
-async function open() {
+function open() {
+  if (opened) return opened;
   const wanted = Deno.env.get("MDA_LIBBPF");
-  const opened = wanted && wanted !== "carried"
-    ? openNamed(wanted)
-    : (wanted ? undefined : openHost()) ?? await openCarried();
+  if (wanted) {
+    opened = wanted === "carried" ? openCarried() : openNamed(wanted);
+  } else {
+    try {
+      opened = openNamed("host");
+    } catch {
+      opened = openCarried();
+    }
+  }
   captureMessages(opened.symbols);
   return opened;
-}
-
-function openHost() {
-  try {
-    return openNamed("host");
-  } catch {
-    return undefined;
-  }
 }
 
 function openNamed(origin: string) {
@@ -113,9 +114,7 @@ function openNamed(origin: string) {
   return { symbols, info: { version: versionOf(symbols), origin } };
 }
 
-async function openCarried() {
-  // To decode them takes longer than all the rest of `mda --version`.
-  const { carriedLibraries } = await import("./carried.ts");
+function openCarried() {
   const fds: number[] = [];
   try {
     for (const { name, bytes } of carriedLibraries) {

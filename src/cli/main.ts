@@ -37,7 +37,7 @@ export async function runCommandLine(args: string[]): Promise<number> {
     if (!(error instanceof PrintWanted)) return report(error);
     if (error.what === "version") {
       const { versionText } = await import("./version.ts");
-      print(await versionText());
+      print(versionText());
     } else {
       const { licensesText } = await import("./licenses.ts");
       print(licensesText);

@@ -1,16 +1,17 @@
 import manifest from "../../deno.json" with { type: "json" };
+import { libbpfInfo } from "../bpf/library.ts";
 import objectDigest from "../../build/mda.bpf.o.sha256" with { type: "text" };
 
 /** Of a digest. */
 const DIGITS = 12;
 
 /** mda's own version, and a line for each part that could make a difference. */
-export async function versionText(): Promise<string> {
+export function versionText(): string {
   return [
     `mda ${manifest.version}`,
     `binary      ${binaryKind()}`,
     `Deno        ${Deno.version.deno}`,
-    `libbpf      ${await libbpfText()}`,
+    `libbpf      ${libbpfText()}`,
     `BPF object  ${objectDigest.slice(0, DIGITS)}`,
     "",
   ].join("\n");
@@ -22,9 +23,8 @@ function binaryKind(): "compiled" | "launcher" | "source" {
   return Deno.mainModule.startsWith("file:///proc/self/fd/") ? "launcher" : "source";
 }
 
-async function libbpfText(): Promise<string> {
+function libbpfText(): string {
   try {
-    const { libbpfInfo } = await import("../bpf/library.ts");
     const { version, origin } = libbpfInfo();
     return `${version} (${origin})`;
   } catch (error) {

@@ -88,7 +88,8 @@ export async function runDataPlane(options: DataPlaneOptions, supervisor: Superv
       : every(supervisor.aliveMs, () => supervisor.alive());
     const reload = () => {
       supervisor.reloading();
-      supervisor.reloaded?.(reloadRules(plane, options, tending));
+      const success = reloadRules(plane, options, tending);
+      supervisor.reloaded?.(success);
       supervisor.ready(status());
     };
     using _watch = options.watch ? watchFile(config, reload, read) : undefined;

@@ -115,11 +115,23 @@ Deno.test("bash offers every command and option", async () => {
     "help",
     "--version",
     "-V",
+    "--licenses",
     "--pin-dir",
     "--help",
     "-h",
   ];
   deepStrictEqual((await inBash(directory, ["mda", ""])).sort(), words.sort());
-  const options = ["--config", "-c", "--output", "-o", "--version", "-V", "--pin-dir", "--help", "-h"];
+  const options = [
+    "--config",
+    "-c",
+    "--output",
+    "-o",
+    "--version",
+    "-V",
+    "--licenses",
+    "--pin-dir",
+    "--help",
+    "-h",
+  ];
   deepStrictEqual((await inBash(directory, ["mda", "check", ""])).sort(), options.sort());
 });
