@@ -5,9 +5,10 @@ import { run } from "./program.ts";
 const root = fileURLToPath(new URL("../../", import.meta.url));
 
 /** What a build needs of the tree. */
-const sources = ["build.sh", "main.ts", "deno.json", "deno.lock", "bpf", "src", "packaging"];
+const sources = ["build.sh", "main.ts", "deno.json", "deno.lock", "LICENSE", "bpf", "src", "packaging"];
 /** What it would have to download, or to look for: tools, and the libraries that mda carries. */
-const made = ["tools", "deno", "libbpf.so.1", "libelf.so.1", "libz.so.1"];
+const libraries = ["libbpf.so.1", "libelf.so.1", "libz.so.1"];
+const made = ["tools", "deno", ...libraries.flatMap((name) => [name, `${name}.origin`, `${name}.copyright`])];
 
 /** What of a file is replaced with what. */
 export type Changes = Record<string, [before: string, after: string][]>;
