@@ -22,7 +22,8 @@
 #   ./build.sh rpm             dist/mda-VERSION-RELEASE.x86_64.rpm, for openEuler
 #   ./build.sh deb             dist/mda_VERSION-RELEASE_amd64.deb, for Debian; with --target arm64, those of arm64
 #   ./build.sh link PROGRAM EXECUTABLE
-#                              any bundled program and Deno in one file, as dist/mda is made without denort
+#                              any bundled program without imports and Deno in one file, as dist/mda is made without
+#                              denort
 #   ./build.sh help            this text
 #
 # Environment:
@@ -235,6 +236,7 @@ compile_bpf() { # $@: sources, each becomes build/NAME.bpf.o
 			-Ibpf -I"/usr/include/$(uname -m)-linux-gnu" -c "$source" -o "$object.part"
 		quietly build/bpftool.log "link $object" bpftool gen object "$object.linked" "$object.part"
 		sha256sum <"$object.linked" >"$object.sha256"
+		base64 --wrap=0 "$object.linked" >"$object.base64"
 		mv "$object.linked" "$object"
 		rm "$object.part"
 	done
@@ -257,6 +259,7 @@ copy_libraries() {
 		[[ $found ]] || fail "Cannot find $library: is libbpf installed?"
 		step "copy $found"
 		cp -L "$found" "build/$library"
+		base64 --wrap=0 "$found" >"build/$library.base64"
 		tell_needs "build/$library"
 		note_origin "$library" "$found"
 	done
@@ -311,13 +314,13 @@ write_digests() {
 
 # The libraries are where deno.json says, `carried/`; an import map says it of another target.
 bundle() {
-	stale "$parts/mda.js" build.sh main.ts src deno.json deno.lock build/*.bpf.o "${carried[@]/#/$parts/}" \
+	stale "$parts/mda.js" build.sh packaging/bundle.ts main.ts src deno.json deno.lock build/*.bpf.o "${carried[@]/#/$parts/}" \
 		"$parts/licenses.txt" || return 0
 	step "bundle main.ts to $parts/mda.js"
 	quietly build/bundle.log 'bundle main.ts' $deno bundle --quiet --frozen --platform deno \
 		${import_map:+--import-map "$import_map"} --output "$parts/mda.part.js" main.ts
-	# Where packages were from is no part of the program.
-	sed -i 's|build/deno/npm/[^/]*/|npm/|' "$parts/mda.part.js"
+	quietly build/bundle.log 'finish the bundle' \
+		$deno run --quiet --allow-read --allow-write packaging/bundle.ts "$parts/mda.part.js"
 	mv "$parts/mda.part.js" "$parts/mda.js"
 }
 

@@ -20,6 +20,7 @@ fetch_debian_packages() {
 	for library in "${carried[@]}"; do
 		cp -L "$parts"/packages/{,usr/}lib/*/"$library" "$parts/" 2>/dev/null ||
 			[[ -e $parts/$library ]] || fail "Cannot find $library in ${library_packages[*]} of $debian_suite"
+		base64 --wrap=0 "$parts/$library" >"$parts/$library.base64"
 		tell_needs "$parts/$library"
 	done
 	note_origins

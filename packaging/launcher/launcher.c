@@ -3,7 +3,7 @@
  * mda in one file, where `deno compile` has no base binary: the Deno executable and the bundled program (payload.S)
  * behind a program that starts the one on the other:
  *
- *   1. the bundled program goes into a sealed memfd, so that Deno has a path to load it from;
+ *   1. the bundled program goes into a sealed memfd, and what makes it run into another, so that Deno has a path to load;
  *   2. Deno and the dynamic linker that it names are mapped from where they are, as execve(2) would map them;
  *   3. the dynamic linker runs, on a stack that says `mda run OPTIONS /proc/self/fd/N ARGUMENTS`.
  *
@@ -265,27 +265,53 @@ static struct image map_linker(const char *path)
 	return linker;
 }
 
-/* The bundled program in a memfd that nobody can change. Above descriptor 2: a service manager may start mda with
- * standard input and output closed, and Deno opens /dev/null in their place. */
-static int program_memfd(void)
+static void write_all(int fd, const char *bytes, long count, const char *name)
 {
-	static const char name[] = "mda.js";
+	long done = 0;
+
+	while (done < count)
+		done += checked(call(__NR_write, fd, (long)bytes + done, count - done, 0, 0, 0), "write ", name);
+}
+
+/* A memfd above descriptor 2: a service manager may start mda with standard input and output closed, and Deno opens
+ * /dev/null in their place. */
+static int make_memfd(const char *name)
+{
 	const int flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
-	long bytes = payload_program_end - payload_program;
 	long low = call(__NR_memfd_create, (long)name, flags | MFD_NOEXEC_SEAL, 0, 0, 0, 0);
-	long fd, done = 0;
+	long fd;
 
 	if (low == -EINVAL)
 		low = call(__NR_memfd_create, (long)name, flags, 0, 0, 0, 0);
 	checked(low, "make a memfd for ", name);
 	fd = checked(call(__NR_fcntl, low, F_DUPFD_CLOEXEC, 3, 0, 0, 0), "make a memfd for ", name);
 	call(__NR_close, low, 0, 0, 0, 0, 0);
-	while (done < bytes)
-		done += checked(call(__NR_write, fd, (long)payload_program + done, bytes - done, 0, 0, 0), "write ",
-				name);
+	return (int)fd;
+}
+
+/* So that nobody can change it. */
+static void seal(int fd, const char *name)
+{
 	checked(call(__NR_fcntl, fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE, 0, 0, 0),
 		"seal ", name);
-	return (int)fd;
+}
+
+/* What Deno runs: a script that makes a function of the bundled program, which lies in a memfd of its own. Deno looks for
+ * imports in a module before V8 has it, for 50 ms in one of this size, since there is no directory to remember it in. */
+static int program_memfd(void)
+{
+	static const char before[] = "await new (async () => {}).constructor(Deno.readTextFileSync(\"/proc/self/fd/";
+	static const char after[] = "\"))();\n";
+	char number[24];
+	int program = make_memfd("mda.js"), script = make_memfd("launch.js");
+
+	write_all(program, payload_program, payload_program_end - payload_program, "mda.js");
+	seal(program, "mda.js");
+	write_all(script, before, sizeof(before) - 1, "launch.js");
+	write_all(script, number, append_number(number, (unsigned long)program) - number, "launch.js");
+	write_all(script, after, sizeof(after) - 1, "launch.js");
+	seal(script, "launch.js");
+	return script;
 }
 
 static bool dropped(const char *variable)

@@ -117,10 +117,10 @@ function openNamed(origin: string) {
 function openCarried() {
   const fds: number[] = [];
   try {
-    for (const { name, bytes } of carriedLibraries) {
+    for (const { name, base64 } of carriedLibraries) {
       const fd = libc.memfdCreate(name);
       fds.push(fd);
-      libc.write(fd, bytes);
+      libc.write(fd, Uint8Array.fromBase64(base64));
       const path = `/proc/self/fd/${fd}`;
       // glibc's _dl_map_object finds what a library needs among the already loaded ones by their SONAME, so
       // each of these satisfies the next; Deno never unloads a library.

@@ -1,5 +1,5 @@
-import probeBytes from "../../build/probe.bpf.o" with { type: "bytes" };
-import probeWithoutCastsBytes from "../../build/probe_without_casts.bpf.o" with { type: "bytes" };
+import probe from "../../build/probe.bpf.o.base64" with { type: "text" };
+import probeWithoutCasts from "../../build/probe_without_casts.bpf.o.base64" with { type: "text" };
 import { BpfError } from "../bpf/errors.ts";
 import { type BpfObject, openObject } from "../bpf/object.ts";
 import type { BpfObjectProgram } from "../bpf/program.ts";
@@ -94,7 +94,7 @@ function openProbe(...wanted: typeof programs[number][]): BpfObject {
   const casts = wanted.includes("cast_address");
   const there = programs.filter((name) => casts || name !== "cast_address");
   const autoload = Object.fromEntries(there.map((name) => [name, wanted.includes(name)]));
-  return openObject(casts ? probeBytes : probeWithoutCastsBytes, "probe", {
+  return openObject(Uint8Array.fromBase64(casts ? probe : probeWithoutCasts), "probe", {
     autoload,
     rodata: { is_arm64: isArm64 },
   });

@@ -1,5 +1,5 @@
-import objectBytes from "../../build/mda.bpf.o" with { type: "bytes" };
-import objectWithoutCastsBytes from "../../build/mda_without_casts.bpf.o" with { type: "bytes" };
+import objectWithCasts from "../../build/mda.bpf.o.base64" with { type: "text" };
+import objectWithoutCasts from "../../build/mda_without_casts.bpf.o.base64" with { type: "text" };
 import { enums, layouts, maps } from "../bpf/layouts.ts";
 import { type BpfMap, possibleCpus } from "../bpf/map.ts";
 import { type BpfObject, openObject } from "../bpf/object.ts";
@@ -39,8 +39,8 @@ export function loadDataPlane(
     sizes.sockets = sizes.leaving = 2 * maxConnections;
     sizes.servers = Math.ceil(maxConnections / 2);
   }
-  const bytes = features.constants.casts_addresses ? objectBytes : objectWithoutCastsBytes;
-  const object = openObject(bytes, "mda", {
+  const base64 = features.constants.casts_addresses ? objectWithCasts : objectWithoutCasts;
+  const object = openObject(Uint8Array.fromBase64(base64), "mda", {
     rodata: {
       ...features.constants,
       is_arm64: isArm64,

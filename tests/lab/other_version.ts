@@ -8,7 +8,11 @@ const root = fileURLToPath(new URL("../../", import.meta.url));
 const sources = ["build.sh", "main.ts", "deno.json", "deno.lock", "LICENSE", "bpf", "src", "packaging"];
 /** What it would have to download, or to look for: tools, and the libraries that mda carries. */
 const libraries = ["libbpf.so.1", "libelf.so.1", "libz.so.1"];
-const made = ["tools", "deno", ...libraries.flatMap((name) => [name, `${name}.origin`, `${name}.copyright`])];
+const made = [
+  "tools",
+  "deno",
+  ...libraries.flatMap((name) => [name, `${name}.base64`, `${name}.origin`, `${name}.copyright`]),
+];
 
 /** What of a file is replaced with what. */
 export type Changes = Record<string, [before: string, after: string][]>;
