@@ -36,9 +36,14 @@ function residentBytes(pid: number): { own: number; files: number } {
   const files = new Map<number, number>();
   const descriptors = [...Deno.readDirSync(`/proc/${pid}/fd`)].map(({ name }) => `/proc/${pid}/fd/${name}`);
   for (const path of [`/proc/${pid}/exe`, ...descriptors]) {
-    if (!Deno.readLinkSync(path).startsWith("/memfd:")) continue;
-    const { ino, blocks } = Deno.statSync(path);
-    files.set(ino!, blocks! * 512);
+    try {
+      if (!Deno.readLinkSync(path).startsWith("/memfd:")) continue;
+      const { ino, blocks } = Deno.statSync(path);
+      files.set(ino!, blocks! * 512);
+    } catch (error) {
+      // It has been closed meanwhile.
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    }
   }
   const all = files.values().reduce((sum, bytes) => sum + bytes, 0);
   return { own: bytes("VmRSS"), files: Math.max(0, all - bytes("RssShmem")) };
