@@ -449,14 +449,15 @@ static void with_time_limit(void)
 	SENDER
 		send_text(conn, "hello", 0);
 	READER {
-		struct timeval limit = { .tv_usec = 60000 };
+		struct timeval limit = { .tv_usec = 200000 };
 		uint64_t start_ms;
 
 		setsockopt(conn, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
 		receive(conn, 100, 0);
 		start_ms = now_ms();
 		receive(conn, 100, 0);
-		say("%s", now_ms() - start_ms < 55 ? "early" : "in time");
+		/* An emulated machine that lost ticks makes up for them: its limits pass faster by some ten ms. */
+		say("%s", now_ms() - start_ms < 100 ? "early" : "in time");
 		receive(conn, 100, MSG_WAITALL);
 	}
 	SENDER
