@@ -52,12 +52,12 @@ static __always_inline int references(struct sk_psock *psock)
 /* From the verdict on a message that passes because an end leaves: the sendmsg that it belongs to is the only one. */
 static __always_inline void note_if_quiet(struct link *link, struct sock *own)
 {
-	if (!link->quiet && references(psock_of(own)) == 2)
-		link->quiet = 1;
+	if (link->quiet != QUIET && references(psock_of(own)) == 2)
+		link->quiet = QUIET;
 }
 
 /* The kernel reuses the memory of sockets. */
-static __always_inline bool is_still(struct link *link, struct sock *peer)
+static __always_inline bool is_still(const struct link *link, struct sock *peer)
 {
 	return (__u64)BPF_CORE_READ(peer, __sk_common.skc_cookie.counter) == link->peer.cookie;
 }
@@ -78,7 +78,7 @@ static __always_inline bool peer_is_quiet(struct link *link)
 	if (bpf_probe_read_kernel(&peer_link, sizeof(peer_link), (void *)link->peer.link))
 		return false;
 	/* A peer that left may have been in a sendmsg that outlived its place in the sockhash, but not by seconds. */
-	return peer_link.quiet ||
+	return peer_link.quiet == QUIET ||
 	       (peer_link.left_at_ns && bpf_ktime_get_ns() - peer_link.left_at_ns > LEFT_SETTLES_NS);
 }
 
@@ -119,23 +119,30 @@ static __always_inline void count_left(enum leave why)
 	}
 }
 
-/* False when it could not: close(2) has taken the socket out. */
-static __always_inline bool leave(struct link *link, struct sock *sk)
+static __always_inline void note_left(struct link *link, struct sock *sk)
 {
 	struct tcp_sock *tp = (void *)sk;
 	struct left note = { .why = link->notice.leave };
-	__u64 key = link->key, cookie;
+	__u64 cookie;
 
-	link->left_at_ns = bpf_ktime_get_ns();
-	if (bpf_map_delete_elem(&sockets, &key))
-		return false;
 	if (!note.why)
-		return true; /* a stop */
+		return; /* a stop */
 	note.data_segs_out = BPF_CORE_READ(tp, data_segs_out);
 	note.bytes_sent = BPF_CORE_READ(tp, bytes_sent);
 	cookie = BPF_CORE_READ(sk, __sk_common.skc_cookie.counter);
 	bpf_map_update_elem(&left, &cookie, &note, BPF_ANY);
 	count_left(note.why);
+}
+
+/* From a callback of the socket's own. False when it could not: close(2) has taken it out. */
+static __always_inline bool leave(struct link *link, struct sock *sk)
+{
+	__u64 key = link->key;
+
+	link->left_at_ns = bpf_ktime_get_ns();
+	if (bpf_map_delete_elem(&sockets, &key))
+		return false;
+	note_left(link, sk);
 	return true;
 }
 
@@ -157,13 +164,60 @@ static __always_inline bool peer_has_left(struct link *link)
 	return left_at_ns != 0;
 }
 
-/* What becomes of a key in a sweep. */
+/* What becomes of a key in a sweep. Programs of user space's may not take sockets out of a sockhash everywhere (Linux 7.3 forbids
+ * it to all but a few types, may_update_sockmap()), so a sweep only finds those that can go, and user space deletes them
+ * by the system call. Nothing may change in between: */
 enum sweep_result {
 	SWEPT, /* nothing is left to do */
 	SWEEP_LATER,
+	SWEEP_DELETE, /* it can go, and that stays so */
 };
 
-static __always_inline enum sweep_result take_out_socket(struct link *link, struct sock *sk)
+/* The peer's link, when it is the one that was paired and still in the sockhash. */
+static __always_inline struct link *link_of_peer(const struct link *link, struct bpf_sock *peer)
+{
+	struct link *found = bpf_sk_storage_get(&links, peer, 0, 0);
+
+	return found && (__u64)found == link->peer.link ? found : NULL;
+}
+
+/* Its peer redirects no more from now on, whatever is unread. One message may be under way: the next sweep sees it, by the
+ * references to the peer's psock. Returns whether that was so before. */
+static __always_inline bool silence_peer(struct link *link, struct sock *sk)
+{
+	__u64 peer_key = link->peer.key;
+	bool was_silent = true;
+	struct link *peer_link;
+	struct bpf_sock *peer;
+
+	if (!peer_key)
+		return true;
+	peer = bpf_map_lookup_elem(&sockets, &peer_key);
+	if (!peer)
+		return true;
+	peer_link = link_of_peer(link, peer);
+	if (peer_link && !peer_link->quiet) {
+		was_silent = false;
+		/* Not before: its reader would take a short read for the last (edges.h). */
+		if (!unread_bytes(sk))
+			peer_link->quiet = SILENT;
+	}
+	bpf_sk_release(peer);
+	return was_silent;
+}
+
+/* It was silenced, and its last message was redirected all the same: what it has sent since passed beside that. */
+static __always_inline void note_passed_beside(const struct link *link)
+{
+	struct sock *peer = (void *)link->peer.tcp_sock;
+	enum behind how = BEHIND_UNTIL_READ;
+	__u64 cookie = link->peer.cookie;
+
+	if (link->quiet && peer && is_still(link, peer) && unread_bytes(peer))
+		bpf_map_update_elem(&behind, &cookie, &how, BPF_ANY);
+}
+
+static __always_inline enum sweep_result sweep_socket(struct link *link, struct sock *sk)
 {
 	struct sk_psock *psock = psock_of(sk);
 	__u32 zero = 0;
@@ -176,28 +230,35 @@ static __always_inline enum sweep_result take_out_socket(struct link *link, stru
 	/* It has come back meanwhile, and stays; or an mda that was stopping was killed between its peer and it. */
 	if (!link->notice.leave && now && now->mode == MODE_REDIRECT && !peer_has_left(link))
 		return SWEPT;
-	if (!psock || references(psock) != 1)
+	/* A send of its own that is under way may redirect; one that begins while its peer has nothing unread passes. */
+	if (!psock || references(psock) != 1 || !may_leave(link, sk, false)) {
+		note_passed_beside(link);
 		return SWEEP_LATER;
-	/* Asked twice, since the reader may be reading: this is not under its lock. */
-	if (!may_leave(link, sk, false) || !may_leave(link, sk, false))
+	}
+	if (!silence_peer(link, sk))
 		return SWEEP_LATER;
-	/* It is in no send, and one that begins now passes: its peer has nothing unread, and it leaves, its peer has left, or all
-	 * pass. */
-	link->quiet = 1;
-	return leave(link, sk) ? SWEPT : SWEEP_LATER;
+	/* Once more, now that nobody redirects: before, the reader may have read while its peer was about to send, since this is not
+	 * under its lock. */
+	if (!link->quiet) {
+		link->quiet = SILENT;
+		return SWEEP_LATER;
+	}
+	link->quiet = QUIET;
+	link->left_at_ns = bpf_ktime_get_ns();
+	note_left(link, sk);
+	return SWEEP_DELETE;
 }
 
-static __always_inline enum sweep_result take_out_half_adopted(struct sock *sk, __u64 key)
+/* Nothing is redirected by it or to it. */
+static __always_inline enum sweep_result sweep_half_adopted(struct sock *sk)
 {
 	struct sk_psock *psock = psock_of(sk);
 
-	if (!psock || references(psock) != 1 || unread_bytes(sk))
-		return SWEEP_LATER;
-	return bpf_map_delete_elem(&sockets, &key) ? SWEEP_LATER : SWEPT;
+	return psock && references(psock) == 1 && !unread_bytes(sk) ? SWEEP_DELETE : SWEEP_LATER;
 }
 
 /* From outside of the socket's callbacks, when it wants to leave or all pass. */
-__noinline int take_out(__u64 key)
+__noinline int sweep_key(__u64 key)
 {
 	struct bpf_sock *sk = bpf_map_lookup_elem(&sockets, &key);
 	enum sweep_result result = SWEEP_LATER;
@@ -209,17 +270,21 @@ __noinline int take_out(__u64 key)
 	link = bpf_sk_storage_get(&links, sk, 0, 0);
 	tp = (void *)bpf_skc_to_tcp_sock(sk);
 	if (tp)
-		result = is_half_adopted(link) ? take_out_half_adopted(tp, key) : take_out_socket(link, tp);
+		result = is_half_adopted(link) ? sweep_half_adopted(tp) : sweep_socket(link, tp);
 	bpf_sk_release(sk);
 	return result;
 }
 
 /* Not inlined: BTF, and so TypeScript, knows structs that functions take. */
-static __noinline int take_out_all(struct sweep *sweep)
+static __noinline int sweep_all(struct sweep *sweep)
 {
 	for (int i = 0; i < SWEEP_KEYS; i++) {
-		if (sweep->keys[i] && take_out(sweep->keys[i]) == SWEPT)
+		int result = sweep->keys[i] ? sweep_key(sweep->keys[i]) : SWEEP_LATER;
+
+		if (result == SWEPT)
 			sweep->keys[i] = 0;
+		if (result == SWEEP_DELETE)
+			sweep->ready |= 1ull << i;
 	}
 	return 0;
 }

@@ -49,6 +49,13 @@ struct notice {
 	__u32 cpu; /* that it last sent on, plus 1; 0: it has not sent yet */
 };
 
+/* Whether a socket still redirects. */
+enum quiet {
+	NOT_QUIET,
+	SILENT, /* no more: what begins from now on passes; what has begun may be under way */
+	QUIET, /* no more, and nothing of it is under way */
+};
+
 /* What a socket that entered the sockhash knows. The first 56 bytes share a cache line in the kernel's
  * bpf_local_storage_elem, and what most sends write comes after them. */
 struct link {
@@ -60,7 +67,7 @@ struct link {
 	__u32 mean_bytes; /* of the messages sent, see bulk.h */
 	__u32 on_tcp; /* messages went to TCP since tcp_bytes_end was set */
 	__u32 burst; /* messages sent since the reader was last seen to have read all, see flow.h */
-	__u32 quiet; /* it redirects no more, and no redirection of its own is under way */
+	__u32 quiet; /* enum quiet */
 	__u32 adopted; /* has no callbacks: `leaving` tells user space to take it out */
 	__u64 mm; /* of the last sender: while it is the same, so is the program */
 	__u32 habits_seen; /* learnt.habits_changed when the next were looked up */

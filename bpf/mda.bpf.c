@@ -308,13 +308,13 @@ int dismiss(struct __sk_buff *packet)
 	return adoption ? dismiss_client(adoption) : 0;
 }
 
-/* Takes those sockets out of the sockhash that want to leave and can now; with MODE_PASS set, all that can. */
+/* Finds the sockets in the sockhash that want to leave and can now; with MODE_PASS set, all that can. */
 SEC("tc")
 int drain(struct __sk_buff *packet)
 {
 	struct sweep *sweep = packet_of(sweep, packet);
 
-	return sweep ? take_out_all(sweep) : 0;
+	return sweep ? sweep_all(sweep) : 0;
 }
 
 /* Says whether a program has splice(2) in its code. */

@@ -227,6 +227,7 @@ struct found_in_code {
 struct sweep {
 	__u8 header[16]; /* what the kernel takes for Ethernet's */
 	__u64 keys[SWEEP_KEYS]; /* 0: none. Comes back with 0 where nothing is left to do */
+	__u64 ready; /* bit i: keys[i] can be deleted from the sockhash now, which is for user space to do */
 };
 
 /* NAT gives an end two names: its own view and its peer's. */

@@ -252,10 +252,11 @@ export const layouts = {
     },
   },
   "sweep": {
-    "size": 528,
+    "size": 536,
     "fields": {
       "header": { "offset": 0, "size": 16, "type": "u8", "length": 16 },
       "keys": { "offset": 16, "size": 512, "type": "u64", "length": 64 },
+      "ready": { "offset": 528, "size": 8, "type": "u64" },
     },
   },
   "connection": {

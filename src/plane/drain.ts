@@ -28,7 +28,7 @@ export async function drainUntil(
   const end = performance.now() + ms;
   for (let left = [...sockets.keys()];;) {
     meanwhile?.();
-    left = sweep(drain, left);
+    left = sweep(sockets, drain, left);
     // One that was just about to enter is only seen now.
     if (left.length === 0) left = [...sockets.keys()];
     if (left.length === 0 || performance.now() >= end || signal?.aborted) return left;

@@ -59,7 +59,7 @@ export async function enableDataPlane(options: EnableOptions): Promise<Enabled> 
     await retired?.drain(RETIRE_MS);
     if (plane.found === "same maps") {
       sweepHalfWay(plane.object);
-      sweepLeaving(plane.object.map("leaving"), plane.object.program("drain"));
+      sweepLeaving(plane.object);
     }
     const adoption = options.adopt && plane.features.iterates_files
       ? await adoptConnections(plane.object, { reapply: false, allSockets })

@@ -6,28 +6,40 @@ import { u32 } from "../bpf/struct.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
-const { size: packetBytes, fields: { keys: keysField } } = layouts.sweep;
+const { size: packetBytes, fields: { keys: keysField, ready: readyField } } = layouts.sweep;
 const keyBytes = keysField.size / keysField.length;
+
+/** One silences both ends, the next finds them quiet (bpf/leave.h). */
+const ROUNDS = 2;
 
 /**
  * One attempt to take sockets out of the sockhash: those that want to leave, or all of them once MODE_PASS is set.
  *
- * @param drain the program of that name
+ * @param drain the program of that name, which finds those that can go
  * @param keys in the sockhash
  * @returns the keys of those that could not leave yet
  */
-export function sweep(drain: BpfProgram, keys: Bytes[]): Bytes[] {
+export function sweep(sockets: BpfMap, drain: BpfProgram, keys: Bytes[]): Bytes[] {
   const packet = new Uint8Array(packetBytes);
+  const view = new DataView(packet.buffer);
   const stay: Bytes[] = [];
   for (let at = 0; at < keys.length; at += keysField.length) {
-    const some = keys.slice(at, at + keysField.length);
-    packet.fill(0);
-    some.forEach((key, index) => packet.set(key, keysField.offset + index * keyBytes));
-    drain.runOn(packet);
-    some.forEach((key, index) => {
-      const place = keysField.offset + index * keyBytes;
-      if (packet.subarray(place, place + keyBytes).some((byte) => byte !== 0)) stay.push(key);
-    });
+    let some = keys.slice(at, at + keysField.length);
+    for (let round = 0; round < ROUNDS && some.length > 0; round++) {
+      packet.fill(0);
+      some.forEach((key, index) => packet.set(key, keysField.offset + index * keyBytes));
+      drain.runOn(packet);
+      const ready = view.getBigUint64(readyField.offset, true);
+      some = some.filter((key, index) => {
+        const place = keysField.offset + index * keyBytes;
+        if (!packet.subarray(place, place + keyBytes).some((byte) => byte !== 0)) return false;
+        if ((ready >> BigInt(index) & 1n) === 0n) return true;
+        // Not there any more when its program has closed it meanwhile.
+        sockets.delete(key);
+        return false;
+      });
+    }
+    stay.push(...some);
   }
   return stay;
 }
@@ -36,12 +48,13 @@ export function sweep(drain: BpfProgram, keys: Bytes[]): Bytes[] {
 const TRIES = 32;
 
 /** Takes out those that have said in `leaving` that they want to, if they can. Returns how many could not. */
-export function sweepLeaving(leaving: BpfMap, drain: BpfProgram): number {
+export function sweepLeaving(object: BpfObject): number {
+  const leaving = object.map("leaving"), sockets = object.map("sockets"), drain = object.program("drain");
   const keys = [...leaving.keys()];
   if (keys.length === 0) return 0;
   const name = (key: Bytes) => key.toHex();
   let left = keys;
-  for (let tries = 0; tries < TRIES && left.length > 0; tries++) left = sweep(drain, left);
+  for (let tries = 0; tries < TRIES && left.length > 0; tries++) left = sweep(sockets, drain, left);
   const stay = new Set(left.map(name));
   for (const key of keys) if (!stay.has(name(key))) leaving.delete(key);
   return stay.size;
@@ -52,6 +65,7 @@ export function sweepLeaving(leaving: BpfMap, drain: BpfProgram): number {
  * that are in a send now are noted in `leaving`.
  */
 export function sweepHalfWay(object: BpfObject): void {
-  const stay = sweep(object.program("drain"), [...object.map("sockets").keys()]);
+  const sockets = object.map("sockets");
+  const stay = sweep(sockets, object.program("drain"), [...sockets.keys()]);
   for (const key of stay) object.map("leaving").update(key, u32(1));
 }

@@ -128,7 +128,7 @@ function leaver({ object, found }: DataPlane): () => number {
   return () => {
     if (first && found === "same maps") sweepHalfWay(object);
     first = false;
-    const waiting = sweepLeaving(object.map("leaving"), object.program("drain"));
+    const waiting = sweepLeaving(object);
     const next = wait === LOOK_MS ? LEAVE_MS : 2 * wait;
     return wait = waiting === 0 ? LOOK_MS : Math.min(next, LOOK_MS);
   };
