@@ -207,6 +207,7 @@ struct tcp_sock {
 	__u32 copied_seq;
 	__u32 snd_una;
 	__u32 write_seq;
+	__u32 lsndtime;
 	__u32 mss_cache;
 	__u8 repair : 1;
 	__u8 recvmsg_inq : 1;

@@ -20,6 +20,7 @@
 #include "rules.h"
 #include "flow.h"
 #include "order.h"
+#include "refresh.h"
 #include "leave.h"
 #include "waiters.h"
 #include "habits.h"
@@ -124,6 +125,7 @@ int redirect(struct sk_msg_md *msg)
 	struct notice notice;
 	struct link *link;
 	enum habit special;
+	enum refresh due;
 	__u32 zero = 0;
 
 	if (!sk)
@@ -190,6 +192,11 @@ int redirect(struct sk_msg_md *msg)
 	}
 	if (tcp_bytes_are_unread(link, (void *)own, (void *)peer))
 		pass(unread);
+	due = refresh_is_due((void *)own);
+	if (due == REFRESH_OVERDUE)
+		pass_behind(refresh);
+	if (due == REFRESH_DUE && may_switch(link, peer))
+		pass(refresh);
 	if (reader_is_full(link, peer)) {
 		note_behind(link->peer.cookie, BEHIND_UNTIL_READ);
 		pass(full);

@@ -284,6 +284,7 @@ struct counters {
 	__u64 passed_protocol;
 	__u64 passed_untended; /* the reader may wait for edges, and no process of ours could make one */
 	__u64 passed_unread; /* bytes of this direction are in TCP, not all read */
+	__u64 passed_refresh; /* TCP has carried nothing of this direction for a second */
 	__u64 passed_full; /* the reader has its receive buffer full of redirected bytes */
 	__u64 passed_peer_left; /* the peer is no longer in the sockhash */
 

@@ -18,6 +18,9 @@ const MEANING = 1;
 /** How long a process that tends readers is taken to be there after it has last said so. */
 const TENDED_SECONDS = 5;
 
+/** How long TCP may carry nothing of a direction that is busy: see bpf/refresh.h. */
+const REFRESH_SECONDS = 1;
+
 export interface ObjectOptions {
   features: KernelFeatures;
   /** Also sockets in blocking mode. */
@@ -48,6 +51,7 @@ export function loadDataPlane(
       unknown_programs: unknownNumber(unknownPrograms),
       sees_habits: features.hooks !== "none",
       tended_jiffies: TENDED_SECONDS * jiffiesPerSecond(),
+      refresh_jiffies: REFRESH_SECONDS * jiffiesPerSecond(),
     },
     maxEntries: Object.fromEntries(Object.entries(sizes).filter(([name]) => !(name in reuse))),
     autoload: {
