@@ -6,51 +6,13 @@
  *                    which takes their locks (sock_map_update_elem_sys())
  *   join             makes them a pair; until then what they send passes to TCP
  *
- * TCP forgets a connection's initial sequence numbers, but they can be had at any time: it counts the bytes that were
- * acknowledged (tcp_snd_una_update()) and received (tcp_rcv_nxt_update()) since. So the ends of a busy connection match as
- * well as those of an idle one, by the same 64 bits as in the handshake. */
+ * So the ends of a busy connection match as well as those of an idle one, by the same 64 bits as in the handshake (seqs.h). */
 #pragma once
 
 #define CGROUP_DEPTH_MAX 64
 #define CGROUP_ROOT_ID 1
-#define READ_TRIES 4
 #define RECENT_SEGMENTS_MIN 8
 #define UNKNOWN_CPU (~0u)
-
-struct seqs {
-	__u32 own; /* the sequence number of its SYN, plus 1 */
-	__u32 peer;
-};
-
-static __always_inline __u32 own_seq(struct tcp_sock *tp)
-{
-	__u32 una = BPF_CORE_READ(tp, snd_una), again;
-	__u64 acked = 0;
-
-	for (int i = 0; i < READ_TRIES; i++) {
-		acked = BPF_CORE_READ(tp, bytes_acked);
-		again = BPF_CORE_READ(tp, snd_una);
-		if (again == una)
-			break;
-		una = again;
-	}
-	return una - (__u32)acked;
-}
-
-static __always_inline __u32 peer_seq(struct tcp_sock *tp)
-{
-	__u32 next = BPF_CORE_READ(tp, rcv_nxt), again;
-	__u64 received = 0;
-
-	for (int i = 0; i < READ_TRIES; i++) {
-		received = BPF_CORE_READ(tp, bytes_received);
-		again = BPF_CORE_READ(tp, rcv_nxt);
-		if (again == next)
-			break;
-		next = again;
-	}
-	return next - (__u32)received;
-}
 
 /* As the client's end or the server's: a client counts its SYN among the bytes acknowledged, a server does not
  * (tcp_rcv_synsent_state_process(), tcp_create_openreq_child()). */
@@ -157,6 +119,8 @@ static __noinline int describe(struct stranger *stranger, struct sock *sk, struc
 	}
 	stranger->kind = STRANGER_CONNECTED;
 	note_recent(stranger, tp);
+	if (stranger->habit == HABIT_UNKNOWN && learns_first() && is_known(&stranger->program))
+		scan_outsider(sk, &stranger->program);
 	return (all_sockets || !stranger->blocking) && !is_slept_on(sk);
 }
 

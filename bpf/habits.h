@@ -3,8 +3,8 @@
  * (tcp_bpf_recvmsg()), to nobody else: splice(2), TCP_ZEROCOPY_RECEIVE and kTLS take from TCP's own queue and would wait for
  * ever, or take later bytes first. So what a program does is learnt, by its executable, before anything is redirected to it:
  *
- *   unknown         what is sent to it passes to TCP; each message that it has read counts
- *   receives        after HABIT_MESSAGES of them, unless a hook has seen it do otherwise: bytes are redirected to it
+ *   unknown         its sockets stay outside of the sockhash; what it has read there counts (learning.h)
+ *   receives        after HABIT_MESSAGES of it, unless a hook has seen it do otherwise: bytes are redirected to it
  *   anything else   seen by a hook at the first time, also later: its connections leave, new ones of its listeners do not enter
  *
  * Hooks see it before the kernel does it: the functions themselves where fentry programs may be attached (at no cost until
@@ -18,6 +18,7 @@
 /* Something sees what programs do: else none is ever known. */
 const volatile bool sees_habits = false;
 const volatile enum unknown_programs unknown_programs = UNKNOWN_LEARN;
+const volatile enum fionread_counts fionread_counts = FIONREAD_TCP;
 /* Where the registers of a system call are, from the beginning of the task's kernel stack; 0: not known. User space finds
  * out with a call of its own: the size of the stack and what lies at its top are the kernel's configuration. */
 const volatile __u32 registers_at = 0;
@@ -244,26 +245,6 @@ static __noinline int learn_protocol(struct link *link, struct sock *own)
 	return learn(&program, HABIT_PROTOCOL);
 }
 
-/* All that was sent to it so far has been read by a program that was not seen to do it in a way of its own. */
-static __noinline int count_read_message(struct link *link)
-{
-	struct executable peer = program_of_peer(link);
-	struct program *program;
-
-	if (!sees_habits || !is_known(&peer))
-		return 0;
-	program = bpf_map_lookup_elem(&programs, &peer);
-	if (!program)
-		return 0;
-	/* What it was before is for kernels from 5.12 on to give (BPF_FETCH). */
-	__sync_fetch_and_add(&program->messages, 1);
-	if (program->messages < HABIT_MESSAGES)
-		return 0;
-	if (unknown_programs != UNKNOWN_STRICT || program->can_splice == SPLICE_IMPOSSIBLE)
-		learn(&peer, HABIT_RECEIVES);
-	return 0;
-}
-
 /* Who listens is who receives from those that are accepted, until they show another program when they send. */
 static __noinline int remember_listener(struct sock *sk, const struct executable *program)
 {
@@ -291,13 +272,71 @@ static __always_inline struct executable program_of_listener(struct sock *sk)
 	return found->program;
 }
 
-/* FIONREAD would be answered with less than there is: the kernel counts one of the two queues of a socket in a sockmap,
- * TCP's, or on later kernels (tcp_bpf_ioctl()) the redirected one. */
+/* FIONREAD would be answered with less than there is, for a socket in the sockhash. */
 static __always_inline bool is_miscounted(struct sock *sk)
 {
 	struct tcp_sock *tp = (void *)sk;
 
-	return counts_redirected() ? BPF_CORE_READ(tp, copied_seq) != BPF_CORE_READ(tp, rcv_nxt) : unread_bytes(sk) > 0;
+	if (fionread_counts == FIONREAD_BOTH)
+		return false;
+	if (fionread_counts == FIONREAD_REDIRECTED)
+		return BPF_CORE_READ(tp, copied_seq) != BPF_CORE_READ(tp, rcv_nxt);
+	return unread_bytes(sk) > 0;
+}
+
+/* It asks how much is unread, and is answered right. */
+static __always_inline void note_asks(struct program *program, struct sock *sk)
+{
+	struct tcp_sock *tp = (void *)sk;
+	__u32 asks = is_watched_by_level(sk) ? 0 : ASKS_ON_EDGES;
+
+	if (BPF_CORE_READ(tp, copied_seq) != BPF_CORE_READ(tp, rcv_nxt) || unread_bytes(sk))
+		asks |= ASKS_UNREAD;
+	else if (BPF_CORE_READ(sk, __sk_common.skc_state) == BPF_TCP_ESTABLISHED)
+		asks |= ASKS_EMPTY;
+	if ((program->asks & asks) != asks)
+		program->asks |= asks;
+}
+
+/* Who is woken as long as there is something does not wait in vain for what it was not told of, if it does not take that for the
+ * end: wrk asks so. */
+static __always_inline bool does_not_mind(const struct program *program, struct sock *sk)
+{
+	return (program->asks & ASKS_EMPTY || unknown_programs == UNKNOWN_FAST) && is_watched_by_level(sk);
+}
+
+/* Only of programs that have been seen to take part. */
+static __always_inline struct program *program_of_mm(struct mm_struct *mm, struct executable *executable)
+{
+	*executable = executable_of(mm);
+	return bpf_map_lookup_elem(&programs, executable);
+}
+
+/* A hook: the running process asks how much is unread. */
+static __noinline int asks_for_unread(struct sock *sk)
+{
+	struct mm_struct *mm = BPF_CORE_READ(current_task(), mm);
+	struct executable executable;
+	struct program *program;
+	enum behind how = BEHIND_AT_ONCE;
+	__u64 cookie;
+
+	if (!sk || !mm || !is_tcp(sk))
+		return 0;
+	program = program_of_mm(mm, &executable);
+	if (!program)
+		return 0;
+	if (!psock_of(sk) || !is_miscounted(sk)) {
+		note_asks(program, sk);
+		return 0;
+	}
+	if (does_not_mind(program, sk))
+		return 0;
+	learn(&executable, HABIT_COUNTS);
+	/* It may take what it is told for all there is, and wait for an edge. */
+	cookie = BPF_CORE_READ(sk, __sk_common.skc_cookie.counter);
+	bpf_map_update_elem(&behind, &cookie, &how, BPF_ANY);
+	return 0;
 }
 
 /* A hook: the running process does something with a socket that redirected bytes are not there for. */
@@ -305,25 +344,17 @@ static __noinline int has_habit(struct sock *sk, enum habit habit)
 {
 	struct mm_struct *mm = BPF_CORE_READ(current_task(), mm);
 	struct executable executable;
-	enum behind how = BEHIND_AT_ONCE;
 	__u32 none = 0;
 	__u64 cookie;
 
 	if (!sk || !mm || !is_tcp(sk))
 		return 0;
-	/* Who is woken as long as there is something does not wait in vain for what it was not told of: wrk asks so. */
-	if (habit == HABIT_COUNTS && (!psock_of(sk) || !is_miscounted(sk) || is_watched_by_level(sk)))
-		return 0;
-	/* Only of programs that have been seen to take part. */
 	executable = executable_of(mm);
 	learn(&executable, habit);
-	if (!psock_of(sk))
+	if (!psock_of(sk) || !unread_bytes(sk))
 		return 0;
 	cookie = BPF_CORE_READ(sk, __sk_common.skc_cookie.counter);
-	if (habit == HABIT_COUNTS)
-		bpf_map_update_elem(&behind, &cookie, &how, BPF_ANY); /* it may take that for all there is, and wait for an edge */
-	else if (unread_bytes(sk))
-		bpf_map_update_elem(&beside, &cookie, &none, BPF_NOEXIST);
+	bpf_map_update_elem(&beside, &cookie, &none, BPF_NOEXIST);
 	return 0;
 }
 
@@ -362,5 +393,8 @@ static __always_inline void called(__u64 call, __u64 first, __u64 second, __u64 
 		return;
 	if (calls_as_32_bits(current_task()))
 		return;
-	has_habit(socket_of_descriptor(first), habit);
+	if (habit == HABIT_COUNTS)
+		asks_for_unread(socket_of_descriptor(first));
+	else
+		has_habit(socket_of_descriptor(first), habit);
 }

@@ -203,6 +203,7 @@ struct tcp_sock {
 	__u64 bytes_acked;
 	__u64 bytes_sent;
 	__u32 data_segs_out;
+	__u32 data_segs_in;
 	__u32 rcv_nxt;
 	__u32 copied_seq;
 	__u32 snd_una;

@@ -16,10 +16,10 @@ static __always_inline void want_to_leave(struct link *link, enum leave why)
 		return;
 	link->notice.leave = why;
 	/* Who has a habit that cannot be served may be waiting already. */
-	if (link->adopted || why == LEAVE_BY_HABIT)
+	if (link->adopted || why == LEAVE_BY_HABIT || why == LEAVE_UNKNOWN)
 		bpf_map_update_elem(&leaving, &key, &one, BPF_ANY);
 	/* A peer that only reads sees no notice: it would stay as long as the connection lives. */
-	if (link->adopted || why == LEAVE_BY_HABIT || why == LEAVE_BULK || why == LEAVE_BLOCKING)
+	if (link->adopted || why == LEAVE_BY_HABIT || why == LEAVE_UNKNOWN || why == LEAVE_BULK || why == LEAVE_BLOCKING)
 		bpf_map_update_elem(&leaving, &peer_key, &one, BPF_ANY);
 }
 
@@ -113,6 +113,9 @@ static __always_inline void count_left(enum leave why)
 		break;
 	case LEAVE_BY_HABIT:
 		count(left_by_habit, 1);
+		break;
+	case LEAVE_UNKNOWN:
+		count(left_unknown, 1);
 		break;
 	default:
 		count(left_with_peer, 1);

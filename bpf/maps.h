@@ -19,6 +19,12 @@ struct handshake {
 	__u32 server_seq; /* the server's */
 };
 
+/* Which ends of a connection that stays outside are looked at there. */
+enum to_observe {
+	OBSERVE_CLIENT = 1,
+	OBSERVE_SERVER = 2,
+};
+
 /* A SYN that a listener of this host has answered, as the listener's side sees it. */
 struct answer {
 	struct endpoint server;
@@ -26,6 +32,8 @@ struct answer {
 	struct owner server_owner;
 	__u32 nonblocking; /* the listener */
 	struct executable server_program; /* all 0: not known yet */
+	__u32 to_observe; /* enum to_observe */
+	__u32 pad;
 };
 
 /* An end as the other one knows it. Kernel addresses are only ever read with bpf_probe_read_kernel. */
@@ -178,6 +186,22 @@ struct {
 	__type(key, __u32);
 	__type(value, struct learnt);
 } learnt SEC(".maps");
+
+/* A socket of a program that is not known, which stays outside of the sockhash and is looked at there. */
+struct observed {
+	struct executable program;
+	__u32 own_seq; /* its kernel address may have become another's: see own_seq() */
+	__u32 segments; /* with data, that have counted */
+	__u32 copied_seq; /* then */
+};
+
+/* By kernel address: a socket may have no cookie yet. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, HANDSHAKES_MAX);
+	__type(key, __u64);
+	__type(value, struct observed);
+} outsiders SEC(".maps");
 
 /* By the listener's kernel address. */
 struct {

@@ -24,6 +24,8 @@
 #include "leave.h"
 #include "waiters.h"
 #include "habits.h"
+#include "seqs.h"
+#include "learning.h"
 #include "cookies.h"
 #include "pairing.h"
 #include "bulk.h"
@@ -38,10 +40,8 @@ static __always_inline void leave_if_possible(struct bpf_sock_ops *ops, struct l
 {
 	if (link->left_at_ns || !may_leave(link, sk, sends_no_more))
 		return;
-	if (!leave(link, sk))
-		return;
-	bpf_sock_ops_cb_flags_set(ops, ops->bpf_sock_ops_cb_flags &
-					       ~(BPF_SOCK_OPS_STATE_CB_FLAG | BPF_SOCK_OPS_RTT_CB_FLAG));
+	if (leave(link, sk) && !observe(ops, sk, &link->program))
+		stop_observing(ops);
 }
 
 /* Bytes that this socket had sent through TCP were acknowledged. */
@@ -50,8 +50,10 @@ static __noinline int acknowledged(struct bpf_sock_ops *ops, struct bpf_sock *sk
 	struct link *link = bpf_sk_storage_get(&links, sk, 0, 0);
 	struct sock *tp = (void *)bpf_skc_to_tcp_sock(sk);
 
-	if (!link || !tp)
+	if (!tp)
 		return 0;
+	if (!link || link->left_at_ns)
+		return look_at_outsider(ops, tp);
 	if (!paired(link))
 		want_to_leave(link, LEAVE_UNPAIRED); /* the peer has long been established, and has not entered */
 	if (link->notice.leave)
@@ -64,8 +66,10 @@ static __noinline int state_changed(struct bpf_sock_ops *ops, struct bpf_sock *s
 	struct link *link = bpf_sk_storage_get(&links, sk, 0, 0);
 	struct sock *tp = (void *)bpf_skc_to_tcp_sock(sk);
 
-	if (!link || !tp)
+	if (!tp)
 		return 0;
+	if (!link || link->left_at_ns)
+		return look_at_outsider(ops, tp);
 	paired(link); /* takes the entry out of `servers` when the client never sent */
 	if (ops->args[1] != BPF_TCP_FIN_WAIT1)
 		return 0;
@@ -95,6 +99,8 @@ int follow(struct bpf_sock_ops *ops)
 		server_established(ops, sk);
 	else if (ops->op == BPF_SOCK_OPS_STATE_CB)
 		state_changed(ops, sk);
+	else if (ops->op == BPF_SOCK_OPS_TCP_CONNECT_CB)
+		connects(sk);
 	else if (ops->op == BPF_SOCK_OPS_TCP_LISTEN_CB)
 		started_to_listen(ops, sk);
 	return 1;
@@ -147,6 +153,8 @@ int redirect(struct sk_msg_md *msg)
 		learn(&link->program, special);
 	if (special || link->own_habit > HABIT_RECEIVES || link->peer_habit > HABIT_RECEIVES)
 		want_to_leave(link, LEAVE_BY_HABIT);
+	if (learns_first() && (link->own_habit == HABIT_UNKNOWN || link->peer_habit == HABIT_UNKNOWN))
+		want_to_leave(link, LEAVE_UNKNOWN);
 	if (!all_sockets && !nonblocking(own))
 		want_to_leave(link, LEAVE_BLOCKING);
 	if (is_bulk(link, &notice, msg->size))
@@ -185,11 +193,6 @@ int redirect(struct sk_msg_md *msg)
 		pass_behind(lowat);
 	if (has_special_option(peer) || stamps_what_it_sends(own))
 		pass_behind(option);
-	if (link->peer_habit == HABIT_UNKNOWN && unknown_programs != UNKNOWN_FAST && may_switch(link, peer)) {
-		if (link->on_tcp && !tcp_bytes_are_unread(link, (void *)own, (void *)peer))
-			count_read_message(link);
-		pass(unknown);
-	}
 	if (tcp_bytes_are_unread(link, (void *)own, (void *)peer))
 		pass(unread);
 	due = refresh_is_due((void *)own);
@@ -231,7 +234,7 @@ SEC("fentry/tcp_ioctl")
 int sees_ioctl(__u64 *arguments)
 {
 	if ((__u32)arguments[1] == FIONREAD)
-		has_habit((void *)arguments[0], HABIT_COUNTS);
+		asks_for_unread((void *)arguments[0]);
 	return 0;
 }
 

@@ -11,9 +11,6 @@
 
 /* What sockops calls is not inlined: their stacks would add up. */
 
-/* Also sockets in blocking mode: their reads may end early with EAGAIN (docs/limits). */
-const volatile bool all_sockets = false;
-
 static __always_inline struct sock *request_of(struct bpf_sock_ops *ops)
 {
 	struct sock *sk = NULL;
@@ -51,10 +48,40 @@ static __noinline int syn_answered(struct bpf_sock_ops *ops)
 	return 0;
 }
 
-static __always_inline bool client_may_enter(struct sock *sk, const struct answer *answer)
+/* @client: NULL when it is not known which that is */
+static __always_inline bool programs_may_enter(const struct executable *client, const struct executable *server,
+						struct answer *answer)
+{
+	enum habit clients = client ? habit_of(client) : HABIT_UNKNOWN, servers = habit_of(server);
+
+	if (clients > HABIT_RECEIVES || servers > HABIT_RECEIVES) {
+		count(refused_habit, 1);
+		return false;
+	}
+	if (!learns_first() || (clients == HABIT_RECEIVES && servers == HABIT_RECEIVES))
+		return true;
+	answer->to_observe = (clients == HABIT_UNKNOWN ? OBSERVE_CLIENT : 0) |
+			     (servers == HABIT_UNKNOWN ? OBSERVE_SERVER : 0);
+	count(refused_unknown, 1);
+	return false;
+}
+
+/* Not inlined: what it needs is on the stack only while it decides. */
+static __noinline enum decision rules_decide(struct sock *sk, const struct answer *answer)
 {
 	struct connection connection = {};
 
+	local_endpoint((void *)sk, &connection.client[0]);
+	remote_endpoint((void *)sk, &connection.server[0]);
+	connection.client[1] = answer->client;
+	connection.server[1] = answer->server;
+	connection.client_owner = owner_of(sk);
+	connection.server_owner = answer->server_owner;
+	return decide(&connection, true);
+}
+
+static __always_inline bool client_may_enter(struct sock *sk, struct answer *answer, const struct executable *program)
+{
 	if (has_ulp(sk)) {
 		count(refused_protocol, 1);
 		return false;
@@ -71,19 +98,9 @@ static __always_inline bool client_may_enter(struct sock *sk, const struct answe
 		count(refused_blocking_listener, 1);
 		return false;
 	}
-	if (habit_of(&answer->server_program) > HABIT_RECEIVES) {
-		count(refused_habit, 1);
-		return false;
-	}
-	local_endpoint((void *)sk, &connection.client[0]);
-	remote_endpoint((void *)sk, &connection.server[0]);
-	connection.client[1] = answer->client;
-	connection.server[1] = answer->server;
-	connection.client_owner = owner_of(sk);
-	connection.server_owner = answer->server_owner;
-	switch (decide(&connection, true)) {
+	switch (rules_decide(sk, answer)) {
 	case ACCELERATE:
-		return true;
+		return programs_may_enter(program, &answer->server_program, answer);
 	case RETURN_RULE:
 		count(refused_return_rule, 1);
 		return false;
@@ -131,6 +148,8 @@ static __noinline int client_established(struct bpf_sock_ops *ops, struct bpf_so
 	struct handshake key = { ops->snd_nxt, ops->rcv_nxt };
 	struct tcp_sock *tp = (void *)bpf_skc_to_tcp_sock(sk);
 	struct waiting_client waiting = {};
+	const struct executable *program;
+	struct link *link;
 	struct answer *answer;
 	bool may_enter;
 
@@ -141,16 +160,25 @@ static __noinline int client_established(struct bpf_sock_ops *ops, struct bpf_so
 		count(refused_not_local, 1);
 		return 0;
 	}
-	may_enter = client_may_enter((void *)tp, answer);
+	program = program_of_client((void *)tp);
+	may_enter = client_may_enter((void *)tp, answer, program);
+	if (answer->to_observe & OBSERVE_CLIENT && program)
+		observe(ops, (void *)tp, program);
 	waiting.server_program = answer->server_program;
-	bpf_map_delete_elem(&answers, &key);
+	if (!(answer->to_observe & OBSERVE_SERVER))
+		bpf_map_delete_elem(&answers, &key);
 	if (!may_enter)
 		return 0;
 	waiting.end.cookie = bpf_get_socket_cookie(ops);
 	waiting.end.key = waiting.end.cookie << 1;
 	waiting.end.tcp_sock = (__u64)tp;
-	if (enter(ops, sk, &waiting.end))
-		bpf_map_update_elem(&clients, &key, &waiting, BPF_ANY);
+	link = enter(ops, sk, &waiting.end);
+	if (!link)
+		return 0;
+	if (program)
+		link->program = *program;
+	link->notice.programs = 1;
+	bpf_map_update_elem(&clients, &key, &waiting, BPF_ANY);
 	return 0;
 }
 
@@ -159,6 +187,7 @@ static __noinline int server_established(struct bpf_sock_ops *ops, struct bpf_so
 	struct handshake key = { ops->rcv_nxt, ops->snd_nxt };
 	struct tcp_sock *tp = (void *)bpf_skc_to_tcp_sock(sk);
 	struct waiting_client *client;
+	struct answer *answer;
 	struct end self = {};
 	struct link *link;
 
@@ -167,6 +196,9 @@ static __noinline int server_established(struct bpf_sock_ops *ops, struct bpf_so
 		return 0;
 	client = bpf_map_lookup_elem(&clients, &key);
 	if (!client) {
+		answer = bpf_map_lookup_elem(&answers, &key);
+		if (answer && answer->to_observe & OBSERVE_SERVER)
+			observe(ops, (void *)tp, &answer->server_program);
 		bpf_map_delete_elem(&answers, &key);
 		return 0;
 	}

@@ -15,6 +15,9 @@ const volatile bool casts_addresses = false;
 /* A field of what socket_at() gave, or of what bpf_skc_to_tcp_sock() gave. */
 #define field(pointer, path) (casts_addresses ? (pointer)->path : BPF_CORE_READ(pointer, path))
 
+/* Also sockets in blocking mode: their reads may end early with EAGAIN (docs/limits). */
+const volatile bool all_sockets = false;
+
 static __always_inline bool nonblocking(struct sock *sk)
 {
 	struct socket *socket = field(sk, sk_socket);

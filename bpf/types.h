@@ -110,6 +110,7 @@ enum leave {
 	LEAVE_WITH_PEER,
 	LEAVE_BY_RULE, /* of a later configuration */
 	LEAVE_BY_HABIT, /* of a program that has an end */
+	LEAVE_UNKNOWN, /* a program has an end now of which nothing is known */
 };
 
 /* What a program does with its sockets, as far as it has been seen; see habits.h. After HABIT_RECEIVES, what sockmap cannot
@@ -132,6 +133,20 @@ struct executable {
 	__u32 generation;
 };
 
+/* What FIONREAD counts of a socket in a sockmap that has bytes in both queues, as user space has found out by trying. */
+enum fionread_counts {
+	FIONREAD_TCP, /* TCP's queue: tcp_ioctl() */
+	FIONREAD_REDIRECTED, /* the redirected one: the first tcp_bpf_ioctl() */
+	FIONREAD_BOTH, /* the later tcp_bpf_ioctl() */
+};
+
+/* How a program asks with FIONREAD, as it was seen while its sockets were TCP's. */
+enum asks {
+	ASKS_UNREAD = 1, /* while there was something to read */
+	ASKS_EMPTY = 2, /* while there was nothing, and the stream had not ended */
+	ASKS_ON_EDGES = 4, /* and nobody was seen who waits for its socket by level */
+};
+
 /* Changed by the kernel's side alone. */
 struct learnt {
 	__u32 habits_changed; /* how often what is known of a program has */
@@ -149,6 +164,7 @@ struct program {
 	enum habit habit;
 	enum can_splice can_splice;
 	__u32 messages; /* that it has read from TCP while its habit was not known */
+	__u32 asks; /* enum asks */
 	__u32 pid; /* a process of it, in the host's PID namespace */
 	char name[16]; /* of the process that was seen first */
 };
@@ -263,7 +279,8 @@ struct counters {
 	__u64 refused_blocking_client;
 	__u64 refused_blocking_listener;
 	__u64 refused_protocol; /* MPTCP subflow, kTLS or another ULP */
-	__u64 refused_habit; /* of the server's program */
+	__u64 refused_habit; /* of a program that has an end */
+	__u64 refused_unknown; /* it is not known yet how a program receives that has an end */
 	__u64 refused_return_rule;
 	__u64 refused_no_accept_rule;
 	__u64 refused_map_full;
@@ -296,4 +313,5 @@ struct counters {
 	__u64 left_with_peer;
 	__u64 left_by_rule;
 	__u64 left_by_habit;
+	__u64 left_unknown;
 };

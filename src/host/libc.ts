@@ -35,6 +35,7 @@ const symbols = {
   shutdown: { parameters: ["i32", "i32"], result: "i32" },
   setsockopt: { parameters: ["i32", "i32", "i32", "buffer", "u32"], result: "i32" },
   getsockopt: { parameters: ["i32", "i32", "i32", "buffer", "buffer"], result: "i32" },
+  ioctl: { parameters: ["i32", "u64", "buffer"], result: "i32" },
   poll: { parameters: ["buffer", "u64", "i32"], result: "i32" },
   epoll_create1: { parameters: ["i32"], result: "i32" },
   epoll_ctl: { parameters: ["i32", "i32", "i32", "buffer"], result: "i32" },
@@ -72,6 +73,7 @@ export const SO_SNDBUFFORCE = 32;
 export const MSG_PEEK = 2;
 export const MSG_DONTWAIT = 0x40;
 export const MSG_NOSIGNAL = 0x4000;
+export const FIONREAD = 0x541b;
 export const SHUT_WR = 1;
 export const POLLIN = 1;
 export const POLLOUT = 4;
@@ -300,6 +302,14 @@ export function send(fd: number, bytes: Uint8Array<ArrayBuffer>, flags = 0): num
 /** Receives; returns how many bytes, 0 at the end of the stream. */
 export function recv(fd: number, buffer: Uint8Array<ArrayBuffer>, flags = 0): number {
   return check(`receive on descriptor ${fd}`, c().recv(fd, buffer, BigInt(buffer.length), flags));
+}
+
+/** How many bytes can be read, as the kernel says (FIONREAD). */
+export function unreadBytes(fd: number): number {
+  const count = new Int32Array(1);
+  const result = c().ioctl(fd, BigInt(FIONREAD), new Uint8Array(count.buffer));
+  check(`ask how much of descriptor ${fd} is unread`, result);
+  return count[0];
 }
 
 export function shutdown(fd: number, how: number): void {

@@ -4,6 +4,7 @@ import { BPF_NOEXIST } from "../bpf/map.ts";
 import { BpfError } from "../bpf/errors.ts";
 import type { BpfObject } from "../bpf/object.ts";
 import { u64, writeStruct } from "../bpf/struct.ts";
+import type { UnknownPrograms } from "../config/unknown.ts";
 import { SystemError } from "../host/errno.ts";
 import * as libc from "../host/libc.ts";
 import { obstacleToOthersSockets } from "../host/reach.ts";
@@ -18,7 +19,7 @@ import {
 const log = getLogger("mda");
 
 const { ACCELERATE } = enums.decision;
-const { HABIT_RECEIVES } = enums.habit;
+const { HABIT_UNKNOWN, HABIT_RECEIVES } = enums.habit;
 const { LEAVE_BULK, LEAVE_WITH_PEER, LEAVE_BY_RULE, LEAVE_BLOCKING } = enums.leave;
 const { STRANGER_CONNECTED, STRANGER_MEMBER } = enums.stranger_kind;
 
@@ -36,10 +37,19 @@ export interface Adoption {
   adopted: number;
   /** Connections that the rules do not let in any more, and that leave; only when they were looked at. */
   dismissed: number;
+  /** Connections that could enter if it were known how the programs at their ends receive. */
+  unknown: number;
   /** Whether there was no room for more. */
   full: boolean;
   /** What kept this process from sockets of others, in words. */
   obstacle?: string;
+}
+
+export interface AdoptOptions {
+  reapply: boolean;
+  allSockets: boolean;
+  unknownPrograms: UnknownPrograms;
+  signal?: AbortSignal;
 }
 
 /**
@@ -48,13 +58,20 @@ export interface Adoption {
  *
  * @param reapply also makes those leave that the rules do not let in any more
  * @param allSockets sockets in blocking mode may be inside
+ * @param unknownPrograms what becomes of programs of which it is not known how they receive
  * @param signal ends it early
  */
 export async function adoptConnections(
   object: BpfObject,
-  { reapply, allSockets, signal }: { reapply: boolean; allSockets: boolean; signal?: AbortSignal },
+  { reapply, allSockets, unknownPrograms, signal }: AdoptOptions,
 ): Promise<Adoption> {
-  const result: Adoption = { adopted: 0, dismissed: 0, full: false, obstacle: obstacleToOthersSockets() };
+  const result: Adoption = {
+    adopted: 0,
+    dismissed: 0,
+    unknown: 0,
+    full: false,
+    obstacle: obstacleToOthersSockets(),
+  };
   const scan = scanDescriptors(object, { members: reapply });
   using processes = new Processes();
   let pause = performance.now() + SLICE_MS;
@@ -67,6 +84,10 @@ export async function adoptConnections(
     const { client, server } = connection;
     if (client.kind === STRANGER_CONNECTED && server.kind === STRANGER_CONNECTED) {
       if (result.full || !canServe(client, server) || !pays(client, server) || !judge(object, connection)) {
+        continue;
+      }
+      if (unknownPrograms !== "fast" && !areKnown(client, server)) {
+        result.unknown++;
         continue;
       }
       try {
@@ -87,6 +108,27 @@ export async function adoptConnections(
   return result;
 }
 
+/** How long programs are watched by who does not stay. */
+const LEARN_MS = 2000;
+const LEARN_STEP_MS = 100;
+
+/**
+ * As adoptConnections(), for commands that end: looks again for a while, as long as connections wait for their programs to be
+ * known.
+ */
+export async function adoptOnceKnown(object: BpfObject, options: AdoptOptions): Promise<Adoption> {
+  const end = performance.now() + LEARN_MS;
+  const all = await adoptConnections(object, options);
+  while (all.unknown > 0 && performance.now() < end) {
+    await new Promise((resolve) => setTimeout(resolve, LEARN_STEP_MS));
+    const { adopted, unknown, full } = await adoptConnections(object, { ...options, reapply: false });
+    all.adopted += adopted;
+    all.unknown = unknown;
+    all.full ||= full;
+  }
+  return all;
+}
+
 /** Sockets that were switched to blocking mode leave before somebody waits in vain. */
 function dismissBlocking(object: BpfObject, members: Stranger[]): void {
   const blocking = new Set(members.filter(({ blocking }) => blocking).map(({ cookie }) => cookie));
@@ -105,6 +147,10 @@ function number(bytes: Uint8Array<ArrayBuffer>): bigint {
 /** Whether the programs at both ends use their sockets in ways that sockmap can serve, as far as is known. */
 function canServe(...ends: Stranger[]): boolean {
   return ends.every(({ habit }) => habit <= HABIT_RECEIVES);
+}
+
+function areKnown(...ends: Stranger[]): boolean {
+  return ends.every(({ habit }) => habit !== HABIT_UNKNOWN);
 }
 
 /** Whether a connection that has left as bulk sends small messages now. */

@@ -4,7 +4,7 @@ import { removePinDirectory } from "../host/bpffs.ts";
 import { findCgroup, findCgroup2 } from "../host/cgroup.ts";
 import { checkHost } from "../host/kernel.ts";
 import { takePinDirectory } from "../host/lock.ts";
-import { adoptConnections, type Adoption } from "./adopt.ts";
+import { type Adoption, adoptOnceKnown } from "./adopt.ts";
 import type { Found } from "./found.ts";
 import { attachedCgroupId } from "./pins.ts";
 import type { UnknownPrograms } from "../config/unknown.ts";
@@ -61,8 +61,9 @@ export async function enableDataPlane(options: EnableOptions): Promise<Enabled> 
       sweepHalfWay(plane.object);
       sweepLeaving(plane.object);
     }
+    checkPrograms(plane.object);
     const adoption = options.adopt && plane.features.iterates_files
-      ? await adoptConnections(plane.object, { reapply: false, allSockets })
+      ? await adoptOnceKnown(plane.object, { reapply: false, allSockets, unknownPrograms })
       : undefined;
     checkPrograms(plane.object);
     return { rules: rules.length, cgroup, found: plane.found, adoption };

@@ -1,5 +1,6 @@
 import probe from "../../build/probe.bpf.o.base64" with { type: "text" };
 import probeWithoutCasts from "../../build/probe_without_casts.bpf.o.base64" with { type: "text" };
+import { enums } from "../bpf/layouts.ts";
 import { BpfError } from "../bpf/errors.ts";
 import { type BpfObject, openObject } from "../bpf/object.ts";
 import type { BpfObjectProgram } from "../bpf/program.ts";
@@ -10,9 +11,14 @@ import * as libc from "../host/libc.ts";
 import { openTracepoints } from "../host/tracepoints.ts";
 import { load } from "./load.ts";
 
+const { FIONREAD_TCP, FIONREAD_REDIRECTED, FIONREAD_BOTH } = enums.fionread_counts;
+
 /** SO_MEMINFO of asm-generic/socket.h; its first number is sk_rmem_alloc. */
 const SO_MEMINFO = 55;
 const PROBE_BYTES = 1000;
+/** Sent through TCP before that. */
+const TCP_BYTES = 300;
+const ARRIVES_MS = 1000;
 
 /** What differs between kernels, found out by trying. */
 export interface KernelFeatures {
@@ -39,6 +45,8 @@ export interface KernelConstants {
   epoll_callback: bigint;
   /** Where a system call's registers are on the kernel stack: by them it is seen what a message is sent with. 0: unknown. */
   registers_at: number;
+  /** What FIONREAD counts of a socket in a sockmap: a number of enum fionread_counts. */
+  fionread_counts: number;
 }
 
 /** Tries what this kernel can do. A feature that cannot be tried counts as missing: the data plane works without any. */
@@ -127,24 +135,43 @@ function tryRedirecting(object: BpfObject): Omit<KernelConstants, "casts_address
     libc.connect(sender, "127.0.0.1", libc.localPort(listener));
     const receiver = keep(libc.accept(listener, libc.SOCK_CLOEXEC));
     keep(libc.watchInput(sender));
+    const allocated = () => Number(libc.getSocketOption(receiver, libc.SOL_SOCKET, SO_MEMINFO) & 0xffffffffn);
+    const send = (bytes: number) =>
+      libc.send(sender, new Uint8Array(new ArrayBuffer(bytes)), libc.MSG_DONTWAIT);
+    send(TCP_BYTES);
+    libc.poll(receiver, libc.POLLIN, ARRIVES_MS);
+    const before = allocated();
     for (const [index, fd] of [sender, receiver].entries()) {
       pair.update(u32(index), u32(fd));
     }
-    libc.send(sender, new Uint8Array(new ArrayBuffer(PROBE_BYTES)), libc.MSG_DONTWAIT);
-    const charged = Number(libc.getSocketOption(receiver, libc.SOL_SOCKET, SO_MEMINFO) & 0xffffffffn);
+    send(PROBE_BYTES);
+    const charged = allocated() - before;
+    const unread = libc.unreadBytes(receiver);
     const finding = (name: string) => new BigUint64Array(object.map(name).lookup(u32(0))!.buffer)[0];
     return {
       charges_receiver: charged >= PROBE_BYTES,
       epoll_callback: finding("waiter_function"),
       registers_at: Number(finding("registers_at")),
+      fionread_counts: whatIsCounted(unread),
     };
   } catch (error) {
     // No loopback to try it on, say: counting the unread messages works everywhere.
     if (error instanceof Error) {
-      return { charges_receiver: false, epoll_callback: 0n, registers_at: 0 };
+      return {
+        charges_receiver: false,
+        epoll_callback: 0n,
+        registers_at: 0,
+        fionread_counts: FIONREAD_TCP,
+      };
     }
     throw error;
   } finally {
     fds.reverse().forEach(libc.close);
   }
+}
+
+/** @param unread what FIONREAD says of PROBE_BYTES that were redirected and TCP_BYTES that were not */
+function whatIsCounted(unread: number): number {
+  if (unread >= TCP_BYTES + PROBE_BYTES) return FIONREAD_BOTH;
+  return unread >= PROBE_BYTES ? FIONREAD_REDIRECTED : FIONREAD_TCP;
 }

@@ -37,7 +37,11 @@ export interface ObjectOptions {
 export function loadDataPlane(
   { features, allSockets, unknownPrograms, maxConnections, reuse = {} }: ObjectOptions,
 ): BpfObject {
-  const sizes: Partial<Record<MapName, number>> = { answers: handshakes(), clients: handshakes() };
+  const sizes: Partial<Record<MapName, number>> = {
+    answers: handshakes(),
+    clients: handshakes(),
+    outsiders: handshakes(),
+  };
   if (maxConnections !== undefined) {
     sizes.sockets = sizes.leaving = 2 * maxConnections;
     sizes.servers = Math.ceil(maxConnections / 2);

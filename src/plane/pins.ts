@@ -19,6 +19,7 @@ export const mapNames = [
   "readers",
   "programs",
   "learnt",
+  "outsiders",
   "listening",
   "beside",
   "control",

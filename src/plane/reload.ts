@@ -2,13 +2,14 @@ import { resolve } from "node:path";
 import { load } from "../config/load.ts";
 import type { Rule } from "../config/rules.ts";
 import { checkHost } from "../host/kernel.ts";
-import { adoptConnections } from "./adopt.ts";
+import { adoptOnceKnown, type AdoptOptions } from "./adopt.ts";
 import { probeKernel } from "./features.ts";
 import { checkVersion, whatIsPinned } from "./found.ts";
 import { lockOrFindRunning } from "./holder.ts";
 import { describeInstance, type Instance, readInstance } from "./instance.ts";
 import { loadDataPlane, openMaps } from "./object.ts";
 import { openPinnedMap } from "./pins.ts";
+import { unknownName } from "./programs.ts";
 import { replaceRules } from "./rules.ts";
 import { isEnabled } from "./status.ts";
 
@@ -50,10 +51,16 @@ export async function reloadDataPlane(options: ReloadOptions): Promise<number> {
   } else {
     using _lock = held;
     // Whoever had it may have changed it.
-    const { all_sockets } = await pinnedInstance(pinDir);
+    const { all_sockets, unknown_programs } = await pinnedInstance(pinDir);
     if (!isEnabled(pinDir)) refuse(pinDir);
     replaceHere(pinDir, config, rules);
-    if (reapply || adopt) await adoptHere(pinDir, { reapply, allSockets: all_sockets !== 0 });
+    if (reapply || adopt) {
+      await adoptHere(pinDir, {
+        reapply,
+        allSockets: all_sockets !== 0,
+        unknownPrograms: unknownName(unknown_programs),
+      });
+    }
   }
   return rules.length;
 }
@@ -98,7 +105,7 @@ async function tell(pid: number, pinDir: string, reloads: number, reapply: boole
   throw new Error(`Cannot reload: process ${pid} has not followed within ${FOLLOW_MS / 1000} s`);
 }
 
-async function adoptHere(pinDir: string, options: { reapply: boolean; allSockets: boolean }): Promise<void> {
+async function adoptHere(pinDir: string, options: AdoptOptions): Promise<void> {
   const features = probeKernel();
   if (!features.iterates_files) return;
   const reuse = openMaps(pinDir);
@@ -106,10 +113,10 @@ async function adoptHere(pinDir: string, options: { reapply: boolean; allSockets
     using object = loadDataPlane({
       features,
       allSockets: options.allSockets,
-      unknownPrograms: "learn",
+      unknownPrograms: options.unknownPrograms,
       reuse,
     });
-    await adoptConnections(object, options);
+    await adoptOnceKnown(object, options);
   } finally {
     for (const map of Object.values(reuse)) map.close();
   }

@@ -20,6 +20,8 @@ const LEAVE_MS = 10;
 /** How often it is looked for connections to adopt; the search takes at most one part in so many of the time. */
 const ADOPT_MS = 2000;
 const ADOPT_SHARE = 50;
+/** The same while connections wait for their programs to be known. */
+const LEARN_MS = 200;
 const CHECK_MS = 1000;
 
 export interface TendOptions {
@@ -50,7 +52,7 @@ export function tend(plane: DataPlane, { adopt }: TendOptions): Tending {
   const full = once(() => warnFull(plane));
   const adopter = new Adopter(plane, full, obstacle === undefined, signal);
   repeat(leaver(plane), signal);
-  repeat(checker(plane), signal);
+  repeat(checker(plane, () => adopt && scans && adopter.adoptSoon()), signal);
   repeat(checkOn(plane, full), signal);
   if (scans) {
     repeat(lookAfter(plane, obstacle === undefined), signal);
@@ -106,13 +108,24 @@ function lookAfter(plane: DataPlane, tends: boolean): () => number {
   };
 }
 
-/** Looks into the code of programs that are seen for the first time; again and again at those that it could not find. */
-function checker({ object }: DataPlane): () => number {
+/**
+ * Looks into the code of programs that are seen for the first time; again and again at those that it could not find.
+ *
+ * @param learnt is called when what is known of a program has changed
+ */
+function checker({ object }: DataPlane, learnt: () => void): () => number {
+  let changed = 0;
   let seen = -1;
   let unchecked = 0;
   let again = 0;
   return () => {
-    const { programs_found } = readStruct(layouts, "learnt", object.map("learnt").lookup(u32(0))!);
+    const { programs_found, habits_changed } = readStruct(
+      layouts,
+      "learnt",
+      object.map("learnt").lookup(u32(0))!,
+    );
+    if (habits_changed !== changed) learnt();
+    changed = habits_changed;
     if (programs_found !== seen || unchecked > 0 && performance.now() > again) {
       seen = programs_found;
       unchecked = checkPrograms(object);
@@ -137,6 +150,9 @@ function leaver({ object, found }: DataPlane): () => number {
 class Adopter {
   /** The last of its scans: one is made after the other. */
   adopted: Promise<unknown> = Promise.resolve();
+  /** Connections could be adopted if their programs were known. */
+  #waiting = false;
+  #soonest = 0;
   readonly #report = once((why: string) => log.warn(`${why}; connections that are already open stay on TCP`));
 
   /** @param reaches every reader can be reached, as far as is known */
@@ -147,6 +163,11 @@ class Adopter {
     private readonly signal: AbortSignal,
   ) {}
 
+  /** Looks now, unless it has taken much of the time lately. */
+  adoptSoon(): void {
+    if (performance.now() >= this.#soonest) void this.adopt();
+  }
+
   /** Returns in how many milliseconds it is time for the next scan. */
   async adopt({ reapply } = { reapply: false }): Promise<number> {
     const scan = this.adopted.then(() => this.#scan(reapply));
@@ -155,11 +176,17 @@ class Adopter {
   }
 
   async #scan(reapply: boolean): Promise<number> {
-    const { object, options: { allSockets } } = this.plane;
+    const { object, options: { allSockets, unknownPrograms } } = this.plane;
     const started = performance.now();
     try {
       if (this.signal.aborted) return 0;
-      const found = await adoptConnections(object, { reapply, allSockets, signal: this.signal });
+      const found = await adoptConnections(object, {
+        reapply,
+        allSockets,
+        unknownPrograms,
+        signal: this.signal,
+      });
+      this.#waiting = found.unknown > 0;
       if (found.adopted > 0) log.info(`adopted ${count(found.adopted)}`);
       if (found.dismissed > 0) log.info(`${count(found.dismissed)} go over to TCP by the new rules`);
       if (found.full) this.full();
@@ -167,7 +194,9 @@ class Adopter {
     } catch (error) {
       this.#report((error as Error).message);
     }
-    return Math.max(ADOPT_MS, ADOPT_SHARE * (performance.now() - started));
+    const pause = ADOPT_SHARE * (performance.now() - started);
+    this.#soonest = performance.now() + pause;
+    return Math.max(this.#waiting ? LEARN_MS : ADOPT_MS, pause);
   }
 }
 

@@ -25,8 +25,9 @@ for (const [name, { copies: count, connections }] of Object.entries(cases)) {
       for (let copy = 0; copy < count; copy++) {
         const name = `splicer-${copy}`;
         const program = copies.add(name, "splices");
-        const stream = (connections: number, seed: number) =>
-          run({ cgroup }, [program, "4", `${connections}`, `${bytes}`, `${seed}`], { timeoutMs });
+        const stream = (connections: number, seed: number, ...how: string[]) =>
+          run({ cgroup }, [program, "4", `${connections}`, `${bytes}`, `${seed}`, ...how], { timeoutMs });
+        await stream(1, copy + 1, "never");
         const growth = await mda.during(async () => {
           assert.match(await stream(connections, copy + 1), /every byte right/);
         });
@@ -55,6 +56,7 @@ for (const way of ways) {
     await accelerated(way, "late", async ({ place: { cgroup }, status, during }) => {
       const program = copies.add("late", "habits", ["-DCAN_SPLICE"]);
       const late = () => run({ cgroup }, [program, "late", "1", "100", "0"]);
+      await run({ cgroup }, [program, "trips", "1", "100", "0"]);
       let said = "";
       const growth = await during(async () => (said = await late()));
       assert.ok(growth.messages > 0, JSON.stringify(growth));

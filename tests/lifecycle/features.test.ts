@@ -1,12 +1,19 @@
 /** What a kernel may lack. */
 import assert from "node:assert/strict";
+import { enums } from "../../src/bpf/layouts.ts";
 import { type Hooks, probeKernel } from "../../src/plane/features.ts";
 import { hookPrograms } from "../../src/plane/hooks.ts";
 import { loadDataPlane } from "../../src/plane/object.ts";
 
 Deno.test("the data plane loads where programs must not look at descriptors, cast addresses or know epoll", () => {
   const features = {
-    constants: { casts_addresses: false, charges_receiver: false, epoll_callback: 0n, registers_at: 0 },
+    constants: {
+      casts_addresses: false,
+      charges_receiver: false,
+      epoll_callback: 0n,
+      registers_at: 0,
+      fionread_counts: enums.fionread_counts.FIONREAD_TCP,
+    },
     iterates_files: false,
     hooks: "none" as const,
   };

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Readers that receive, and begin to splice(2) from their sockets in mid-stream, with bytes waiting.
  *
- *   splices 4|6 CONNECTIONS BYTES SEED [mixed]
+ *   splices 4|6 CONNECTIONS BYTES SEED [mixed|never]
  *
  * Each connection has a process at each end. The writer sends BYTES in messages of many sizes; the reader takes the first of
- * them with recv(2), and from some place on all with splice(2), or with `mixed` now with the one and then with the other. Every
- * byte is checked. Prints how often splice had to be tried again although poll said that there was something. */
+ * them with recv(2), and from some place on all with splice(2), or with `mixed` now with the one and then with the other, or with
+ * `never` not at all. Every byte is checked. Prints how often splice had to be tried again although poll said that there was something. */
 #include "streams.h"
 
 #include <sys/wait.h>
@@ -62,9 +62,11 @@ static size_t splice_some(int fd, const int pipe[2], uint8_t *bytes, size_t coun
 	}
 }
 
+static bool never;
+
 static unsigned long read_stream(int fd, uint32_t stream, size_t bytes, struct random random, bool mixed)
 {
-	size_t splice_from = random_between(&random, 0, bytes / 2);
+	size_t splice_from = never ? bytes : random_between(&random, 0, bytes / 2);
 	static uint8_t taken[READ_MAX];
 	unsigned long again = 0;
 	int ends[2];
@@ -114,8 +116,9 @@ int main(int argc, char **argv)
 	int listening, failed = 0;
 	uint64_t seed;
 
-	if (argc != 5 && !mixed)
-		errx(2, "usage: splices 4|6 CONNECTIONS BYTES SEED [mixed]");
+	never = argc == 6 && !strcmp(argv[5], "never");
+	if (argc != 5 && !mixed && !never)
+		errx(2, "usage: splices 4|6 CONNECTIONS BYTES SEED [mixed|never]");
 	connections = number(argv[2], "CONNECTIONS");
 	bytes = number(argv[3], "BYTES");
 	seed = number(argv[4], "SEED");

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* How programs become known. Sockets of a program of which nothing is known stay outside of the sockhash, where they are TCP's
+ * in every respect: inside, FIONREAD would say 0 for what passes. They are looked at from outside, by callbacks of their own
+ * when TCP acknowledges what they have sent and when they close, and by the scans of descriptors: a program that has
+ * received so many segments, and of which no hook has seen that it did so otherwise, receives with recv(2) and its like. From
+ * then on its new connections enter at their handshake, and those that are there by adoption. */
+#pragma once
+
+/* Who asks how much is unread, and always while there is something, may take 0 for the end of the stream; who has been told 0 as
+ * well and went on does not. So long it is waited for that. */
+#define HABIT_MESSAGES_ASKING 256
+
+static __always_inline bool learns_first(void)
+{
+	return unknown_programs != UNKNOWN_FAST;
+}
+
+/* What a program asks with FIONREAD is not always answered right inside of the sockhash. */
+static __always_inline bool may_be_told_wrong(const struct program *program)
+{
+	if (fionread_counts == FIONREAD_BOTH)
+		return false;
+	return program->asks & ASKS_ON_EDGES || (program->asks & ASKS_UNREAD && !(program->asks & ASKS_EMPTY));
+}
+
+/* So many messages, or segments, were read by a program that was not seen to do it in a way of its own. */
+static __noinline int count_received(const struct executable *executable, __u32 messages)
+{
+	struct program *program = bpf_map_lookup_elem(&programs, executable);
+
+	if (!sees_habits || !program || program->habit != HABIT_UNKNOWN)
+		return 0;
+	/* What it was before is for kernels from 5.12 on to give (BPF_FETCH). */
+	__sync_fetch_and_add(&program->messages, messages);
+	if (program->messages < HABIT_MESSAGES)
+		return 0;
+	if (may_be_told_wrong(program)) {
+		if (program->asks & ASKS_ON_EDGES || program->messages >= HABIT_MESSAGES_ASKING)
+			learn(executable, HABIT_COUNTS);
+		return 0;
+	}
+	if (unknown_programs != UNKNOWN_STRICT || program->can_splice == SPLICE_IMPOSSIBLE)
+		learn(executable, HABIT_RECEIVES);
+	return 0;
+}
+
+/* Everything that has arrived is read; what ends the stream counts as a byte. */
+static __always_inline bool has_read_all(struct tcp_sock *tp)
+{
+	__u32 unread = BPF_CORE_READ(tp, rcv_nxt) - BPF_CORE_READ(tp, copied_seq);
+
+	return !unread || (unread == 1 && BPF_CORE_READ((struct sock *)tp, __sk_common.skc_state) != BPF_TCP_ESTABLISHED);
+}
+
+/* Of the program that has called connect(2). */
+static __noinline int connects(struct bpf_sock *sk)
+{
+	struct sock *tp = (void *)bpf_skc_to_tcp_sock(sk);
+	struct observed observed = {};
+	__u64 address = (__u64)tp;
+
+	if (!tp || !learns_first() || !sees_habits || (!all_sockets && !nonblocking(tp)))
+		return 0;
+	observed.program = executable_of(BPF_CORE_READ(current_task(), mm));
+	meet(&observed.program, current_task());
+	bpf_map_update_elem(&outsiders, &address, &observed, BPF_ANY);
+	return 0;
+}
+
+/* NULL when it is not known which that is. */
+static __always_inline const struct executable *program_of_client(struct sock *sk)
+{
+	__u64 address = (__u64)sk;
+	struct observed *found = bpf_map_lookup_elem(&outsiders, &address);
+
+	return found ? &found->program : NULL;
+}
+
+static __always_inline void note_received(struct observed *observed, struct tcp_sock *tp)
+{
+	observed->segments = BPF_CORE_READ(tp, data_segs_in);
+	observed->copied_seq = BPF_CORE_READ(tp, copied_seq);
+}
+
+static __always_inline struct observed observation_of(struct tcp_sock *tp, const struct executable *program)
+{
+	struct observed observed = { .program = *program };
+
+	observed.own_seq = own_seq(tp);
+	note_received(&observed, tp);
+	return observed;
+}
+
+/* Counts what the program has read since the last look, as far as it shows. */
+static __noinline int look_at(struct observed *observed, struct tcp_sock *tp)
+{
+	struct executable program = observed->program;
+	__u32 segments = BPF_CORE_READ(tp, data_segs_in) - observed->segments;
+	__u32 read = BPF_CORE_READ(tp, copied_seq) - observed->copied_seq;
+
+	if (!read)
+		return 0;
+	note_received(observed, tp);
+	/* While it has not read all, nobody knows which segments it has read; the last one may be in the queue since just now. */
+	count_received(&program, segments && has_read_all(tp) ? segments : 1);
+	return 0;
+}
+
+/* From now on callbacks of the socket show what its program receives; returns 0 when that is known. */
+static __noinline int observe(struct bpf_sock_ops *ops, struct sock *sk, const struct executable *program)
+{
+	struct observed observed = observation_of((void *)sk, program);
+	__u64 address = (__u64)sk;
+
+	if (!is_known(program) || habit_of(program) != HABIT_UNKNOWN)
+		return 0;
+	bpf_map_update_elem(&outsiders, &address, &observed, BPF_ANY);
+	bpf_sock_ops_cb_flags_set(ops, ops->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG |
+					       BPF_SOCK_OPS_RTT_CB_FLAG);
+	return 1;
+}
+
+static __always_inline void stop_observing(struct bpf_sock_ops *ops)
+{
+	bpf_sock_ops_cb_flags_set(ops, ops->bpf_sock_ops_cb_flags &
+					       ~(BPF_SOCK_OPS_STATE_CB_FLAG | BPF_SOCK_OPS_RTT_CB_FLAG));
+}
+
+/* A callback of a socket that is not in the sockhash. */
+static __noinline int look_at_outsider(struct bpf_sock_ops *ops, struct sock *sk)
+{
+	__u64 address = (__u64)sk;
+	struct observed *observed = bpf_map_lookup_elem(&outsiders, &address);
+
+	if (observed && observed->own_seq == own_seq((void *)sk)) {
+		look_at(observed, (void *)sk);
+		if (habit_of(&observed->program) == HABIT_UNKNOWN)
+			return 0;
+	}
+	stop_observing(ops);
+	return 0;
+}
+
+/* A scan has found a connected socket that is not in the sockhash. What it had read before the first scan was not watched. */
+static __noinline int scan_outsider(struct sock *sk, const struct executable *program)
+{
+	struct observed new = observation_of((void *)sk, program);
+	__u64 address = (__u64)sk;
+	struct observed *observed = bpf_map_lookup_elem(&outsiders, &address);
+
+	if (observed && observed->own_seq == new.own_seq && same_program(&observed->program, program))
+		return look_at(observed, (void *)sk);
+	bpf_map_update_elem(&outsiders, &address, &new, BPF_ANY);
+	return 0;
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The initial sequence numbers of a connection. TCP forgets them, but they can be had at any time: it counts the bytes that were
+ * acknowledged (tcp_snd_una_update()) and received (tcp_rcv_nxt_update()) since. */
+#pragma once
+
+#define READ_TRIES 4
+
+/* The sequence number of the socket's SYN, plus 1; a client's is one less (see are_ends()). */
+static __always_inline __u32 own_seq(struct tcp_sock *tp)
+{
+	__u32 una = BPF_CORE_READ(tp, snd_una), again;
+	__u64 acked = 0;
+
+	for (int i = 0; i < READ_TRIES; i++) {
+		acked = BPF_CORE_READ(tp, bytes_acked);
+		again = BPF_CORE_READ(tp, snd_una);
+		if (again == una)
+			break;
+		una = again;
+	}
+	return una - (__u32)acked;
+}
+
+static __always_inline __u32 peer_seq(struct tcp_sock *tp)
+{
+	__u32 next = BPF_CORE_READ(tp, rcv_nxt), again;
+	__u64 received = 0;
+
+	for (int i = 0; i < READ_TRIES; i++) {
+		received = BPF_CORE_READ(tp, bytes_received);
+		again = BPF_CORE_READ(tp, rcv_nxt);
+		if (again == next)
+			break;
+		next = again;
+	}
+	return next - (__u32)received;
+}
