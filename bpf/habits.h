@@ -312,9 +312,25 @@ static __always_inline struct program *program_of_mm(struct mm_struct *mm, struc
 	return bpf_map_lookup_elem(&programs, executable);
 }
 
-/* A hook: the running process asks how much is unread. */
-static __noinline int asks_for_unread(struct sock *sk)
+/* The process is woken, and takes the socket out or makes edges until it can. Not inlined: BTF, and so TypeScript, knows structs
+ * that functions take. */
+static __noinline int report_miscounted(struct miscounted *record, struct sock *sk, int fd)
 {
+	struct socket_alloc *alloc = (void *)BPF_CORE_READ(sk, sk_socket);
+
+	record->cookie = BPF_CORE_READ(sk, __sk_common.skc_cookie.counter);
+	record->inode = BPF_CORE_READ(alloc, vfs_inode.i_ino);
+	record->pid = bpf_get_current_pid_tgid() >> 32;
+	record->fd = fd;
+	bpf_ringbuf_output(&miscounted, record, sizeof(*record), 0);
+	return 0;
+}
+
+/* A hook: the running process asks how much is unread.
+ * @fd: -1 when it is not known */
+static __noinline int asks_for_unread(struct sock *sk, int fd)
+{
+	struct miscounted record = {};
 	struct mm_struct *mm = BPF_CORE_READ(current_task(), mm);
 	struct executable executable;
 	struct program *program;
@@ -336,6 +352,7 @@ static __noinline int asks_for_unread(struct sock *sk)
 	/* It may take what it is told for all there is, and wait for an edge. */
 	cookie = BPF_CORE_READ(sk, __sk_common.skc_cookie.counter);
 	bpf_map_update_elem(&behind, &cookie, &how, BPF_ANY);
+	report_miscounted(&record, sk, fd);
 	return 0;
 }
 
@@ -394,7 +411,7 @@ static __always_inline void called(__u64 call, __u64 first, __u64 second, __u64 
 	if (calls_as_32_bits(current_task()))
 		return;
 	if (habit == HABIT_COUNTS)
-		asks_for_unread(socket_of_descriptor(first));
+		asks_for_unread(socket_of_descriptor(first), first);
 	else
 		has_habit(socket_of_descriptor(first), habit);
 }

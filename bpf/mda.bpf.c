@@ -234,7 +234,7 @@ SEC("fentry/tcp_ioctl")
 int sees_ioctl(__u64 *arguments)
 {
 	if ((__u32)arguments[1] == FIONREAD)
-		asks_for_unread((void *)arguments[0]);
+		asks_for_unread((void *)arguments[0], -1);
 	return 0;
 }
 

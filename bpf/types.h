@@ -214,6 +214,14 @@ struct stranger {
 	__u64 unread_bytes; /* redirected to a member */
 };
 
+/* A record of the ring buffer `miscounted`: a program was told less than there is by FIONREAD, for a socket in the sockhash. */
+struct miscounted {
+	__u64 cookie;
+	__u64 inode; /* the socket's */
+	__u32 pid; /* in the host's PID namespace */
+	__s32 fd; /* -1: not known */
+};
+
 /* Who needs an edge, and when. */
 enum behind {
 	BEHIND_UNTIL_READ, /* it was full: once its redirected bytes are read */

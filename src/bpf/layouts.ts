@@ -330,6 +330,15 @@ export const layouts = {
       "pad": { "offset": 36, "size": 4, "type": "u32" },
     },
   },
+  "miscounted": {
+    "size": 24,
+    "fields": {
+      "cookie": { "offset": 0, "size": 8, "type": "u64" },
+      "inode": { "offset": 8, "size": 8, "type": "u64" },
+      "pid": { "offset": 16, "size": 4, "type": "u32" },
+      "fd": { "offset": 20, "size": 4, "type": "s32" },
+    },
+  },
 } as const;
 
 export const enums = {
@@ -384,6 +393,7 @@ export const maps = {
   "links": { "type": 24, "maxEntries": 0, "key": "s32", "value": "link" },
   "listeners": { "type": 9, "maxEntries": 1024, "key": "listening_at", "value": "u64" },
   "listening": { "type": 9, "maxEntries": 4096, "key": "u64", "value": "listening" },
+  "miscounted": { "type": 27, "maxEntries": 65536 },
   "outsiders": { "type": 9, "maxEntries": 8192, "key": "u64", "value": "observed" },
   "programs": { "type": 9, "maxEntries": 4096, "key": "executable", "value": "program" },
   "readers": { "type": 1, "maxEntries": 1024, "key": "u64", "value": "reader" },

@@ -32,6 +32,11 @@ const symbols = {
   bpf_program__attach_trace: { parameters: ["pointer"], result: "pointer" },
   bpf_program__attach_iter: { parameters: ["pointer", "pointer"], result: "pointer" },
 
+  ring_buffer__new: { parameters: ["i32", "function", "pointer", "pointer"], result: "pointer" },
+  ring_buffer__epoll_fd: { parameters: ["pointer"], result: "i32" },
+  ring_buffer__consume: { parameters: ["pointer"], result: "i32" },
+  ring_buffer__free: { parameters: ["pointer"], result: "void" },
+
   bpf_link__open: { parameters: ["buffer"], result: "pointer" },
   bpf_link__fd: { parameters: ["pointer"], result: "i32" },
   bpf_link__pin: { parameters: ["pointer", "buffer"], result: "i32" },

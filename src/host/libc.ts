@@ -37,6 +37,8 @@ const symbols = {
   getsockopt: { parameters: ["i32", "i32", "i32", "buffer", "buffer"], result: "i32" },
   ioctl: { parameters: ["i32", "u64", "buffer"], result: "i32" },
   poll: { parameters: ["buffer", "u64", "i32"], result: "i32" },
+  pollInThread: { name: "poll", parameters: ["buffer", "u64", "i32"], result: "i32", nonblocking: true },
+  eventfd: { parameters: ["u32", "i32"], result: "i32" },
   epoll_create1: { parameters: ["i32"], result: "i32" },
   epoll_ctl: { parameters: ["i32", "i32", "i32", "buffer"], result: "i32" },
   clock_getres: { parameters: ["i32", "buffer"], result: "i32" },
@@ -435,4 +437,21 @@ export function poll(fd: number, events: number, timeoutMs: number): number {
   entry.setInt16(4, events, true);
   check(`poll descriptor ${fd}`, c().poll(new Uint8Array(entry.buffer), 1n, timeoutMs));
   return entry.getInt16(6, true);
+}
+
+/** A descriptor that can be read once something was written to it: 8 bytes, a number that is not 0. */
+export function eventDescriptor(): number {
+  return check("make an event descriptor", c().eventfd(0, O_CLOEXEC));
+}
+
+/** Waits, in a thread of its own, until one of several descriptors has input; says for each whether it has. */
+export async function waitForInput(fds: number[]): Promise<boolean[]> {
+  const ENTRY_BYTES = 8, FOR_EVER = -1;
+  const entries = new DataView(new ArrayBuffer(ENTRY_BYTES * fds.length));
+  fds.forEach((fd, index) => {
+    entries.setInt32(index * ENTRY_BYTES, fd, true);
+    entries.setInt16(index * ENTRY_BYTES + 4, POLLIN, true);
+  });
+  await c().pollInThread(new Uint8Array(entries.buffer), BigInt(fds.length), FOR_EVER);
+  return fds.map((_, index) => (entries.getInt16(index * ENTRY_BYTES + 6, true) & POLLIN) !== 0);
 }

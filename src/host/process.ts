@@ -47,3 +47,25 @@ function readProc(pid: number, file: string): string | undefined {
     return undefined;
   }
 }
+
+/** A descriptor that a process has of a socket, by the socket's inode; undefined when there is none to be seen. */
+export function descriptorOfSocket(pid: number, inode: bigint): number | undefined {
+  const directory = `/proc/${pid}/fd`;
+  try {
+    for (const { name } of Deno.readDirSync(directory)) {
+      if (linkOf(`${directory}/${name}`) === `socket:[${inode}]`) return Number(name);
+    }
+  } catch {
+    // It has ended.
+  }
+  return undefined;
+}
+
+function linkOf(path: string): string | undefined {
+  try {
+    return Deno.readLinkSync(path);
+  } catch {
+    // It was closed meanwhile.
+    return undefined;
+  }
+}

@@ -46,7 +46,7 @@ export function someAreBehind(object: Pick<BpfObject, "map">): boolean {
 }
 
 /** Makes an edge at a socket: tcp_set_rcvlowat() ends with tcp_data_ready(). */
-function makeEdge(fd: number): void {
+export function makeEdge(fd: number): void {
   const lowat = Number(libc.getSocketOption(fd, libc.SOL_SOCKET, libc.SO_RCVLOWAT));
   libc.setSocketOption(fd, libc.SOL_SOCKET, libc.SO_RCVLOWAT, lowat);
 }

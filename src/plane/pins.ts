@@ -22,6 +22,7 @@ export const mapNames = [
   "outsiders",
   "listening",
   "beside",
+  "miscounted",
   "control",
   "instance",
   "counters",

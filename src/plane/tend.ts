@@ -4,6 +4,7 @@ import { readStruct, u32 } from "../bpf/struct.ts";
 import { obstacleToOthersSockets } from "../host/reach.ts";
 import { adoptConnections } from "./adopt.ts";
 import { nudgeReaders } from "./edges.ts";
+import { helpMiscounted } from "./miscounted.ts";
 import { checkPrograms } from "./programs.ts";
 import { handOver } from "./handover.ts";
 import { isAttached } from "./pins.ts";
@@ -49,6 +50,7 @@ export function tend(plane: DataPlane, { adopt }: TendOptions): Tending {
   if (obstacle) {
     log.warn(`${obstacle}; connections ${adopt ? alreadyOpen : ""}${onEdges} stay on TCP`);
   }
+  let helping: Promise<void> | undefined;
   const full = once(() => warnFull(plane));
   const adopter = new Adopter(plane, full, obstacle === undefined, signal);
   repeat(leaver(plane), signal);
@@ -57,6 +59,7 @@ export function tend(plane: DataPlane, { adopt }: TendOptions): Tending {
   if (scans) {
     repeat(lookAfter(plane, obstacle === undefined), signal);
     repeat(() => (handOver(plane.object), LOOK_MS), signal);
+    helping = helpMiscounted(plane.object, signal);
     if (adopt) repeat(() => adopter.adopt(), signal);
   }
   return {
@@ -64,6 +67,7 @@ export function tend(plane: DataPlane, { adopt }: TendOptions): Tending {
     async [Symbol.asyncDispose]() {
       ending.abort();
       await adopter.adopted;
+      await helping;
     },
   };
 }

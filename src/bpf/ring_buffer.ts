@@ -1,0 +1,50 @@
+import * as libc from "../host/libc.ts";
+import { callForNumber, callForPointer } from "./errors.ts";
+import { libbpf } from "./library.ts";
+import type { BpfMap } from "./map.ts";
+
+const handle = { parameters: ["pointer", "pointer", "usize"], result: "i32" } as const;
+
+/** What BPF programs write into a ring buffer, as soon as they do. Needs Linux 5.8. */
+export class RingBuffer implements Disposable {
+  readonly #callback: Deno.UnsafeCallback<typeof handle>;
+  readonly #pointer: Deno.PointerObject;
+  readonly #wakeFd: number;
+
+  /** @param onRecord is called with each record, in order, while {@link next} runs */
+  constructor(map: BpfMap, onRecord: (bytes: Uint8Array<ArrayBuffer>) => void) {
+    this.#callback = new Deno.UnsafeCallback(handle, (_context, data, bytes) => {
+      onRecord(new Uint8Array(Deno.UnsafePointerView.getArrayBuffer(data!, Number(bytes)).slice(0)));
+      return 0;
+    });
+    this.#pointer = callForPointer(
+      `read ring buffer ${map.info.name}`,
+      (s) => s.ring_buffer__new(map.fd, this.#callback.pointer, null, null),
+    );
+    this.#wakeFd = libc.eventDescriptor();
+  }
+
+  /**
+   * Waits, in a thread of its own, until there are records, and hands them on.
+   *
+   * @returns false when {@link wake} has ended the wait
+   */
+  async next(): Promise<boolean> {
+    const fds = [libbpf().ring_buffer__epoll_fd(this.#pointer), this.#wakeFd];
+    const [records, ended] = await libc.waitForInput(fds);
+    if (records) callForNumber("read a ring buffer", (s) => s.ring_buffer__consume(this.#pointer));
+    return !ended;
+  }
+
+  /** Ends the wait that is under way, and all later ones. */
+  wake(): void {
+    libc.write(this.#wakeFd, new Uint8Array(new BigUint64Array([1n]).buffer));
+  }
+
+  /** Only after the last {@link next} has ended. */
+  [Symbol.dispose](): void {
+    libbpf().ring_buffer__free(this.#pointer);
+    this.#callback.close();
+    libc.close(this.#wakeFd);
+  }
+}

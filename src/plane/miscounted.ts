@@ -1,0 +1,76 @@
+import { getLogger } from "@logtape/logtape";
+import { enums, layouts } from "../bpf/layouts.ts";
+import type { BpfObject } from "../bpf/object.ts";
+import { RingBuffer } from "../bpf/ring_buffer.ts";
+import { readStruct, type StructValue, u32, u64 } from "../bpf/struct.ts";
+import { descriptorOfSocket } from "../host/process.ts";
+import { dismiss } from "./adopt.ts";
+import { makeEdge } from "./edges.ts";
+import { useForeignSocket } from "./foreign_socket.ts";
+import { sweep } from "./sweep.ts";
+
+const log = getLogger("mda");
+
+/** How soon again, and how long, while a socket cannot leave because something redirected is unread. */
+const AGAIN_MS = 1;
+const TRY_MS = 10_000;
+/** A peer is in a send now and then, for some microseconds. */
+const SWEEPS = 8;
+
+type Miscounted = StructValue<typeof layouts, "miscounted">;
+
+/**
+ * Helps readers that were told by FIONREAD that there is less than there is (bpf/habits.h): such a one may wait for an edge that
+ * does not come. Its socket is taken out at once, where nothing redirected is unread, and it gets an edge; else an edge
+ * again and again until it has read what is there.
+ *
+ * @param signal ends it
+ */
+export async function helpMiscounted(object: BpfObject, signal: AbortSignal): Promise<void> {
+  const waiting = new Map<bigint, { reader: Miscounted; until: number }>();
+  using records = new RingBuffer(object.map("miscounted"), (bytes) => {
+    const reader = readStruct(layouts, "miscounted", bytes);
+    waiting.set(reader.cookie, { reader, until: performance.now() + TRY_MS });
+  });
+  signal.addEventListener("abort", () => records.wake());
+  if (signal.aborted) return;
+  while (await records.next()) {
+    while (waiting.size > 0 && !signal.aborted) {
+      for (const [cookie, { reader, until }] of waiting) {
+        if (help(object, reader) || performance.now() > until) waiting.delete(cookie);
+      }
+      if (waiting.size > 0) await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
+    }
+  }
+}
+
+/** Returns whether there is nothing left to do. */
+function help(object: BpfObject, { cookie, inode, pid, fd }: Miscounted): boolean {
+  const found = fd >= 0 ? fd : descriptorOfSocket(pid, inode);
+  if (found === undefined) return true;
+  let left = true;
+  try {
+    useForeignSocket({ cookie, pid, fd: found }, (copy) => {
+      left = takeOut(object, copy);
+      makeEdge(copy);
+    });
+  } catch (error) {
+    log.warn(`${(error as Error).message}; a program that asks how much it can read may wait for bytes`);
+  }
+  return left;
+}
+
+/** Returns whether the socket is outside of the sockhash. */
+function takeOut(object: BpfObject, fd: number): boolean {
+  const sockets = object.map("sockets");
+  // A socket's storage is looked up by a descriptor of it.
+  const bytes = object.map("links").lookup(u32(fd));
+  if (!bytes) return true;
+  const { key } = readStruct(layouts, "link", bytes);
+  if (!dismiss(object, key & ~1n, enums.leave.LEAVE_BY_HABIT)) return sockets.lookup(u64(key)) === undefined;
+  let left = [u64(key), u64(key ^ 1n)];
+  for (let time = 0; time < SWEEPS && left.length > 0; time++) {
+    left = sweep(sockets, object.program("drain"), left);
+  }
+  return sockets.lookup(u64(key)) === undefined;
+}
