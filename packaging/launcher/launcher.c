@@ -130,10 +130,15 @@ static void __attribute__((noreturn)) fail(const char *what, const char *name, l
 		int number;
 		const char *text;
 	} errors[] = {
-		{ ENOENT, "ENOENT: no such file" },     { EACCES, "EACCES: permission denied" },
-		{ ENOMEM, "ENOMEM: out of memory" },    { EPERM, "EPERM: not permitted" },
+		{ EACCES, "EACCES: permission denied" },   { EAGAIN, "EAGAIN: try again" },
+		{ EBUSY, "EBUSY: in use" },		   { EFBIG, "EFBIG: file too large" },
+		{ EINTR, "EINTR: interrupted" },	   { EINVAL, "EINVAL: invalid argument" },
+		{ EIO, "EIO: input or output error" },	   { ELOOP, "ELOOP: too many symbolic links" },
 		{ EMFILE, "EMFILE: too many open files" }, { ENFILE, "ENFILE: too many open files" },
-		{ ENOEXEC, "not a program for this machine" },
+		{ ENODEV, "ENODEV: no such device" },	   { ENOENT, "ENOENT: no such file" },
+		{ ENOMEM, "ENOMEM: out of memory" },	   { ENOSPC, "ENOSPC: no space left" },
+		{ ENOSYS, "ENOSYS: no such system call" }, { ENOTDIR, "ENOTDIR: not a directory" },
+		{ EPERM, "EPERM: not permitted" },	   { ENOEXEC, "not a program for this machine" },
 	};
 	char number[24] = "errno ";
 	const char *text = number;
@@ -289,11 +294,16 @@ static int make_memfd(const char *name)
 	return (int)fd;
 }
 
-/* So that nobody can change it. */
+/* So that nobody can change it. F_SEAL_WRITE would also end writing through mappings, of which there are none, and is
+ * refused with EBUSY while something else holds a page: the kernel's own scans of memory do, for a moment. */
 static void seal(int fd, const char *name)
 {
-	checked(call(__NR_fcntl, fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE, 0, 0, 0),
-		"seal ", name);
+	long result = call(__NR_fcntl, fd, F_ADD_SEALS,
+			   F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE, 0, 0, 0);
+
+	/* Kernels before 5.1 do not know the seal: there mda runs far enough to say what it needs. */
+	if (result != -EINVAL)
+		checked(result, "seal ", name);
 }
 
 /* What Deno runs: a script that makes a function of the bundled program, which lies in a memfd of its own. Deno looks for

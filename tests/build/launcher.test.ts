@@ -149,6 +149,42 @@ Deno.test("the program in memory cannot be changed", async () => {
   match(stderr, /EPERM|Operation not permitted/);
 });
 
+Deno.test("the launcher seals the program while something else holds its pages", async () => {
+  const held = `${directory.path}/held`;
+  const flags = ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror"];
+  const made = await execute(["gcc", ...flags, "-o", held, `${root}tests/build/held.c`]);
+  strictEqual(made.code, 0, made.stderr);
+  const { code, stdout, stderr } = await execute([held, launched, "write"]);
+  match(stdout, /^mda\.js is held: EBUSY\nlaunch\.js is held: EBUSY\n$/);
+  // What is written to is sealed.
+  match(stderr, /EPERM|Operation not permitted/);
+  strictEqual(code, 1);
+});
+
+/** Runs the launcher with system calls that fail; `inject` as strace wants it. Returns which did, too. */
+async function runInjected(inject: string, ...args: string[]): Promise<Output & { injected: string[] }> {
+  const file = `${directory.path}/calls`;
+  const trace = ["-e", `trace=${inject.split(":")[0]}`, "-e", `inject=${inject}`];
+  const output = await execute(["strace", "-qq", "-o", file, ...trace, launched, ...args]);
+  const calls = Deno.readTextFileSync(file).split("\n");
+  return { ...output, injected: calls.filter((line) => line.endsWith("(INJECTED)")) };
+}
+
+Deno.test("the launcher works where the kernel does not know its seals", async () => {
+  // After the two that copy a descriptor.
+  const { code, stdout, stderr, injected } = await runInjected("fcntl:error=EINVAL:when=3..4", "arguments");
+  deepStrictEqual({ code, stdout, stderr }, { code: 0, stdout: "[]\n", stderr: "" });
+  deepStrictEqual(injected.map((line) => /F_ADD_SEALS/.test(line)), [true, true], injected.join("\n"));
+});
+
+Deno.test("the launcher says an error's name, and the number of one that is not expected", async () => {
+  for (const [error, text] of [["EBUSY", "EBUSY: in use"], ["EXDEV", "errno 18"]]) {
+    const { code, stdout, stderr } = await runInjected(`memfd_create:error=${error}`, "arguments");
+    const said = `mda: Cannot make a memfd for mda.js: ${text}\n`;
+    deepStrictEqual({ code, stdout, stderr }, { code: 1, stdout: "", stderr: said });
+  }
+});
+
 Deno.test("the launcher keeps no copy of Deno in memory", async () => {
   const { stdout } = await run("read", "/proc/self/status");
   const kB = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, "m").exec(stdout)![1]);
