@@ -5,24 +5,41 @@ interface Architecture {
   openFlags: { O_DIRECTORY: number; O_NOFOLLOW: number };
   /** Numbers of system calls: asm/unistd.h. */
   systemCalls: { membarrier: bigint; perf_event_open: bigint };
-  /** How code calls splice(2) by itself: one of the instructions that load its number, then the one that enters the kernel. */
-  spliceInCode: { loads: number[][]; call: number[] };
+  /** How code calls splice(2) by itself. */
+  spliceInCode: {
+    /** One of the instructions that load its number, and soon the one that enters the kernel. */
+    loads: number[][];
+    call: number[];
+    /** The instruction that makes its number an argument, and at once one of those that call: glibc's way from 2.41 on. */
+    passes: number[];
+    /** Where the byte is that tells those that call, and what it is. */
+    branches: { at: number; bytes: number[] };
+  };
 }
 
 const architectures: Record<typeof Deno.build.arch, Architecture> = {
   x86_64: {
     openFlags: { O_DIRECTORY: 0o200000, O_NOFOLLOW: 0o400000 },
     systemCalls: { membarrier: 324n, perf_event_open: 298n },
-    // mov $275,%eax; syscall
-    spliceInCode: { loads: [[0xb8, 0x13, 0x01, 0x00, 0x00]], call: [0x0f, 0x05] },
+    spliceInCode: {
+      // mov $275,%eax; syscall
+      loads: [[0xb8, 0x13, 0x01, 0x00, 0x00]],
+      call: [0x0f, 0x05],
+      // push $275; call
+      passes: [0x68, 0x13, 0x01, 0x00, 0x00],
+      branches: { at: 0, bytes: [0xe8] },
+    },
   },
   aarch64: {
     openFlags: { O_DIRECTORY: 0o40000, O_NOFOLLOW: 0o100000 },
     systemCalls: { membarrier: 283n, perf_event_open: 241n },
-    // mov x8, #76 or mov w8, #76; svc #0
     spliceInCode: {
+      // mov x8, #76 or mov w8, #76; svc #0
       loads: [[0x88, 0x09, 0x80, 0xd2], [0x88, 0x09, 0x80, 0x52]],
       call: [0x01, 0x00, 0x00, 0xd4],
+      // mov x6, #76; b or bl
+      passes: [0x86, 0x09, 0x80, 0xd2],
+      branches: { at: 3, bytes: [0x14, 0x15, 0x16, 0x17, 0x94, 0x95, 0x96, 0x97] },
     },
   },
 };

@@ -151,16 +151,19 @@ class Text {
   }
 
   hasCall(): boolean {
-    const loads = architecture.spliceInCode.loads.map(latin1);
-    const call = latin1(architecture.spliceInCode.call);
-    return this.#some(loads[0].length + CALL_BYTES, (chunk) =>
-      loads.some((load) => {
-        for (let at = chunk.indexOf(load); at >= 0; at = chunk.indexOf(load, at + 1)) {
-          const end = at + load.length;
-          if (chunk.slice(end, end + CALL_BYTES).includes(call)) return true;
-        }
-        return false;
-      }));
+    const { branches, ...code } = architecture.spliceInCode;
+    const loads = code.loads.map(latin1);
+    const [call, passes, calls] = [code.call, code.passes, branches.bytes].map(latin1);
+    return this.#some(
+      loads[0].length + CALL_BYTES,
+      (chunk) =>
+        loads.some((load) =>
+          endsOf(load, chunk).some((end) => chunk.slice(end, end + CALL_BYTES).includes(call))
+        ) || endsOf(passes, chunk).some((end) => {
+          const byte = chunk[end + branches.at];
+          return byte !== undefined && calls.includes(byte);
+        }),
+    );
   }
 
   /** @param overlap how many bytes the search needs at once */
@@ -175,6 +178,13 @@ class Text {
     }
     return true;
   }
+}
+
+/** Where each place of `part` in a text ends. */
+function endsOf(part: string, text: string): number[] {
+  const ends: number[] = [];
+  for (let at = text.indexOf(part); at >= 0; at = text.indexOf(part, at + 1)) ends.push(at + part.length);
+  return ends;
 }
 
 const decoder = new TextDecoder("latin1");

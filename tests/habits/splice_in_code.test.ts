@@ -95,6 +95,29 @@ const user = `#include <stdio.h>
 long move(int, int);
 int main(int argc, char **argv) { puts("waits"); fflush(stdout); return argc > 5 ? move(0, 1) : sleep(30); }`;
 
+/** The number goes to the function that makes all calls at which a thread can be cancelled. */
+const passing = `#include <stdio.h>
+#include <unistd.h>
+long move(void);
+__asm__("move: push $" NUMBER "\\n call cancellable\\n add $8, %rsp\\n ret\\ncancellable: ret");
+int main(int argc, char **argv) { puts("waits"); fflush(stdout); return argc > 5 ? move() : sleep(30); }`;
+
+const passed: [call: string, number: number, has: boolean][] = [["splice", 275, true], ["tee", 276, false]];
+for (const [call, number, has] of passed) {
+  Deno.test(`splice(2) is ${has ? "" : "not "}found in a static program that calls ${call} as with glibc 2.41`, async () => {
+    const directory = Deno.makeTempDirSync({ prefix: "mda-test-" });
+    try {
+      Deno.writeTextFileSync(`${directory}/user.c`, passing);
+      const flags = ["-static", `-DNUMBER="${number}"`];
+      await run({}, ["gcc", ...flags, "-o", `${directory}/user`, `${directory}/user.c`]);
+      await using program = await startCopy(`${directory}/user`);
+      assert.equal(canSpliceNow(program), has);
+    } finally {
+      Deno.removeSync(directory, { recursive: true });
+    }
+  });
+}
+
 Deno.test("splice(2) is found in a library that a program uses, also when that was replaced meanwhile", async () => {
   const directory = Deno.makeTempDirSync({ prefix: "mda-test-" });
   const at = (name: string) => `${directory}/${name}`;
