@@ -49,6 +49,16 @@ export async function make(
   return `${directory}/${name}`;
 }
 
+/**
+ * Whether a version is later than one that has been seen. What a later lintian or rpmlint finds besides errors is news, and
+ * no mistake of the package until somebody has read it.
+ */
+export function isLater(version: string, seen: string): boolean {
+  const [one, other] = [version, seen].map((text) => text.split(".").map(Number));
+  const index = other.findIndex((number, index) => number !== (one[index] ?? 0));
+  return index >= 0 && (one[index] ?? 0) > other[index];
+}
+
 /** The rows of a table that is written with more than one space between its columns. */
 export function rows(text: string): string[] {
   return text.trim().split("\n").map((line) => line.trim().replace(/ +/g, " ")).sort();
