@@ -1,5 +1,6 @@
 /** Where it is seen what programs do: each kind of hook that this kernel has, and their pins. */
 import assert from "node:assert/strict";
+import { BpfLink } from "../../src/bpf/link.ts";
 import { ensurePinDirectory } from "../../src/host/bpffs.ts";
 import { type Hooks, probeKernel } from "../../src/plane/features.ts";
 import { attachHooks } from "../../src/plane/hooks.ts";
@@ -56,12 +57,12 @@ Deno.test("hooks are replaced when mda is started after a SIGKILL, and gone when
   const args = ["--unknown", "learn"];
   await using first = await Mda.start({ cgroup, args });
   const { pinDir } = first;
-  const linksBefore = await hookLinks(pinDir);
+  const linksBefore = hookLinks(pinDir);
   assert.ok(linksBefore.size > 0);
   await first.crash();
-  assert.deepEqual(await hookLinks(pinDir), linksBefore);
+  assert.deepEqual(hookLinks(pinDir), linksBefore);
   await using second = await Mda.start({ cgroup, args, pinDir });
-  const linksAfter = await hookLinks(pinDir);
+  const linksAfter = hookLinks(pinDir);
   assert.deepEqual([...linksAfter.keys()], [...linksBefore.keys()]);
   assert.ok([...linksAfter.values()].every((id) => ![...linksBefore.values()].includes(id)));
   const program = copies.add("afterwards", "habits", ["-DCAN_SPLICE"]);
@@ -72,12 +73,11 @@ Deno.test("hooks are replaced when mda is started after a SIGKILL, and gone when
 });
 
 /** The numbers of the links that are pinned, by their pins' names. */
-async function hookLinks(pinDir: string): Promise<Map<string, number>> {
+function hookLinks(pinDir: string): Map<string, number> {
   const names = (pinsOf(pinDir) ?? []).filter((name) => name.startsWith("sees_"));
   assert.ok(names.every((name) => (hookNames as readonly string[]).includes(name)), `${names}`);
-  const ids = names.map(async (name) => {
-    const shown = await run({}, ["bpftool", "-j", "link", "show", "pinned", `${pinDir}/${name}`]);
-    return [name, JSON.parse(shown).id] as const;
-  });
-  return new Map(await Promise.all(ids));
+  return new Map(names.map((name) => {
+    using link = BpfLink.openPinned(`${pinDir}/${name}`)!;
+    return [name, link.info().id];
+  }));
 }

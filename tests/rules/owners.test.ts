@@ -104,7 +104,9 @@ Deno.test("a program's sockets belong to the user and group that it has when it 
         port,
         (directory) => {
           const { argv = [], changes = [] } = ends.server ?? {};
-          return [...argv, "node", `${directory}/server.mjs`, `${port}`, ...changes];
+          // Some versions of Node.js do not change their user where libuv may have an io_uring.
+          const node = ["env", "UV_USE_IO_URING=0", "node"];
+          return [...argv, ...node, `${directory}/server.mjs`, `${port}`, ...changes];
         },
         () => ({ "server.mjs": server }),
       );

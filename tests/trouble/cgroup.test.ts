@@ -5,6 +5,8 @@ import { Older } from "../lab/streams/older.ts";
 import { waitFor } from "../lab/wait.ts";
 import { Commands } from "./commands.ts";
 
+/** By another name each time: the last one's hierarchy may not be gone, and mount(8) is then refused. */
+const mountV1 = "mount -t cgroup -o none,name=mda-test-$$ cgroup /mnt";
 const noCgroup2 = "for at in $(awk '$3 == \"cgroup2\" { print $2 }' /proc/mounts); do umount $at; done";
 
 /** Removes a cgroup and makes it again, as a service that is started anew does. */
@@ -60,7 +62,7 @@ Deno.test("a host that mounts cgroup v1 only is told how to mount cgroup2, and t
   await using cgroup = createCgroup("v1");
   await using mda = new Commands(cgroup);
   const args = ["--no-cgroup"];
-  const setup = `${noCgroup2}; mount -t cgroup -o none,name=mda-test cgroup /mnt`;
+  const setup = `${noCgroup2}; ${mountV1}`;
   for (const command of ["run", "enable"] as const) {
     const said = await mda.refused(command, { setup, args });
     assert.match(said, /Cannot find a cgroup2 mount: this host mounts cgroup v1 only; /);
@@ -80,10 +82,7 @@ Deno.test("a host that mounts cgroup v1 only is told how to mount cgroup2, and t
 Deno.test("a cgroup of v1 is refused by name", async () => {
   await using cgroup = createCgroup("v1");
   await using mda = new Commands(cgroup);
-  const where = {
-    setup: "mount -t cgroup -o none,name=mda-test cgroup /mnt",
-    args: ["--no-cgroup", "--cgroup", "/mnt"],
-  };
+  const where = { setup: mountV1, args: ["--no-cgroup", "--cgroup", "/mnt"] };
   for (const command of ["run", "enable"] as const) {
     assert.match(
       await mda.refused(command, where),
