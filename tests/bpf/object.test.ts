@@ -118,9 +118,9 @@ Deno.test("the verifier's reason is in the error, its log cut to the end", () =>
     });
     assert.equal(error.code, "EACCES");
     assert.match(error.message, /^Cannot load BPF object rejected: EACCES \(Permission denied\)\n/);
-    assert.match(error.message, /invalid mem access 'scalar'/);
+    assert.match(error.message, /invalid mem access/);
     assert.match(error.message, /the verifier's log \(the last 20 of \d+ lines; MDA_DEBUG=1 shows all\):/);
-    assert.match(error.message, /libbpf: prog 'reads_a_number_as_a_pointer': BPF program load failed/);
+    assert.match(error.message, /libbpf: .*\breads_a_number_as_a_pointer\b/);
     assert.ok(error.verifierLog.length > 20);
     assert.ok(error.message.split("\n").length < 30);
   });
@@ -136,7 +136,7 @@ Deno.test("MDA_DEBUG=1 shows the verifier's whole log", async () => {
 
 Deno.test("bytes that are no BPF object are refused with libbpf's words", () => {
   const error = bpfError(() => openObject(new Uint8Array(100), "nothing"));
-  assert.match(error.message, /^Cannot open BPF object nothing: .*\n {2}libbpf: .*not a proper ELF object/);
+  assert.match(error.message, /^Cannot open BPF object nothing: .*\n {2}libbpf: .*\bELF\b/);
 });
 
 Deno.test("a user without privileges is told EPERM", async () => {
@@ -151,7 +151,7 @@ Deno.test("errors stay right when they come by the thousand", () => {
   assertClosesDescriptors(() => {
     for (let i = 0; i < 5000; i++) {
       const error = bpfError(() => openObject(new Uint8Array(10), `nothing${i}`));
-      assert.ok(error.message.includes(`elf: 'nothing${i}' is not a proper ELF object`), error.message);
+      assert.ok(error.message.split("libbpf: ")[1]?.includes(`nothing${i}`), error.message);
     }
   });
 });

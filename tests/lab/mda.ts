@@ -168,6 +168,21 @@ export function redirectedShare({ messages, passed }: Growth): number {
   return all === 0 ? 0 : messages / all;
 }
 
+/**
+ * Each of the connections that were opened was accelerated from its start, or left because an end of it blocks, and
+ * counted as that. Which programs do is their own affair, and another one in their next version. What was left is
+ * redirected only when it was adopted later.
+ */
+export function assertPairedOrBlocking(growth: Growth, opened: number): void {
+  const { blocking_client = 0, blocking_listener = 0, ...others } = growth.refused;
+  const seen = `${opened} opened: ${JSON.stringify(growth)}`;
+  assert.deepEqual(others, {}, seen);
+  assert.equal(growth.paired + blocking_client + blocking_listener, opened, seen);
+  if (growth.paired + growth.adopted === 0) {
+    assert.deepEqual([growth.messages, growth.bytes, growth.passed, growth.left], [0, 0, {}, {}], seen);
+  }
+}
+
 /** The counters prove acceleration: at least 95 % of at least so many messages. */
 export function assertRedirected(growth: Growth, atLeast: number): void {
   const seen = JSON.stringify(growth);

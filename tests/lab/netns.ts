@@ -62,6 +62,15 @@ export async function joinByVeth(one: VethEnd, other: VethEnd): Promise<void> {
  * ESTABLISHED or failed (TCP_MIB_ACTIVEOPENS).
  */
 export async function connectionsOpened(netns: NetworkNamespace): Promise<number> {
+  return await counted(netns, "ActiveOpens");
+}
+
+/** How many connections listeners of a namespace have got since it was made (TCP_MIB_PASSIVEOPENS). */
+export async function connectionsTaken(netns: NetworkNamespace): Promise<number> {
+  return await counted(netns, "PassiveOpens");
+}
+
+async function counted(netns: NetworkNamespace, name: string): Promise<number> {
   const [names, values] = (await run({ netns }, ["grep", "^Tcp:", "/proc/self/net/snmp"])).split("\n");
-  return Number(values.split(" ")[names.split(" ").indexOf("ActiveOpens")]);
+  return Number(values.split(" ")[names.split(" ").indexOf(name)]);
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { createCgroup } from "../lab/cgroup.ts";
-import { assertRedirected, Mda } from "../lab/mda.ts";
+import { assertPairedOrBlocking, assertRedirected, Mda } from "../lab/mda.ts";
 import { connectionsOpened, createNetns, joinByVeth } from "../lab/netns.ts";
 import { startNginx } from "../lab/servers.ts";
 import { runWrk } from "../lab/wrk.ts";
@@ -76,8 +76,8 @@ for (const family of [4, 6] as const) {
         assert.equal(errors, 0, name);
       });
       assertRedirected(growth, 1000);
-      assert.deepEqual(growth.refused, { blocking_client: 1 }, name);
-      assert.equal(growth.paired, await connectionsOpened(clientNetns) - before - 1, name);
+      assertPairedOrBlocking(growth, await connectionsOpened(clientNetns) - before);
+      assert.ok(growth.paired >= 8, name);
     }
     await mda.stop();
   });

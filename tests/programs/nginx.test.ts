@@ -5,8 +5,9 @@
  * so bodies that nginx reads are sent to it under `mda run` alone. See docs/limits.md.
  */
 import assert from "node:assert/strict";
+import type { Status } from "../../src/plane/status.ts";
 import { download, fetchRepeatedly, upload } from "../lab/curl.ts";
-import { assertRedirected } from "../lab/mda.ts";
+import { assertPairedOrBlocking, assertRedirected, type Growth } from "../lab/mda.ts";
 import { connectionsOpened } from "../lab/netns.ts";
 import { Payload, sha256Of } from "../lab/payload.ts";
 import type { Place } from "../lab/program.ts";
@@ -33,9 +34,9 @@ for (const listen of ["", "deferred"]) {
         assert.equal(errors, 0);
       });
       assertRedirected(growth, 2500);
-      // wrk opens one connection of its own in blocking mode, to see whether it can.
-      assert.deepEqual(growth.refused, { blocking_client: 1 });
-      assert.equal(growth.paired, await connectionsOpened(place.netns) - 1);
+      // wrk opens one connection more in blocking mode, to see whether it can.
+      assertPairedOrBlocking(growth, await connectionsOpened(place.netns));
+      assert.ok(growth.paired >= 16);
     });
   });
 }
@@ -52,10 +53,10 @@ for (const sendfile of [true, false]) {
         await upload(place, payload.path, "http://127.0.0.1/uploaded");
         assert.equal(await sha256Of(`${nginx.directory}/uploaded`), payload.sha256);
       });
-      assert.equal(growth.paired, 2);
+      const { habit = 0 } = growth.refused;
+      assert.equal(growth.paired + habit, await connectionsOpened(place.netns));
       const pages = await during(() => fetchRepeatedly(place, "http://127.0.0.1/page", { times: 500, body }));
-      assertLeft(await status(), "nginx", "counts");
-      assertOnTcp(pages);
+      assertLeftIfCounts(await status(), pages, 2 * 475);
     });
   });
 }
@@ -70,8 +71,7 @@ Deno.test("nginx as a reverse proxy passes 100 MiB both ways", async () => {
     await upload(place, payload.path, "http://127.0.0.1/uploaded");
     assert.equal(await sha256Of(`${nginx.directory}/uploaded`), payload.sha256);
     const pages = await during(() => fetchRepeatedly(place, "http://127.0.0.1/page", { times: 500, body }));
-    assertLeft(await status(), "nginx", "counts");
-    assertOnTcp(pages);
+    assertLeftIfCounts(await status(), pages, 4 * 475);
   });
 });
 
@@ -101,11 +101,17 @@ Deno.test("nginx, which waits for edges, gets every byte of the request bodies",
     });
     assert.equal(growth.paired, 8);
     // Whether it has to ask depends on how the pieces arrive.
-    const asked = (await status()).programs.left.length > 0;
-    if (asked) assertLeft(await status(), "nginx", "counts");
+    if ((await status()).programs.left.length > 0) assertLeft(await status(), "nginx", "counts");
     else assertRedirected(growth, 8 * 50 * 4);
   });
 });
+
+/** Of pages that are fetched after bodies that have filled buffers: whether nginx asks then, its version decides. */
+function assertLeftIfCounts(status: Status, pages: Growth, messages: number): void {
+  if (status.programs.left.length === 0) return assertRedirected(pages, messages);
+  assertLeft(status, "nginx", "counts");
+  assertOnTcp(pages);
+}
 
 /** From port 80 to port 8080. */
 function startProxy(place: Place): Promise<Server> {
