@@ -1,6 +1,6 @@
 import { removePinDirectory } from "../src/host/bpffs.ts";
-import { type Hooks, probeKernel } from "../src/plane/features.ts";
-import { attachHooks } from "../src/plane/hooks.ts";
+import { type HookKind, probeKernel } from "../src/plane/features.ts";
+import { everything, Hooks } from "../src/plane/hooks.ts";
 import { loadDataPlane } from "../src/plane/object.ts";
 import { pinsIn } from "../src/plane/pins.ts";
 import { newPinDir } from "../tests/lab/mda.ts";
@@ -23,7 +23,7 @@ export async function measureHooks({ quick }: Options): Promise<Limit[]> {
   const port = freePort();
   await using _redis = await startRedis({}, { port });
   const features = probeKernel();
-  const kinds: Hooks[] = features.hooks === "functions"
+  const kinds: HookKind[] = features.hooks === "functions"
     ? ["functions", "tracepoints", "system calls"]
     : ["tracepoints", "system calls"];
   const nanoseconds = new Map(kinds.map((kind) => [kind, [] as number[]]));
@@ -42,16 +42,17 @@ export async function measureHooks({ quick }: Options): Promise<Limit[]> {
   ]);
 }
 
-function attach(hooks: Hooks): Disposable {
+function attach(hooks: HookKind): Disposable {
   const pinDir = newPinDir();
   Deno.mkdirSync(pinDir);
+  const features = { ...probeKernel(), hooks };
   const object = loadDataPlane({
-    features: { ...probeKernel(), hooks },
+    features,
     allSockets: false,
     unknownPrograms: "learn",
     maxConnections: 1,
   });
-  attachHooks(object, { hooks }, pinDir);
+  new Hooks(object, features, pinDir).watch(everything);
   return {
     [Symbol.dispose]() {
       object.close();

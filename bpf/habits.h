@@ -147,7 +147,7 @@ static __noinline int meet(const struct executable *executable, struct task_stru
 	struct learnt *learnt;
 
 	new.pid = BPF_CORE_READ(task, tgid);
-	if (program && program->can_splice == SPLICE_UNCHECKED)
+	if (program && !(program->in_code & CODE_CHECKED))
 		program->pid = new.pid;
 	if (program || !is_known(executable))
 		return 0;
@@ -178,7 +178,7 @@ static __noinline int note_code(struct found_in_code *found)
 
 	if (!program)
 		return 0;
-	program->can_splice = found->can_splice;
+	program->in_code = found->in_code;
 	habits_have_changed();
 	return 1;
 }
@@ -220,8 +220,8 @@ static __noinline int look_up_habits(struct link *link, __u32 changed, __u32 pee
 	program = bpf_map_lookup_elem(&programs, &peer);
 	link->peer_habit = program ? program->habit : HABIT_UNKNOWN;
 	/* Who redirects to programs that are not known takes the risk. */
-	link->peer_can_splice = program && (program->can_splice == SPLICE_POSSIBLE ||
-					    (program->can_splice == SPLICE_UNCHECKED && unknown_programs != UNKNOWN_FAST));
+	link->peer_can_splice = program && (program->in_code & CODE_SPLICES ||
+					    (!(program->in_code & CODE_CHECKED) && unknown_programs != UNKNOWN_FAST));
 	return 0;
 }
 
@@ -331,13 +331,18 @@ static __noinline int report_miscounted(struct miscounted *record, struct sock *
 static __noinline int asks_for_unread(struct sock *sk, int fd)
 {
 	struct miscounted record = {};
+	__u32 zero = 0;
+	struct control *now = bpf_map_lookup_elem(&control, &zero);
 	struct mm_struct *mm = BPF_CORE_READ(current_task(), mm);
 	struct executable executable;
 	struct program *program;
 	enum behind how = BEHIND_AT_ONCE;
 	__u64 cookie;
 
-	if (!sk || !mm || !is_tcp(sk))
+	/* Nearly all who ask are not concerned. */
+	if (!sk || !now || (!now->learning && !field(socket_at(sk), sk_user_data)))
+		return 0;
+	if (!mm || !is_tcp(sk))
 		return 0;
 	program = program_of_mm(mm, &executable);
 	if (!program)
@@ -375,16 +380,45 @@ static __noinline int has_habit(struct sock *sk, enum habit habit)
 	return 0;
 }
 
+/* A kernel pointer in an array of them: struct timespec64 begins with a 64-bit number, and bpf_rdonly_cast() knows kernel types
+ * only. */
+static __always_inline void *pointer_at(void *address)
+{
+	void *pointer = NULL;
+
+	if (casts_addresses)
+		return (void *)((struct timespec64 *)bpf_rdonly_cast(address, bpf_core_type_id_kernel(struct timespec64)))->tv_sec;
+	bpf_probe_read_kernel(&pointer, sizeof(pointer), address);
+	return pointer;
+}
+
+#define cast_to(type, address) \
+	((struct type *)(casts_addresses ? bpf_rdonly_cast((void *)(address), bpf_core_type_id_kernel(struct type)) : \
+					   (void *)(address)))
+
 static __always_inline struct sock *socket_of_descriptor(unsigned int fd)
 {
-	struct fdtable *table = BPF_CORE_READ(current_task(), files, fdt);
-	struct file **files = BPF_CORE_READ(table, fd);
-	struct file *file = NULL;
+	struct task_struct *task = current_task();
+	struct files_struct *files = field(task, files);
+	struct fdtable *table;
+	struct socket *socket;
+	struct inode *inode;
+	struct file *file;
 
-	if (fd >= BPF_CORE_READ(table, max_fds))
+	if (!files)
 		return NULL;
-	bpf_probe_read_kernel(&file, sizeof(file), files + fd);
-	return file ? sock_of(file) : NULL;
+	table = field(files, fdt);
+	if (fd >= field(table, max_fds))
+		return NULL;
+	file = pointer_at(field(table, fd) + fd);
+	if (!file)
+		return NULL;
+	file = cast_to(file, file);
+	inode = field(file, f_inode);
+	if ((field(inode, i_mode) & S_IFMT) != S_IFSOCK)
+		return NULL;
+	socket = cast_to(socket, field(file, private_data));
+	return field(socket, sk);
 }
 
 /* What the tracepoints of system calls give (struct syscall_tp_t, kernel/trace/trace_syscalls.c). The number has 64 bits on

@@ -27,8 +27,13 @@ static __always_inline bool may_be_told_wrong(const struct program *program)
 static __noinline int count_received(const struct executable *executable, __u32 messages)
 {
 	struct program *program = bpf_map_lookup_elem(&programs, executable);
+	__u32 zero = 0;
+	struct control *now = bpf_map_lookup_elem(&control, &zero);
 
-	if (!sees_habits || !program || program->habit != HABIT_UNKNOWN)
+	if (!sees_habits || !now || !program || program->habit != HABIT_UNKNOWN)
+		return 0;
+	/* Nobody would have seen it do otherwise. */
+	if (!now->all_watched && !(program->in_code & CODE_WATCHED))
 		return 0;
 	/* What it was before is for kernels from 5.12 on to give (BPF_FETCH). */
 	__sync_fetch_and_add(&program->messages, messages);
@@ -39,7 +44,7 @@ static __noinline int count_received(const struct executable *executable, __u32 
 			learn(executable, HABIT_COUNTS);
 		return 0;
 	}
-	if (unknown_programs != UNKNOWN_STRICT || program->can_splice == SPLICE_IMPOSSIBLE)
+	if (unknown_programs != UNKNOWN_STRICT || (program->in_code & (CODE_CHECKED | CODE_SPLICES)) == CODE_CHECKED)
 		learn(executable, HABIT_RECEIVES);
 	return 0;
 }

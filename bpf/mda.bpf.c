@@ -238,6 +238,43 @@ int sees_ioctl(__u64 *arguments)
 	return 0;
 }
 
+/* since some kernels that way does not call the one above for FIONREAD, */
+SEC("fentry/tcp_bpf_ioctl")
+int sees_inq(__u64 *arguments)
+{
+	if ((__u32)arguments[1] == FIONREAD)
+		asks_for_unread((void *)arguments[0], -1);
+	return 0;
+}
+
+/* the same functions by breakpoints, */
+SEC("kprobe")
+int enters_splice(struct pt_regs *regs)
+{
+	struct socket *socket = (void *)FIRST(regs);
+
+	has_habit(BPF_CORE_READ(socket, sk), HABIT_SPLICES);
+	return 0;
+}
+
+SEC("kprobe")
+int enters_mmap(struct pt_regs *regs)
+{
+	struct socket *socket = (void *)SECOND(regs);
+
+	has_habit(BPF_CORE_READ(socket, sk), HABIT_MAPS);
+	return 0;
+}
+
+/* tcp_ioctl() and tcp_bpf_ioctl() */
+SEC("kprobe")
+int enters_ioctl(struct pt_regs *regs)
+{
+	if ((__u32)SECOND(regs) == FIONREAD)
+		asks_for_unread((void *)FIRST(regs), -1);
+	return 0;
+}
+
 /* else the system calls that lead there, one by one, */
 SEC("tracepoint")
 int sees_system_call(struct system_call_entry *entry)

@@ -122,6 +122,20 @@ int hook_function(__u64 *arguments)
 	return arguments[0] ? 0 : 0;
 }
 
+/* Loads and attaches where a socket in a sockmap has an ioctl(2) of its own. */
+SEC("fentry/tcp_bpf_ioctl")
+int hook_inq(__u64 *arguments)
+{
+	return arguments[0] ? 0 : 0;
+}
+
+/* Loads, and attaches where functions have breakpoints. */
+SEC("kprobe")
+int hook_breakpoint(struct pt_regs *regs)
+{
+	return FIRST(regs) ? 0 : 0;
+}
+
 /* Loads and attaches where all system calls can be. */
 SEC("tp_btf/sys_enter")
 int hook_system_calls(__u64 *arguments)

@@ -73,6 +73,8 @@ struct control {
 	__u64 cgroup_id; /* sockets of this cgroup and those below it can be adopted */
 	__u32 scan_members; /* a scan is also for sockets that are in a sockmap, all of them */
 	__u32 tender; /* the process that has said it last: its number in the host's PID namespace */
+	__u32 all_watched; /* all hooks are attached; else those that the programs need which are CODE_WATCHED */
+	__u32 learning; /* there are programs of which nothing is known */
 };
 
 /* What becomes of programs whose habits are not known. */
@@ -153,16 +155,18 @@ struct learnt {
 	__u32 programs_found; /* how often one was seen for the first time */
 };
 
-/* Whether a program has splice(2) in its code, or in a library's that it uses. */
-enum can_splice {
-	SPLICE_UNCHECKED,
-	SPLICE_IMPOSSIBLE,
-	SPLICE_POSSIBLE,
+/* What user space has found in a program's code, or in a library's that it uses. */
+enum in_code {
+	CODE_CHECKED = 1, /* it was looked at */
+	CODE_SPLICES = 2, /* splice(2) */
+	CODE_COUNTS = 4, /* FIONREAD */
+	CODE_MAPS = 8, /* TCP_ZEROCOPY_RECEIVE */
+	CODE_WATCHED = 16, /* the hooks for what was found are attached */
 };
 
 struct program {
 	enum habit habit;
-	enum can_splice can_splice;
+	enum in_code in_code; /* any of them */
 	__u32 messages; /* that it has read from TCP while its habit was not known */
 	__u32 asks; /* enum asks */
 	__u32 pid; /* a process of it, in the host's PID namespace */
@@ -241,7 +245,7 @@ struct reader {
 struct found_in_code {
 	__u8 header[16]; /* what the kernel takes for Ethernet's */
 	struct executable program;
-	enum can_splice can_splice;
+	enum in_code in_code; /* any of them */
 	__u32 pad;
 };
 

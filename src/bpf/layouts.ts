@@ -61,7 +61,7 @@ export const layouts = {
     },
   },
   "control": {
-    "size": 32,
+    "size": 40,
     "fields": {
       "mode": { "offset": 0, "size": 4, "type": "enum mode" },
       "rules_slot": { "offset": 4, "size": 4, "type": "u32" },
@@ -69,6 +69,8 @@ export const layouts = {
       "cgroup_id": { "offset": 16, "size": 8, "type": "u64" },
       "scan_members": { "offset": 24, "size": 4, "type": "u32" },
       "tender": { "offset": 28, "size": 4, "type": "u32" },
+      "all_watched": { "offset": 32, "size": 4, "type": "u32" },
+      "learning": { "offset": 36, "size": 4, "type": "u32" },
     },
   },
   "counters": {
@@ -209,7 +211,7 @@ export const layouts = {
     "size": 36,
     "fields": {
       "habit": { "offset": 0, "size": 4, "type": "enum habit" },
-      "can_splice": { "offset": 4, "size": 4, "type": "enum can_splice" },
+      "in_code": { "offset": 4, "size": 4, "type": "enum in_code" },
       "messages": { "offset": 8, "size": 4, "type": "u32" },
       "asks": { "offset": 12, "size": 4, "type": "u32" },
       "pid": { "offset": 16, "size": 4, "type": "u32" },
@@ -326,7 +328,7 @@ export const layouts = {
     "fields": {
       "header": { "offset": 0, "size": 16, "type": "u8", "length": 16 },
       "program": { "offset": 16, "size": 16, "type": "executable" },
-      "can_splice": { "offset": 32, "size": 4, "type": "enum can_splice" },
+      "in_code": { "offset": 32, "size": 4, "type": "enum in_code" },
       "pad": { "offset": 36, "size": 4, "type": "u32" },
     },
   },
@@ -365,7 +367,7 @@ export const enums = {
     "HABIT_ZEROCOPY": 6,
     "HABIT_PROTOCOL": 7,
   },
-  "can_splice": { "SPLICE_UNCHECKED": 0, "SPLICE_IMPOSSIBLE": 1, "SPLICE_POSSIBLE": 2 },
+  "in_code": { "CODE_CHECKED": 1, "CODE_SPLICES": 2, "CODE_COUNTS": 4, "CODE_MAPS": 8, "CODE_WATCHED": 16 },
   "unknown_programs": { "UNKNOWN_STRICT": 0, "UNKNOWN_LEARN": 1, "UNKNOWN_FAST": 2 },
   "owner_kind": { "OWNER_UID": 0, "OWNER_GID": 1 },
   "sock_flags": {

@@ -30,6 +30,7 @@ const symbols = {
   bpf_program__set_autoload: { parameters: ["pointer", "bool"], result: "i32" },
   bpf_program__attach_cgroup: { parameters: ["pointer", "i32"], result: "pointer" },
   bpf_program__attach_trace: { parameters: ["pointer"], result: "pointer" },
+  bpf_program__attach_kprobe: { parameters: ["pointer", "bool", "buffer"], result: "pointer" },
   bpf_program__attach_iter: { parameters: ["pointer", "pointer"], result: "pointer" },
 
   ring_buffer__new: { parameters: ["i32", "function", "pointer", "pointer"], result: "pointer" },

@@ -149,6 +149,14 @@ export class BpfObjectProgram extends BpfProgram {
     );
   }
 
+  /** Attaches a program to the entry of a function of the kernel, by a breakpoint. What can be pinned needs 5.15. */
+  attachKprobe(name: string): BpfLink {
+    return this.#link(
+      `attach program ${this.info.name} to ${name}`,
+      (s) => s.bpf_program__attach_kprobe(this.#open(), false, libc.cString(name)),
+    );
+  }
+
   /**
    * Attaches a program to a tracepoint. Needs 5.15.
    *

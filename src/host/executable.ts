@@ -1,6 +1,7 @@
 /**
- * Whether a program has splice(2) in its code: it imports the function from its C library, or is without one and has the
- * system call itself. A program that makes the call by its number through syscall(2) is not found.
+ * What a program has in its code of what sockmap cannot serve. splice(2): it imports the function from its C library, or is
+ * without one and has the system call itself; one that makes the call by its number through syscall(2) is not found. FIONREAD and
+ * TCP_ZEROCOPY_RECEIVE: their numbers, as operands or as data; one that makes them up as it runs is not found.
  */
 import { architecture } from "./architecture.ts";
 
@@ -18,51 +19,95 @@ const CALL_BYTES = 48;
 const goFunction = "internal/poll.Splice";
 const goMark = "\xff Go buildinf:";
 
+/** What is in a program's code. */
+export interface Code {
+  /** splice(2) */
+  splices: boolean;
+  /** FIONREAD */
+  counts: boolean;
+  /** TCP_ZEROCOPY_RECEIVE */
+  maps: boolean;
+}
+
+/** These ask FIONREAD of terminals, files and pipes: C++'s showmanyc(), for one. */
+const runtimes = /\/(libc|libstdc\+\+|libc\+\+|libsystemd)[-.\d]*\.so[.\d]*$/;
+
 /**
  * Looks at the executable of a process and at the libraries that it has mapped.
  *
  * @param inode the executable's number; another one is another program
  * @returns undefined when the process has gone, or cannot be seen
  */
-export function canSplice(pid: number, inode: bigint): boolean | undefined {
+export function lookIntoCode(pid: number, inode: bigint): Code | undefined {
   try {
     const executable = `/proc/${pid}/exe`;
     if (BigInt(Deno.statSync(executable).ino ?? 0) !== inode) return undefined;
-    if (fileCanSplice(executable, true)) return true;
-    return librariesOf(pid).some((path) => fileCanSplice(path, false));
+    const code = fileCode(executable, true);
+    for (const { path, name } of librariesOf(pid)) {
+      const { splices, counts, maps } = libraryCode(path);
+      code.splices ||= splices;
+      code.counts ||= counts && !runtimes.test(name);
+      code.maps ||= maps;
+    }
+    return code;
   } catch (error) {
     if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.PermissionDenied) {
       return undefined;
     }
     // It ended while it was looked at: Deno has neither a class nor a code for ESRCH.
     if (error instanceof Error && error.message.includes("(os error 3)")) return undefined;
-    if (error instanceof NotElf) return true;
+    if (error instanceof NotElf) return { splices: true, counts: true, maps: true };
     throw error;
   }
 }
 
+/** Libraries are shared by many programs; a file that has changed has another time, size or number. */
+const libraries = new Map<string, Code>();
+
+function libraryCode(path: string): Code {
+  const { dev, ino, size, mtime } = Deno.statSync(path);
+  const file = [dev, ino, size, mtime?.getTime()].join(" ");
+  let code = libraries.get(file);
+  if (!code) libraries.set(file, code = fileCode(path, false));
+  return code;
+}
+
 class NotElf extends Error {}
 
-function librariesOf(pid: number): string[] {
+/** Where each library can be opened, and what it is called. */
+function librariesOf(pid: number): { path: string; name: string }[] {
   const maps = Deno.readTextFileSync(`/proc/${pid}/maps`);
   const executable = Deno.readLinkSync(`/proc/${pid}/exe`);
-  const files = new Map<string, string>();
+  const files = new Map<string, { path: string; name: string }>();
   for (const [, range, path] of maps.matchAll(/^(\S+) r.xp .* (\/.*)$/gm)) {
     if (path === executable) continue;
+    const name = path.replace(/ \(deleted\)$/, "");
     // One that was replaced on disk, by an upgrade say, has no name any more. Other files without one are no libraries.
-    if (/\.so[.\d]* \(deleted\)$/.test(path)) files.set(path, `/proc/${pid}/map_files/${range}`);
-    else if (!path.endsWith(" (deleted)")) files.set(path, `/proc/${pid}/root${path}`);
+    if (/\.so[.\d]* \(deleted\)$/.test(path)) {
+      files.set(path, { path: `/proc/${pid}/map_files/${range}`, name });
+    } else if (name === path) {
+      files.set(path, { path: `/proc/${pid}/root${path}`, name });
+    }
   }
   return [...files.values()];
 }
 
-function fileCanSplice(path: string, isExecutable: boolean): boolean {
+function fileCode(path: string, isExecutable: boolean): Code {
   using file = Deno.openSync(path);
   const elf = new Elf(file);
+  const text = new Text(file);
+  const [level, option] = architecture.zerocopyReceiveInCode;
+  return {
+    splices: canSplice(elf, text, isExecutable),
+    counts: text.hasAny(architecture.fionreadInCode),
+    maps: text.hasNear(level, option),
+  };
+}
+
+function canSplice(elf: Elf, text: Text, isExecutable: boolean): boolean {
   const imported = elf.imports("splice");
   if (imported) return true;
   if (!isExecutable) return false;
-  const text = new Text(file);
   if (elf.isDynamic && imported !== undefined && !text.includes(goMark)) return false;
   return text.includes(goFunction) || text.hasCall();
 }
@@ -148,6 +193,26 @@ class Text {
 
   includes(text: string): boolean {
     return this.#some(text.length, (chunk) => chunk.includes(text));
+  }
+
+  hasAny(codes: number[][]): boolean {
+    const parts = codes.map(latin1);
+    return this.#some(
+      Math.max(...codes.map(({ length }) => length)),
+      (chunk) => parts.some((part) => chunk.includes(part)),
+    );
+  }
+
+  /** Whether the one is within CALL_BYTES of the other. */
+  hasNear(one: number[], other: number[]): boolean {
+    const [first, second] = [one, other].map(latin1);
+    return this.#some(
+      2 * CALL_BYTES,
+      (chunk) =>
+        endsOf(first, chunk).some((end) =>
+          chunk.slice(Math.max(0, end - CALL_BYTES), end + CALL_BYTES).includes(second)
+        ),
+    );
   }
 
   hasCall(): boolean {

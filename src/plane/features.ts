@@ -27,14 +27,14 @@ export interface KernelFeatures {
   /** A program may look at all descriptors (iter/task_file): else nothing can be adopted, and no edge be made. */
   iterates_files: boolean;
   /** Where it can be seen what programs do with their sockets. */
-  hooks: Hooks;
+  hooks: HookKind;
 }
 
 /**
- * In the order in which they are tried: the functions of the kernel themselves, at no cost until they are called; some
- * system calls, by their tracepoints; all system calls.
+ * In the order in which they are tried: the functions of the kernel themselves, at no cost until they are called, by fentry or
+ * by breakpoints; some system calls, by their tracepoints; all system calls.
  */
-export type Hooks = "functions" | "tracepoints" | "system calls" | "none";
+export type HookKind = "functions" | "kprobes" | "tracepoints" | "system calls" | "none";
 
 export interface KernelConstants {
   /** Redirecting a message charges its receiver's sk_rmem_alloc, so that one read tells how full a reader is. */
@@ -51,7 +51,8 @@ export interface KernelConstants {
 
 /** Tries what this kernel can do. A feature that cannot be tried counts as missing: the data plane works without any. */
 export function probeKernel(): KernelFeatures {
-  return { ...tryAtOnce() ?? tryOneByOne(), hooks: tryHooks() };
+  const found = tryAtOnce() ?? tryOneByOne();
+  return { ...found, hooks: tryHooks(found.constants.fionread_counts) };
 }
 
 /** On most kernels all of these load: opening the probe takes more time than loading it. */
@@ -75,11 +76,26 @@ function tryOneByOne(): Omit<KernelFeatures, "hooks"> {
   };
 }
 
-function tryHooks(): Hooks {
-  if (loads("hook_function", (program) => program.attachTrace().close())) return "functions";
+/** @param fionread_counts where FIONREAD is answered, and so where it is to be seen */
+function tryHooks(fionread_counts: number): HookKind {
+  const attaches = (program: BpfObjectProgram) => program.attachTrace().close();
+  if (
+    loads("hook_function", attaches) &&
+    (fionread_counts !== FIONREAD_REDIRECTED || loads("hook_inq", attaches))
+  ) return "functions";
+  const functions = ["tcp_splice_read", ...fionread_counts === FIONREAD_REDIRECTED ? ["tcp_bpf_ioctl"] : []];
+  if (loads("hook_breakpoint", (program) => functions.forEach((name) => tryKprobe(program, name)))) {
+    return "kprobes";
+  }
   if (loads("hook_system_call", tryTracepoint)) return "tracepoints";
-  if (loads("hook_system_calls", (program) => program.attachTrace().close())) return "system calls";
+  if (loads("hook_system_calls", attaches)) return "system calls";
   return "none";
+}
+
+/** Before 5.15 an attachment to a perf event is no link, and ends with its process. */
+function tryKprobe(program: BpfObjectProgram, name: string): void {
+  using link = program.attachKprobe(name);
+  link.info();
 }
 
 /** Before 5.15 an attachment to a perf event is no link, and ends with its process. */
@@ -93,6 +109,8 @@ const programs = [
   "cast_address",
   "iterate_files",
   "hook_function",
+  "hook_inq",
+  "hook_breakpoint",
   "hook_system_call",
   "hook_system_calls",
 ] as const;

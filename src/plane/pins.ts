@@ -53,6 +53,7 @@ export const hookNames = [
   "sees_mmap",
   "sees_getsockopt",
   "sees_ioctl",
+  "sees_inq",
   "sees_system_calls",
 ] as const;
 

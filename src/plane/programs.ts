@@ -4,11 +4,13 @@ import type { BpfMap } from "../bpf/map.ts";
 import type { BpfObject } from "../bpf/object.ts";
 import { readStruct, type StructValue, writeStruct } from "../bpf/struct.ts";
 import { type UnknownPrograms, unknownPrograms } from "../config/unknown.ts";
-import { canSplice } from "../host/executable.ts";
+import { lookIntoCode } from "../host/executable.ts";
+import { everything, type Watched } from "./hooks.ts";
 
 const log = getLogger("mda");
 
-const { SPLICE_UNCHECKED, SPLICE_IMPOSSIBLE, SPLICE_POSSIBLE } = enums.can_splice;
+const { CODE_CHECKED, CODE_SPLICES, CODE_COUNTS, CODE_MAPS, CODE_WATCHED } = enums.in_code;
+const { HABIT_UNKNOWN, HABIT_RECEIVES } = enums.habit;
 
 const numbers: Record<UnknownPrograms, number> = {
   strict: enums.unknown_programs.UNKNOWN_STRICT,
@@ -27,31 +29,79 @@ export type Program = StructValue<typeof layouts, "program">;
 
 /** All programs that were seen to take part. */
 export function readPrograms(map: BpfMap): Program[] {
-  const values = [...map.keys()].map((key) => map.lookup(key));
-  return values.filter((value) => value !== undefined).map((value) => readStruct(layouts, "program", value));
+  return [...entries(map)].map(({ program }) => program);
+}
+
+function* entries(map: BpfMap): Generator<{ key: Uint8Array<ArrayBuffer>; program: Program }> {
+  for (const key of [...map.keys()]) {
+    const value = map.lookup(key);
+    if (value) yield { key, program: readStruct(layouts, "program", value) };
+  }
 }
 
 /**
- * Looks into the code of programs that were not looked at yet, whether they have splice(2) in it.
+ * Looks into the code of programs that were not looked at yet: whether they have in it what sockmap cannot serve.
  *
  * @returns how many could not be looked at, because none of their processes could be found
  */
 export function checkPrograms(object: BpfObject): number {
-  const map = object.map("programs");
   let unchecked = 0;
-  for (const key of [...map.keys()]) {
-    const value = map.lookup(key);
-    const known = value && readStruct(layouts, "program", value);
-    if (known?.can_splice !== SPLICE_UNCHECKED) continue;
-    const program = readStruct(layouts, "executable", key);
-    const found = canSplice(known.pid, program.inode);
+  for (const { key, program } of entries(object.map("programs"))) {
+    if (program.in_code & CODE_CHECKED) continue;
+    const found = lookIntoCode(program.pid, readStruct(layouts, "executable", key).inode);
     if (found === undefined) {
       unchecked++;
       continue;
     }
-    log.debug(`${known.name} ${found ? "has" : "does not have"} splice(2) in its code`);
-    const can_splice = found ? SPLICE_POSSIBLE : SPLICE_IMPOSSIBLE;
-    object.program("check").runOn(writeStruct(layouts, "found_in_code", { program, can_splice }));
+    const { splices, counts, maps } = found;
+    log.debug(
+      `${program.name} has ${splices ? "" : "no "}splice(2), ${counts ? "" : "no "}FIONREAD and ${
+        maps ? "" : "no "
+      }TCP_ZEROCOPY_RECEIVE in its code`,
+    );
+    note(
+      object,
+      key,
+      CODE_CHECKED | (splices ? CODE_SPLICES : 0) | (counts ? CODE_COUNTS : 0) | (maps ? CODE_MAPS : 0),
+    );
   }
   return unchecked;
+}
+
+/**
+ * What programs that may be redirected to could do, as far as their code shows.
+ *
+ * @param unknown what becomes of programs of which nothing is known
+ */
+export function whatCouldBeDone(map: BpfMap, unknown: UnknownPrograms): Watched {
+  const watched = { splices: false, maps: false, counts: false };
+  for (const { program: { habit, in_code } } of entries(map)) {
+    if (habit > HABIT_RECEIVES) continue;
+    if (!(in_code & CODE_CHECKED)) {
+      // Where it stays outside until it is known, it is not known before it was looked at.
+      if (habit === HABIT_RECEIVES || unknown === "fast") return everything;
+      continue;
+    }
+    watched.splices ||= (in_code & CODE_SPLICES) !== 0;
+    watched.maps ||= (in_code & CODE_MAPS) !== 0;
+    watched.counts ||= (in_code & CODE_COUNTS) !== 0;
+  }
+  return watched;
+}
+
+/** Says that what programs could do is seen from now on, of those that were looked at: see CODE_WATCHED, bpf/types.h. */
+export function noteWatched(object: BpfObject): void {
+  for (const { key, program: { in_code } } of entries(object.map("programs"))) {
+    if (in_code & CODE_CHECKED && !(in_code & CODE_WATCHED)) note(object, key, in_code | CODE_WATCHED);
+  }
+}
+
+/** Whether there are programs of which nothing is known. */
+export function someAreUnknown(map: BpfMap): boolean {
+  return readPrograms(map).some(({ habit }) => habit === HABIT_UNKNOWN);
+}
+
+function note(object: BpfObject, key: Uint8Array<ArrayBuffer>, in_code: number): void {
+  const program = readStruct(layouts, "executable", key);
+  object.program("check").runOn(writeStruct(layouts, "found_in_code", { program, in_code }));
 }

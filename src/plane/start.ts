@@ -9,7 +9,7 @@ import { openCgroup } from "../host/cgroup.ts";
 import { changeControl } from "./control.ts";
 import { type KernelFeatures, probeKernel } from "./features.ts";
 import { type Found, whatIsPinned } from "./found.ts";
-import { attachHooks } from "./hooks.ts";
+import { everything, Hooks } from "./hooks.ts";
 import { describeInstance } from "./instance.ts";
 import { layoutHash, loadDataPlane, openMaps } from "./object.ts";
 import {
@@ -49,6 +49,8 @@ export interface StartOptions {
 export interface DataPlane extends Disposable {
   object: BpfObject;
   features: KernelFeatures;
+  /** What sees what programs do with their sockets. */
+  hooks: Hooks;
   options: StartOptions;
   /** What was there before. */
   found: Found;
@@ -106,10 +108,12 @@ export async function startDataPlane(options: StartOptions): Promise<DataPlane> 
     object.program("redirect").attachToSockets(object.map("sockets"));
     if (!reuse) { for (const name of mapNames) object.map(name).pin(join(pinDir, name)); }
     pinDrain(object, pinDir);
-    attachHooks(object, features, pinDir);
+    const hooks = new Hooks(object, features, pinDir);
+    hooks.watch(everything);
+    changeControl(object.map("control"), { all_watched: 1, learning: 1 });
     attach(object, cgroup, pinDir);
     const kept = object;
-    return { object, features, options, found, retired, [Symbol.dispose]: () => kept.close() };
+    return { object, features, hooks, options, found, retired, [Symbol.dispose]: () => kept.close() };
   } catch (error) {
     object?.close();
     retired?.[Symbol.dispose]();

@@ -3,6 +3,7 @@ import { changeControl, passEverything } from "./control.ts";
 import { drainUntil } from "./drain.ts";
 import { someAreBehind } from "./edges.ts";
 import { handOver } from "./handover.ts";
+import { everything } from "./hooks.ts";
 import { describeInstance } from "./instance.ts";
 import { openPinnedLink, pinsIn } from "./pins.ts";
 import type { DataPlane } from "./start.ts";
@@ -53,7 +54,8 @@ const LOOK_MS = 5;
  */
 export async function leaveDataPlane(plane: DataPlane, { drainMs, signal }: StopOptions): Promise<boolean> {
   const { object, features } = plane;
-  changeControl(object.map("control"), { tended_until: 0n, tender: 0 });
+  plane.hooks.watch(everything);
+  changeControl(object.map("control"), { tended_until: 0n, tender: 0, all_watched: 1, learning: 1 });
   describeInstance(object.map("instance"), { pid: 0 });
   const started = performance.now();
   const behind = () => features.iterates_files && someAreBehind(object);

@@ -1,11 +1,14 @@
 import { getLogger } from "@logtape/logtape";
 import { layouts } from "../bpf/layouts.ts";
+import type { BpfObject } from "../bpf/object.ts";
 import { readStruct, u32 } from "../bpf/struct.ts";
 import { obstacleToOthersSockets } from "../host/reach.ts";
 import { adoptConnections } from "./adopt.ts";
 import { nudgeReaders } from "./edges.ts";
 import { helpMiscounted } from "./miscounted.ts";
-import { checkPrograms } from "./programs.ts";
+import { changeControl, readControl } from "./control.ts";
+import { costWhenIdle, everything } from "./hooks.ts";
+import { checkPrograms, noteWatched, someAreUnknown, whatCouldBeDone } from "./programs.ts";
 import { handOver } from "./handover.ts";
 import { isAttached } from "./pins.ts";
 import { attach, type DataPlane } from "./start.ts";
@@ -21,6 +24,8 @@ const LEAVE_MS = 10;
 /** How often it is looked for connections to adopt; the search takes at most one part in so many of the time. */
 const ADOPT_MS = 2000;
 const ADOPT_SHARE = 50;
+/** How long after a new program, or this process, has come all hooks stay attached, where they cost something. */
+const SETTLE_MS = 5000;
 /** The same while connections wait for their programs to be known. */
 const LEARN_MS = 200;
 const CHECK_MS = 1000;
@@ -113,30 +118,59 @@ function lookAfter(plane: DataPlane, tends: boolean): () => number {
 }
 
 /**
- * Looks into the code of programs that are seen for the first time; again and again at those that it could not find.
+ * Looks into the code of programs that are seen for the first time; again and again at those that it could not find. And
+ * attaches the hooks that are needed.
  *
  * @param learnt is called when what is known of a program has changed
  */
-function checker({ object }: DataPlane, learnt: () => void): () => number {
+function checker(plane: DataPlane, learnt: () => void): () => number {
+  const { object } = plane;
   let changed = 0;
   let seen = -1;
   let unchecked = 0;
   let again = 0;
+  let settled = 0;
   return () => {
-    const { programs_found, habits_changed } = readStruct(
-      layouts,
-      "learnt",
-      object.map("learnt").lookup(u32(0))!,
-    );
-    if (habits_changed !== changed) learnt();
-    changed = habits_changed;
+    const { programs_found, habits_changed } = readLearnt(object);
+    if (programs_found !== seen) settled = performance.now() + SETTLE_MS;
     if (programs_found !== seen || unchecked > 0 && performance.now() > again) {
       seen = programs_found;
       unchecked = checkPrograms(object);
       again = performance.now() + ADOPT_MS;
     }
+    watchPrograms(plane, performance.now() < settled);
+    if (habits_changed !== changed) learnt();
+    changed = habits_changed;
     return LOOK_MS;
   };
+}
+
+const readLearnt = (object: BpfObject) => readStruct(layouts, "learnt", object.map("learnt").lookup(u32(0))!);
+
+/**
+ * Where hooks cost something, attaches all of them at first and while new programs come, else those that the programs need which
+ * are there.
+ *
+ * @param areNew whether a program has come lately, or this process has
+ */
+function watchPrograms(
+  { object, hooks, features, options: { unknownPrograms } }: DataPlane,
+  areNew: boolean,
+): void {
+  const programs = object.map("programs"), control = object.map("control");
+  const learning = areNew || someAreUnknown(programs);
+  const all = !costWhenIdle(features) || areNew;
+  const say = () => {
+    const now = readControl(control);
+    if (now.learning !== Number(learning) || now.all_watched !== Number(all)) {
+      changeControl(control, { learning: Number(learning), all_watched: Number(all) });
+    }
+  };
+  // Nothing counts as seen that was not: said before hooks go, and after they have come.
+  if (!all) say();
+  hooks.watch(all ? everything : whatCouldBeDone(programs, unknownPrograms));
+  if (all) say();
+  else noteWatched(object);
 }
 
 function leaver({ object, found }: DataPlane): () => number {

@@ -2,8 +2,9 @@
 import assert from "node:assert/strict";
 import { BpfLink } from "../../src/bpf/link.ts";
 import { ensurePinDirectory } from "../../src/host/bpffs.ts";
-import { type Hooks, probeKernel } from "../../src/plane/features.ts";
-import { attachHooks } from "../../src/plane/hooks.ts";
+import { changeControl } from "../../src/plane/control.ts";
+import { type HookKind, probeKernel } from "../../src/plane/features.ts";
+import { everything, Hooks } from "../../src/plane/hooks.ts";
 import { loadDataPlane } from "../../src/plane/object.ts";
 import { hookNames } from "../../src/plane/pins.ts";
 import { readPrograms } from "../../src/plane/programs.ts";
@@ -18,7 +19,7 @@ import { Copies } from "../lab/streams/copies.ts";
 
 const { HABIT_RECEIVES, HABIT_SPLICES, HABIT_MAPS, HABIT_COUNTS } = enums.habit;
 
-const kinds: Hooks[] = ["tracepoints", "system calls"];
+const kinds: HookKind[] = ["tracepoints", "system calls"];
 
 for (const hooks of kinds) {
   Deno.test(`hooks at ${hooks} see what programs do with their sockets`, async () => {
@@ -30,8 +31,9 @@ for (const hooks of kinds) {
       const features = { ...probeKernel(), hooks };
       using object = loadDataPlane({ features, allSockets: false, unknownPrograms: "learn" });
       replaceRules(object, [], "MODE_REDIRECT");
+      changeControl(object.map("control"), { all_watched: 1, learning: 1 });
       object.program("redirect").attachToSockets(object.map("sockets"));
-      attachHooks(object, features, pinDir);
+      new Hooks(object, features, pinDir).watch(everything);
       attach(object, cgroup.path, pinDir);
       for (const what of ["trips", "splice", "map", "count"]) {
         const program = copies.add(`to-${what}`, "habits", ["-DCAN_SPLICE"]);

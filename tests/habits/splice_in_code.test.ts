@@ -1,6 +1,6 @@
-/** Whether a program has splice(2) in its code: canSplice(). */
+/** What a program has in its code: lookIntoCode(). */
 import assert from "node:assert/strict";
-import { canSplice } from "../../src/host/executable.ts";
+import { lookIntoCode } from "../../src/host/executable.ts";
 import { type Program, run, start } from "../lab/program.ts";
 import { startGoProxy } from "../lab/go/proxy.ts";
 import { freePort, startHaproxy, startNginx, startRedis } from "../lab/servers.ts";
@@ -13,7 +13,7 @@ function inodeOf(pid: number): bigint {
 
 /** Of a process that runs, as it says. */
 function canSpliceNow({ pid }: { pid: number }): boolean | undefined {
-  return canSplice(pid, inodeOf(pid));
+  return lookIntoCode(pid, inodeOf(pid))?.splices;
 }
 
 async function startCopy(path: string): Promise<Program> {
@@ -74,9 +74,9 @@ Deno.test("of a process that has gone, or is another program's, nothing is said"
   using copies = new Copies();
   await using program = await startCopy(copies.add("program", "habits"));
   const inode = inodeOf(program.pid);
-  assert.equal(canSplice(program.pid, inode + 1n), undefined);
+  assert.equal(lookIntoCode(program.pid, inode + 1n), undefined);
   await program.stop("SIGKILL");
-  await waitFor("the end of the process", () => canSplice(program.pid, inode) === undefined);
+  await waitFor("the end of the process", () => lookIntoCode(program.pid, inode) === undefined);
 });
 
 Deno.test("an executable that was replaced while it runs is looked at as it runs", async () => {
@@ -86,7 +86,7 @@ Deno.test("an executable that was replaced while it runs is looked at as it runs
   const inode = inodeOf(before.pid);
   Deno.renameSync(copies.add("next", "habits"), path);
   assert.match(Deno.readLinkSync(`/proc/${before.pid}/exe`), / \(deleted\)$/);
-  assert.equal(canSplice(before.pid, inode), true);
+  assert.equal(lookIntoCode(before.pid, inode)?.splices, true);
   await using after = await startCopy(path);
   assert.equal(canSpliceNow(after), false);
 });
@@ -138,4 +138,26 @@ Deno.test("splice(2) is found in a library that a program uses, also when that w
   } finally {
     Deno.removeSync(directory, { recursive: true });
   }
+});
+
+Deno.test("FIONREAD is found in nginx, not in redis-server; TCP_ZEROCOPY_RECEIVE in neither", async () => {
+  await using nginx = await startNginx({}, { port: freePort() });
+  await using redis = await startRedis({}, { port: freePort() });
+  const [inNginx, inRedis] = [nginx, redis].map(({ pid }) => lookIntoCode(pid, inodeOf(pid))!);
+  assert.deepEqual([inNginx.counts, inNginx.maps], [true, false]);
+  assert.deepEqual([inRedis.counts, inRedis.maps], [false, false]);
+});
+
+Deno.test("FIONREAD and TCP_ZEROCOPY_RECEIVE are found in a program that calls them", async () => {
+  using copies = new Copies();
+  await using program = await startCopy(copies.add("numbers", "habits"));
+  const { counts, maps } = lookIntoCode(program.pid, inodeOf(program.pid))!;
+  assert.deepEqual({ counts, maps }, { counts: true, maps: true });
+});
+
+Deno.test("Python has FIONREAD in its code once it has imported its number", async () => {
+  const script = "import termios, time; print(termios.FIONREAD, flush=True); time.sleep(30)";
+  await using python = start({}, ["python3", "-c", script]);
+  await python.says(/21531/);
+  assert.equal(lookIntoCode(python.pid, inodeOf(python.pid))?.counts, true);
 });

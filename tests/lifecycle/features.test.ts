@@ -1,7 +1,7 @@
 /** What a kernel may lack. */
 import assert from "node:assert/strict";
 import { enums } from "../../src/bpf/layouts.ts";
-import { type Hooks, probeKernel } from "../../src/plane/features.ts";
+import { type HookKind, probeKernel } from "../../src/plane/features.ts";
 import { hookPrograms } from "../../src/plane/hooks.ts";
 import { loadDataPlane } from "../../src/plane/object.ts";
 
@@ -24,7 +24,7 @@ Deno.test("the data plane loads where programs must not look at descriptors, cas
   }
 });
 
-for (const hooks of ["tracepoints", "system calls"] satisfies Hooks[]) {
+for (const hooks of ["tracepoints", "system calls"] satisfies HookKind[]) {
   Deno.test(`the data plane loads with hooks at ${hooks}`, () => {
     const features = { ...probeKernel(), hooks };
     using object = loadDataPlane({ features, allSockets: false, unknownPrograms: "fast" });
