@@ -56,6 +56,7 @@ const abiFields: Record<string, string[]> = {
   bpf_link_info: ["type", "id", "prog_id", "cgroup"],
   bpf_test_run_opts: ["sz", "data_in", "data_out", "data_size_in", "data_size_out", "retval"],
   bpf_object_open_opts: ["sz", "object_name"],
+  bpf_prog_load_opts: ["sz", "log_level", "log_size", "log_buf"],
   btf_type: ["name_off", "info", "size", "type"],
   btf_var_secinfo: ["type", "offset", "size"],
 };
@@ -72,7 +73,16 @@ const abiEnums: Record<string, string[]> = {
     "BPF_MAP_TYPE_SK_STORAGE",
   ],
   bpf_prog_type: ["BPF_PROG_TYPE_SCHED_CLS", "BPF_PROG_TYPE_SOCK_OPS", "BPF_PROG_TYPE_SK_MSG"],
-  bpf_func_id: ["BPF_FUNC_sk_storage_get", "BPF_FUNC_skc_to_tcp_sock", "BPF_FUNC_probe_read_kernel"],
+  bpf_func_id: [
+    "BPF_FUNC_get_current_task",
+    "BPF_FUNC_probe_read_kernel",
+    "BPF_FUNC_sk_storage_get",
+    "BPF_FUNC_skc_to_tcp_sock",
+    "BPF_FUNC_sk_release",
+    "BPF_FUNC_sock_hash_update",
+    "BPF_FUNC_msg_redirect_hash",
+    "BPF_FUNC_override_return",
+  ],
 };
 
 /** Structs of mda.bpf.c that are in no map: what goes to programs that user space runs, and what an iterator writes. */
