@@ -421,3 +421,23 @@ export const variables = {
   "tended_jiffies": "u64",
   "unknown_programs": "enum unknown_programs",
 } as const;
+
+/** The programs, and the functions that the verifier looks at by themselves. */
+export const functions = [
+  "check",
+  "dismiss",
+  "drain",
+  "find_readers",
+  "find_strangers",
+  "follow",
+  "join",
+  "judge",
+  "redirect",
+  "sees_ioctl",
+  "sees_mmap",
+  "sees_splice",
+  "sees_system_call",
+  "sees_system_calls",
+  "sweep_key",
+  "tend",
+] as const;

@@ -105,8 +105,10 @@ const programs = [
   "hook_system_calls",
 ] as const;
 
+export type ProbeProgram = typeof programs[number];
+
 /** The probe with some of its programs. */
-function openProbe(...wanted: typeof programs[number][]): BpfObject {
+function openProbe(...wanted: ProbeProgram[]): BpfObject {
   const casts = wanted.includes("cast_address");
   const there = programs.filter((name) => casts || name !== "cast_address");
   const autoload = Object.fromEntries(there.map((name) => [name, wanted.includes(name)]));
@@ -116,7 +118,7 @@ function openProbe(...wanted: typeof programs[number][]): BpfObject {
   });
 }
 
-function loads(name: typeof programs[number], use = (_program: BpfObjectProgram) => {}): boolean {
+function loads(name: ProbeProgram, use = (_program: BpfObjectProgram) => {}): boolean {
   using object = openProbe(name);
   try {
     object.load();
