@@ -8,6 +8,7 @@
 #define LISTENERS_MAX 1024
 #define BEHIND_MAX 1024
 #define PROGRAMS_MAX 4096
+#define ERRORS_MAX 64
 #define RULE_VALUES_MAX 4096
 /* A port range splits into at most 30 prefixes; two rule sets exist while one replaces the other. */
 #define RULE_PREFIXES_MAX (2 * 30 * RULE_VALUES_MAX)
@@ -246,6 +247,15 @@ struct {
 	__type(key, __u32);
 	__type(value, struct counters);
 } counters SEC(".maps");
+
+/* Connections that were left to TCP because bpf_sock_hash_update() failed in a way that has no counter, by its error's
+ * number. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, ERRORS_MAX);
+	__type(key, __u32);
+	__type(value, __u64);
+} refused_errors SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

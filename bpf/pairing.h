@@ -110,14 +110,28 @@ static __always_inline bool client_may_enter(struct sock *sk, struct answer *ans
 	}
 }
 
+static __always_inline void count_error(__u32 number)
+{
+	__u64 *times = bpf_map_lookup_elem(&refused_errors, &number);
+	__u64 once = 1;
+
+	/* Another CPU may have been first. */
+	if (!times && bpf_map_update_elem(&refused_errors, &number, &once, BPF_NOEXIST))
+		times = bpf_map_lookup_elem(&refused_errors, &number);
+	if (times)
+		__sync_fetch_and_add(times, 1);
+}
+
 static __always_inline void count_not_entered(long error)
 {
 	if (error == -EBUSY)
 		count(refused_other_sockmap, 1);
 	else if (error == -E2BIG)
 		count(refused_map_full, 1);
-	else
+	else if (error == -ENOMEM)
 		count(refused_no_memory, 1);
+	else
+		count_error(-error);
 }
 
 static __always_inline struct link *enter(struct bpf_sock_ops *ops, struct bpf_sock *sk, struct end *self)
@@ -126,7 +140,7 @@ static __always_inline struct link *enter(struct bpf_sock_ops *ops, struct bpf_s
 	long error;
 
 	if (!link) {
-		count_not_entered(-ENOMEM);
+		count(refused_no_storage, 1);
 		return NULL;
 	}
 	link->key = self->key;

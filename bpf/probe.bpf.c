@@ -21,6 +21,13 @@ struct {
 	__type(value, __u32);
 } pair SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, __u64);
+} storages SEC(".maps");
+
 #define FINDING(name)                             \
 	struct {                                  \
 		__uint(type, BPF_MAP_TYPE_ARRAY); \
@@ -33,6 +40,8 @@ struct {
 FINDING(waiter_function);
 /* Where the registers of the system call are that sends, from the beginning of its task's stack. */
 FINDING(registers_at);
+/* 1: a storage was made for the sender, 2: bpf_sk_storage_get() gave none. */
+FINDING(storage);
 
 static __always_inline void note(void *finding, __u64 value)
 {
@@ -90,8 +99,10 @@ static __always_inline void find_registers(__u32 bytes)
 SEC("sk_msg")
 int redirect_to_one(struct sk_msg_md *msg)
 {
-	if (msg->sk)
+	if (msg->sk) {
 		find_waiter(msg->sk);
+		note(&storage, bpf_sk_storage_get(&storages, msg->sk, 0, BPF_SK_STORAGE_GET_F_CREATE) ? 1 : 2);
+	}
 	find_registers(msg->size);
 	bpf_msg_redirect_map(msg, &pair, 1, BPF_F_INGRESS);
 	return SK_PASS;

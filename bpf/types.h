@@ -296,7 +296,8 @@ struct counters {
 	__u64 refused_return_rule;
 	__u64 refused_no_accept_rule;
 	__u64 refused_map_full;
-	__u64 refused_no_memory;
+	__u64 refused_no_memory; /* for the element of the sockhash */
+	__u64 refused_no_storage; /* bpf_sk_storage_get() gave none */
 	__u64 refused_other_sockmap; /* another sockmap with a program of its own has the socket */
 
 	/* A message of a socket in the sockhash that went to TCP. */

@@ -13,6 +13,7 @@ struct bpf_map_info map_info;
 struct bpf_link_info link_info;
 struct bpf_test_run_opts test_run_opts;
 struct bpf_object_open_opts object_open_opts;
+struct bpf_prog_load_opts prog_load_opts;
 struct btf_type btf_type;
 struct btf_var_secinfo btf_var_secinfo;
 

@@ -57,6 +57,15 @@ export const abi = {
       "object_name": { "offset": 8, "size": 8, "type": "u64" },
     },
   },
+  "bpf_prog_load_opts": {
+    "size": 104,
+    "fields": {
+      "sz": { "offset": 0, "size": 8, "type": "u64" },
+      "log_level": { "offset": 88, "size": 4, "type": "u32" },
+      "log_size": { "offset": 92, "size": 4, "type": "u32" },
+      "log_buf": { "offset": 96, "size": 8, "type": "u64" },
+    },
+  },
   "btf_type": {
     "size": 12,
     "fields": {
@@ -90,8 +99,13 @@ export const abiEnums = {
   },
   "bpf_prog_type": { "BPF_PROG_TYPE_SCHED_CLS": 3, "BPF_PROG_TYPE_SOCK_OPS": 13, "BPF_PROG_TYPE_SK_MSG": 16 },
   "bpf_func_id": {
+    "BPF_FUNC_get_current_task": 35,
+    "BPF_FUNC_probe_read_kernel": 113,
     "BPF_FUNC_sk_storage_get": 107,
     "BPF_FUNC_skc_to_tcp_sock": 137,
-    "BPF_FUNC_probe_read_kernel": 113,
+    "BPF_FUNC_sk_release": 86,
+    "BPF_FUNC_sock_hash_update": 70,
+    "BPF_FUNC_msg_redirect_hash": 71,
+    "BPF_FUNC_override_return": 58,
   },
 } as const;

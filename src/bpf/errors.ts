@@ -6,6 +6,17 @@ import { takeMessages } from "./messages.ts";
 /** Lines of the verifier's log that an error shows; the reason is at its end. */
 const verifierLines = 20;
 
+/** What the kernel did not load, as far as libbpf and the verifier have said it. */
+export interface Refusal {
+  program: string;
+  /** The function that the verifier stopped in, when that is not the program and it has said so. */
+  function?: string;
+  /** The verifier's last words, after what it says of each instruction. */
+  reason?: string;
+  /** What of the source it stopped at: `if (!sk) @ leave.h:182`. Older kernels say no file. */
+  source?: string;
+}
+
 /** A libbpf function that failed, with what libbpf and the kernel's verifier said about it. */
 export class BpfError extends Error {
   override name = "BpfError";
@@ -24,7 +35,10 @@ export class BpfError extends Error {
     const whole = Deno.env.get("MDA_DEBUG") === "1";
     const shown = whole ? log : log.slice(-verifierLines);
     const omitted = log.length - shown.length;
-    const remedy = advice[errnoName(errno)];
+    const code = errnoName(errno);
+    const remedy = typeof advice === "function"
+      ? advice({ code, refusal: refusalIn(said, log) })
+      : advice[code];
     const parts = [
       `Cannot ${task}: ${describe(errno)}${remedy ? `; ${remedy}` : ""}`,
       ...said.map((line) => `  ${line}`),
@@ -37,7 +51,7 @@ export class BpfError extends Error {
     }
     super(parts.join("\n"));
     this.errno = errno;
-    this.code = errnoName(errno);
+    this.code = code;
     this.libbpfLines = said;
     this.verifierLog = log;
   }
@@ -68,8 +82,38 @@ function separate(lines: string[]): { said: string[]; log: string[] } {
   return { said, log };
 }
 
-/** What to do about an error, by its name. */
-export type Advice = Readonly<Record<string, string>>;
+function refusalIn(said: string[], log: string[]): Refusal | undefined {
+  const program = find(said, /prog '([^']+)': (?:BPF program load failed|failed to load)/);
+  if (!program) return undefined;
+  // Statistics come last, and before them, from Linux 7.3 on, a report of many lines.
+  const end = log.findIndex((line) =>
+    /^(processed \d+ insns|verification time|Verification failed:) /.test(line)
+  );
+  const told = end < 0 ? log : log.slice(0, end);
+  const validated = find(told, /^Validating (\w+)\(\) func#\d+/);
+  const isSafe = told.some((line) => line.startsWith("Func#") && line.includes(`('${validated}') is safe`));
+  // The report knows functions that are looked at as parts of a program, too.
+  const reported = /^ +(\w+) @ /.exec(log[log.indexOf("At:") + 1] ?? "")?.[1];
+  const stopped = reported ?? (isSafe ? undefined : validated);
+  return {
+    program,
+    function: stopped === program ? undefined : stopped,
+    reason:
+      told.slice(told.findLastIndex((line) => /^(\d+: |; |from \d+ to | |$)/.test(line)) + 1).join(", ") ||
+      undefined,
+    source: find(told, /^; (\S.*)$/),
+  };
+}
+
+/** What the group of a pattern has in the last line that has it. */
+function find(lines: string[], pattern: RegExp): string | undefined {
+  return lines.map((line) => pattern.exec(line)?.[1]).findLast((found) => found !== undefined);
+}
+
+/** What to do about an error, by its name, or by that and what was refused. */
+export type Advice =
+  | Readonly<Record<string, string>>
+  | ((failure: { code: string; refusal?: Refusal }) => string | undefined);
 
 /**
  * Passes on what a libbpf function returned, unless it is negative: since 1.0 that is the negated errno.

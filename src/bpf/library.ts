@@ -9,7 +9,6 @@ const symbols = {
   libbpf_num_possible_cpus: { parameters: [], result: "i32" },
   libbpf_probe_bpf_map_type: { parameters: ["i32", "pointer"], result: "i32" },
   libbpf_probe_bpf_prog_type: { parameters: ["i32", "pointer"], result: "i32" },
-  libbpf_probe_bpf_helper: { parameters: ["i32", "i32", "pointer"], result: "i32" },
 
   bpf_object__open_mem: { parameters: ["buffer", "usize", "buffer"], result: "pointer" },
   bpf_object__load: { parameters: ["pointer"], result: "i32" },
@@ -53,6 +52,7 @@ const symbols = {
   bpf_obj_pin: { parameters: ["i32", "buffer"], result: "i32" },
   bpf_obj_get: { parameters: ["buffer"], result: "i32" },
   bpf_obj_get_info_by_fd: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
+  bpf_prog_load: { parameters: ["i32", "pointer", "buffer", "buffer", "usize", "buffer"], result: "i32" },
   bpf_prog_attach: { parameters: ["i32", "i32", "i32", "u32"], result: "i32" },
   bpf_prog_detach2: { parameters: ["i32", "i32", "i32"], result: "i32" },
   bpf_link_create: { parameters: ["i32", "i32", "u32", "pointer"], result: "i32" },

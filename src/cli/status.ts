@@ -18,7 +18,20 @@ export async function status({ pinDir, output }: StatusOptions): Promise<number>
 
 /** A line for each number; of the reasons why something went to TCP, and of the rules, those that there were. */
 function toTable(
-  { enabled, cgroup, rules, process, connections, redirected, decided, programs, ...reasons }: Status,
+  {
+    enabled,
+    cgroup,
+    rules,
+    process,
+    connections,
+    redirected,
+    decided,
+    programs,
+    passed,
+    refused,
+    refused_errors,
+    left,
+  }: Status,
 ): string {
   const rows = [
     ["enabled", enabled ? "yes" : "no"],
@@ -27,7 +40,11 @@ function toTable(
     ["process", process === null ? "none" : String(process)],
     ...rowsOf({ connections, redirected }),
     ...[
-      ...rowsOf(reasons),
+      ...rowsOf({ passed, refused }),
+      ...Object.entries(refused_errors).map((
+        [error, connections],
+      ) => [`refused: error ${error} from bpf_sock_hash_update`, count(connections)]),
+      ...rowsOf({ left }),
       ...decided.map((connections, rule) => [`decided: rule ${rule + 1}`, count(connections)]),
     ].filter(([_name, value]) => value !== "0"),
     ["programs: hooks", programs.hooks],

@@ -94,7 +94,7 @@ const metrics: Metric[] = [
   counter(
     "mda_refused_connections_total",
     "Connections left to TCP from the start.",
-    ({ refused }) => byReason(refused),
+    ({ refused, refused_errors }) => [...byReason(refused), ...byReason(refused_errors, "error ")],
   ),
   counter(
     "mda_left_sockets_total",
@@ -119,8 +119,8 @@ function gauge(name: string, help: string, values: (status: Status, reloads: Rel
   return { type: "gauge", name, help, samples };
 }
 
-function byReason(counts: Record<string, number>): Sample[] {
-  return Object.entries(counts).map(([reason, value]) => ({ labels: { reason }, value }));
+function byReason(counts: Record<string, number>, before = ""): Sample[] {
+  return Object.entries(counts).map(([reason, value]) => ({ labels: { reason: before + reason }, value }));
 }
 
 /** All habits, so that a series is there before its first program. */

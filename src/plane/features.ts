@@ -2,9 +2,10 @@ import probe from "../../build/probe.bpf.o.base64" with { type: "text" };
 import probeWithoutCasts from "../../build/probe_without_casts.bpf.o.base64" with { type: "text" };
 import { enums } from "../bpf/layouts.ts";
 import { BpfError } from "../bpf/errors.ts";
+import type { BpfMap } from "../bpf/map.ts";
 import { type BpfObject, openObject } from "../bpf/object.ts";
 import type { BpfObjectProgram } from "../bpf/program.ts";
-import { u32 } from "../bpf/struct.ts";
+import { u32, u64 } from "../bpf/struct.ts";
 import { isArm64 } from "../host/architecture.ts";
 import { SystemError } from "../host/errno.ts";
 import * as libc from "../host/libc.ts";
@@ -19,6 +20,8 @@ const PROBE_BYTES = 1000;
 /** Sent through TCP before that. */
 const TCP_BYTES = 300;
 const ARRIVES_MS = 1000;
+/** What the probe says when it had no storage for a socket. */
+const NO_STORAGE = 2n;
 
 /** What differs between kernels, found out by trying. */
 export interface KernelFeatures {
@@ -28,6 +31,8 @@ export interface KernelFeatures {
   iterates_files: boolean;
   /** Where it can be seen what programs do with their sockets. */
   hooks: HookKind;
+  /** What the kernel said when it had no storage for a socket. */
+  storage_error?: BpfError;
 }
 
 /**
@@ -64,15 +69,18 @@ function tryAtOnce(): Omit<KernelFeatures, "hooks"> | undefined {
     if (error instanceof BpfError) return undefined;
     throw error;
   }
-  return { constants: { casts_addresses: true, ...tryRedirecting(object) }, iterates_files: true };
+  const { constants, storage_error } = tryRedirecting(object);
+  return { constants: { casts_addresses: true, ...constants }, iterates_files: true, storage_error };
 }
 
 function tryOneByOne(): Omit<KernelFeatures, "hooks"> {
   using object = openProbe("redirect_to_one");
   load(object);
+  const { constants, storage_error } = tryRedirecting(object);
   return {
-    constants: { casts_addresses: loads("cast_address"), ...tryRedirecting(object) },
+    constants: { casts_addresses: loads("cast_address"), ...constants },
     iterates_files: loads("iterate_files"),
+    storage_error,
   };
 }
 
@@ -115,8 +123,10 @@ const programs = [
   "hook_system_calls",
 ] as const;
 
+export type ProbeProgram = typeof programs[number];
+
 /** The probe with some of its programs. */
-function openProbe(...wanted: typeof programs[number][]): BpfObject {
+function openProbe(...wanted: ProbeProgram[]): BpfObject {
   const casts = wanted.includes("cast_address");
   const there = programs.filter((name) => casts || name !== "cast_address");
   const autoload = Object.fromEntries(there.map((name) => [name, wanted.includes(name)]));
@@ -126,7 +136,7 @@ function openProbe(...wanted: typeof programs[number][]): BpfObject {
   });
 }
 
-function loads(name: typeof programs[number], use = (_program: BpfObjectProgram) => {}): boolean {
+function loads(name: ProbeProgram, use = (_program: BpfObjectProgram) => {}): boolean {
   using object = openProbe(name);
   try {
     object.load();
@@ -140,7 +150,12 @@ function loads(name: typeof programs[number], use = (_program: BpfObjectProgram)
   }
 }
 
-function tryRedirecting(object: BpfObject): Omit<KernelConstants, "casts_addresses"> {
+interface Redirecting {
+  constants: Omit<KernelConstants, "casts_addresses">;
+  storage_error?: BpfError;
+}
+
+function tryRedirecting(object: BpfObject): Redirecting {
   const pair = object.map("pair");
   object.program("redirect_to_one").attachToSockets(pair);
   const fds: number[] = [];
@@ -166,21 +181,24 @@ function tryRedirecting(object: BpfObject): Omit<KernelConstants, "casts_address
     const charged = allocated() - before;
     const unread = libc.unreadBytes(receiver);
     const finding = (name: string) => new BigUint64Array(object.map(name).lookup(u32(0))!.buffer)[0];
-    return {
+    const constants = {
       charges_receiver: charged >= PROBE_BYTES,
       epoll_callback: finding("waiter_function"),
       registers_at: Number(finding("registers_at")),
       fionread_counts: whatIsCounted(unread),
     };
+    const noStorage = finding("storage") === NO_STORAGE;
+    return { constants, storage_error: noStorage ? storageError(object.map("storages"), sender) : undefined };
   } catch (error) {
     // No loopback to try it on, say: counting the unread messages works everywhere.
     if (error instanceof Error) {
-      return {
+      const constants = {
         charges_receiver: false,
         epoll_callback: 0n,
         registers_at: 0,
         fionread_counts: FIONREAD_TCP,
       };
+      return { constants };
     }
     throw error;
   } finally {
@@ -192,4 +210,15 @@ function tryRedirecting(object: BpfObject): Omit<KernelConstants, "casts_address
 function whatIsCounted(unread: number): number {
   if (unread >= TCP_BYTES + PROBE_BYTES) return FIONREAD_BOTH;
   return unread >= PROBE_BYTES ? FIONREAD_REDIRECTED : FIONREAD_TCP;
+}
+
+/** The program is told no reason; bpf(2) is, and by its own try it is known that the lack lasts. */
+function storageError(storages: BpfMap, socket: number): BpfError | undefined {
+  try {
+    storages.update(u32(socket), u64(0n));
+    return undefined;
+  } catch (error) {
+    if (error instanceof BpfError) return error;
+    throw error;
+  }
 }

@@ -26,6 +26,7 @@ export const mapNames = [
   "control",
   "instance",
   "counters",
+  "refused_errors",
   "rule_sets",
   "rule_addresses",
   "rule_ports",

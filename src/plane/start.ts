@@ -21,6 +21,7 @@ import {
   openPinnedLink,
   pinsIn,
 } from "./pins.ts";
+import { checkStorage } from "./storage.ts";
 import type { UnknownPrograms } from "../config/unknown.ts";
 import { unknownNumber } from "./programs.ts";
 import { openRetired, type Retired } from "./retired.ts";
@@ -68,6 +69,7 @@ export interface DataPlane extends Disposable {
 export async function startDataPlane(options: StartOptions): Promise<DataPlane> {
   const { cgroup, pinDir, pid, allSockets, unknownPrograms, maxConnections } = options;
   const features = probeKernel();
+  checkStorage(features);
   if (features.hooks === "none" && unknownPrograms !== "fast") {
     log.warn(
       "this kernel refuses programs that see how others use their sockets, so nothing can be learnt and all connections stay " +

@@ -1,6 +1,7 @@
 import { enums, layouts } from "../bpf/layouts.ts";
 import type { BpfMap } from "../bpf/map.ts";
 import { readStruct, u32 } from "../bpf/struct.ts";
+import { errnoName } from "../host/errno.ts";
 import { pinDirectoryHolder } from "../host/lock.ts";
 import { isRedirecting, readControl } from "./control.ts";
 import { readInstance } from "./instance.ts";
@@ -37,6 +38,8 @@ export interface Status {
   passed: CounterGroup;
   /** Connections that were left to TCP from the start, by reason. */
   refused: CounterGroup;
+  /** And those that the sockhash refused for an error that is none of these reasons, by its name: `EOPNOTSUPP`. */
+  refused_errors: CounterGroup;
   /** Sockets that went back to plain TCP before they closed, by reason. */
   left: CounterGroup;
   /** What is known of how programs use their sockets. */
@@ -87,6 +90,7 @@ function* statusSteps(pinDir: string): Generator<void, Status> {
   const open = (name: MapName) => instance && openPinnedMap(pinDir, name);
   using control = open("control");
   using counters = open("counters");
+  using errors = open("refused_errors");
   using sockets = open("sockets");
   using decisions = open("rule_decisions");
   using programs = open("programs");
@@ -108,6 +112,7 @@ function* statusSteps(pinDir: string): Generator<void, Status> {
     redirected: { messages: groups.redirected.messages, bytes: groups.redirected.bytes },
     passed: groups.passed,
     refused: groups.refused,
+    refused_errors: readErrors(errors),
     left: groups.left,
     programs: { hooks, unknown: unknownName(unknown_programs), ...describePrograms(programs) },
     decided: control && decisions ? readDecisions(control, decisions, rules) : [],
@@ -137,8 +142,12 @@ function readDecisions(control: BpfMap, decisions: BpfMap, rules: number): numbe
   const { rules_slot } = readControl(control);
   return Array.from({ length: rules }, (_, rule) => {
     const cpus = decisions.lookupPerCpu(u32(firstDecision(rules_slot) + rule))!;
-    return Number(cpus.reduce((sum, value) => sum + new DataView(value.buffer).getBigUint64(0, true), 0n));
+    return cpus.reduce((sum, value) => sum + number(value), 0);
   });
+}
+
+function number(value: Uint8Array<ArrayBuffer>): number {
+  return Number(new DataView(value.buffer).getBigUint64(0, true));
 }
 
 /** The counters of all CPUs, `passed_unread` as `passed.unread`. */
@@ -151,6 +160,17 @@ function sumCounters(map: BpfMap | undefined): Record<string, CounterGroup> {
     groups[group][rest.join("_")] = Number(cpus.reduce((sum, cpu) => sum + cpu[name], 0n));
   }
   return groups;
+}
+
+/** By their names, in the order of their numbers. */
+function readErrors(map: BpfMap | undefined): CounterGroup {
+  const errors = [...map?.keys() ?? []].map((key) => {
+    const times = map!.lookup(key);
+    return [new DataView(key.buffer).getUint32(0, true), times ? number(times) : 0];
+  });
+  return Object.fromEntries(
+    errors.sort(([a], [b]) => a - b).map(([errno, times]) => [errnoName(errno), times]),
+  );
 }
 
 /** Keys of a connection's two ends differ in the lowest bit: bpf/maps.h, struct link. */

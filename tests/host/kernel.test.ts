@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { missingFeatures } from "../../src/bpf/features.ts";
+import { abiEnums } from "../../src/bpf/abi.ts";
+import { hasHelper, missingFeatures, refusedHelper } from "../../src/bpf/features.ts";
 import { checkHost, effectiveCapabilities } from "../../src/host/kernel.ts";
 import { assertClosesDescriptors } from "./descriptors.ts";
 import { callElsewhere, type Elsewhere } from "./elsewhere.ts";
@@ -14,6 +15,30 @@ Deno.test("this host has what mda needs", () => {
   checkHost();
   assert.ok(effectiveCapabilities().has("CAP_SYS_ADMIN"));
   assertClosesDescriptors(() => assert.deepEqual(missingFeatures(), []));
+});
+
+Deno.test("a helper that this kernel lets no such program call is found out", () => {
+  const { BPF_PROG_TYPE_SOCK_OPS, BPF_PROG_TYPE_SK_MSG, BPF_PROG_TYPE_SCHED_CLS } = abiEnums.bpf_prog_type;
+  const { BPF_FUNC_get_current_task, BPF_FUNC_override_return } = abiEnums.bpf_func_id;
+  assertClosesDescriptors(() => {
+    for (const type of [BPF_PROG_TYPE_SOCK_OPS, BPF_PROG_TYPE_SK_MSG, BPF_PROG_TYPE_SCHED_CLS]) {
+      assert.ok(hasHelper(type, BPF_FUNC_get_current_task));
+      assert.ok(!hasHelper(type, BPF_FUNC_override_return));
+    }
+  });
+});
+
+Deno.test("the verifiers' words for a helper that is refused are understood", () => {
+  const said = [
+    "unknown func bpf_get_current_task#35",
+    "program of this type cannot use helper bpf_get_current_task#35",
+    "kernel subsystem misconfigured func bpf_get_current_task#35",
+  ];
+  for (const line of said) assert.equal(refusedHelper(`0: (85) call 35\n${line}\n`), "bpf_get_current_task");
+  assert.equal(
+    refusedHelper("1: (85) call bpf_map_delete_elem#3\ncannot update sockmap in this context"),
+    undefined,
+  );
 });
 
 Deno.test("a user other than root is told to be root, or which capabilities to have", async () => {

@@ -54,6 +54,6 @@ Deno.test("a socket that there is no memory for stays on TCP, and is counted as 
     await using older = await Older.start({ cgroup, netns });
     await older.trips(10, 100);
   });
-  assert.deepEqual([growth.paired, growth.messages, growth.refused], [0, 0, { no_memory: 10 }]);
+  assert.deepEqual([growth.paired, growth.messages, growth.refused], [0, 0, { no_storage: 10 }]);
   assert.doesNotMatch(await mda.stop(), /full/);
 });

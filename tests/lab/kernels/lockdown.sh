@@ -28,7 +28,7 @@ refuses 'the kernel is locked down for confidentiality .*; boot with lockdown=in
 	mda enable --cgroup /sys/fs/cgroup
 # A container has no securityfs.
 umount /sys/kernel/security
-refuses 'no bpf_probe_read_kernel \(.*locked down for confidentiality: boot with lockdown=integrity or none\)' \
+refuses 'no bpf_probe_read_kernel in sockops, sk_msg and tc programs \(.*locked down for confidentiality refuses it: boot with lockdown=integrity or none\)' \
 	mda enable --cgroup /sys/fs/cgroup
 [ -z "$(ls /sys/fs/bpf)" ] || fail "left on bpffs: $(find /sys/fs/bpf)"
 report 'lockdown=confidentiality: refused, with the reason'
