@@ -171,6 +171,8 @@ int redirect(struct sk_msg_md *msg)
 	}
 	if (link->notice.leave && may_switch(link, peer)) {
 		note_if_quiet(link, own);
+		if (link->notice.leave == LEAVE_UNKNOWN)
+			pass(unknown);
 		pass(leaving);
 	}
 	if (special)

@@ -81,15 +81,20 @@ Deno.test("the pod accelerates redis with the rights and mounts of its manifest,
 
   const [{ readinessProbe, livenessProbe }] = pod.containers;
   for (const { httpGet } of [readinessProbe, livenessProbe]) await node.get(pod, httpGet.path);
+  // What its program does shows, and then it is known.
+  await older.trips(10, 100);
   await waitFor(
     "the connections of before",
     async () => (await statusOf(node.pinDir)).status.connections.adopted === 10,
   );
-  const before = (await statusOf(node.pinDir)).status;
-  assert.equal(before.programs.hooks, probeKernel().hooks);
+  assert.equal((await statusOf(node.pinDir)).status.programs.hooks, probeKernel().hooks);
   const port = freePort();
   await using _redis = await startRedis(place, { port });
-  await run(place, ["redis-benchmark", "-p", `${port}`, "-q", "-c", "20", "-n", "20000", "-t", "set"]);
+  const load = (requests: number) =>
+    run(place, ["redis-benchmark", "-p", `${port}`, "-q", "-c", "20", "-n", `${requests}`, "-t", "set"]);
+  await load(1000);
+  const before = (await statusOf(node.pinDir)).status;
+  await load(20_000);
   await older.trips(10, 100);
   assertRedirected(difference(before, (await statusOf(node.pinDir)).status), 2 * 20_000 * 0.9);
   await runProgram(place, "stutter", 4, 4, 1000, 7, 4096, "edges");

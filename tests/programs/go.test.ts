@@ -29,7 +29,11 @@ for (const mode of Object.keys(names) as Mode[]) {
         await using proxy = await startGoProxy(place, 80, 8080, mode);
         const args = mode === "line" ? ["--haproxy-protocol"] : [];
         const fetchPages = () => fetchRepeatedly(place, `${url}/page`, { times: 500, body, args });
-        if (mode === "buffered") assertPagesRedirected(way, await during(fetchPages));
+        if (mode === "buffered") {
+          // curl's and the proxy's first connections make them known.
+          await fetchPages();
+          assertPagesRedirected(way, await during(fetchPages));
+        }
         assert.equal(await download(place, `${url}/payload`, args), payload.sha256);
         await upload(place, payload.path, `${url}/uploaded`, args);
         assert.equal(await sha256Of(`${origin.directory}/uploaded`), payload.sha256);
