@@ -112,11 +112,13 @@ static __noinline int describe(struct stranger *stranger, struct sock *sk, struc
 	stranger->blocking = !(BPF_CORE_READ(file, f_flags) & O_NONBLOCK);
 	stranger->own_seq = own_seq(tp);
 	stranger->peer_seq = peer_seq(tp);
-	if (BPF_CORE_READ(sk, sk_user_data)) {
+	if (psock_of(sk)) {
 		stranger->kind = STRANGER_MEMBER;
 		stranger->unread_bytes = unread_bytes(sk);
 		return members || (stranger->blocking && !all_sockets);
 	}
+	if (BPF_CORE_READ(sk, sk_user_data))
+		return 0; /* somebody else's, and no sockmap would take it */
 	stranger->kind = STRANGER_CONNECTED;
 	note_recent(stranger, tp);
 	if (stranger->habit == HABIT_UNKNOWN && learns_first() && is_known(&stranger->program))

@@ -19,6 +19,7 @@
 #define E2BIG 7
 #define ENOMEM 12
 #define EBUSY 16
+#define SK_USER_DATA_FLAGS 7
 #define S_IFMT 0170000
 #define S_IFSOCK 0140000
 
@@ -241,10 +242,17 @@ struct sk_msg {
 	struct list_head list;
 };
 
+struct proto {
+	void *close;
+};
+
 struct sk_psock {
+	struct sock *sk;
 	struct list_head ingress_msg;
 	__u32 msg_tot_len;
 	refcount_t refcnt;
+	void *saved_close;
+	struct proto *sk_proto;
 };
 
 struct timespec64 {

@@ -82,10 +82,24 @@ static __always_inline void remote_endpoint(struct sock_common *sk, struct endpo
 	end->port = bpf_ntohs(BPF_CORE_READ(sk, skc_dport));
 }
 
+/* Of a socket that is in our sockhash, or has just left it. */
+static __always_inline struct sk_psock *psock_of_member(struct sock *sk)
+{
+	return (void *)((__u64)BPF_CORE_READ(sk, sk_user_data) & ~(__u64)SK_USER_DATA_FLAGS);
+}
+
+/* Of any socket: NULL when it is in no sockmap, ours or another's. sk_user_data may be KCM's, SMC's or sunrpc's, and its flag for a
+ * psock is not there before 6.0. A psock begins with its socket, and so does KCM's struct; but a psock also knows which
+ * struct proto the socket had before, and that one's close() (sk_psock_init()). */
 static __always_inline struct sk_psock *psock_of(struct sock *sk)
 {
-	/* The low bits are flags: SK_USER_DATA_PTRMASK. */
-	return (void *)((__u64)BPF_CORE_READ(sk, sk_user_data) & ~7ull);
+	struct sk_psock *psock = psock_of_member(sk);
+	void *close;
+
+	if (!psock || BPF_CORE_READ(psock, sk) != sk)
+		return NULL;
+	close = BPF_CORE_READ(psock, saved_close);
+	return close && close == BPF_CORE_READ(psock, sk_proto, close) ? psock : NULL;
 }
 
 /* A file of a socket's inode is the socket's (sock_alloc_file()); bpf_sock_from_file() needs 5.11. */
