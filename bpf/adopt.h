@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Connections that are older than the data plane, or that have left it.
  *
- *   find_strangers   an iterator over all descriptors: each TCP socket of the cgroup, with what pairs and describes it
+ *   find_strangers   an iterator over all descriptors: each TCP socket of the cgroup, with what pairs and describes it, and each
+ *                    MPTCP listener: what it accepts stays outside
  *   user space       matches the ends, asks `judge` for the rules' decision, puts both into the sockhash by descriptor,
  *                    which takes their locks (sock_map_update_elem_sys())
  *   join             makes them a pair; until then what they send passes to TCP
@@ -100,6 +101,10 @@ static __noinline int describe(struct stranger *stranger, struct sock *sk, struc
 	stranger->net = (__u64)BPF_CORE_READ(sk, __sk_common.skc_net.net);
 	stranger->owner = owner_of(sk);
 	local_endpoint((void *)sk, &stranger->local);
+	if (is_mptcp_listener(sk)) {
+		stranger->kind = STRANGER_MPTCP_LISTENER;
+		return 1;
+	}
 	if (state == BPF_TCP_LISTEN) {
 		stranger->kind = STRANGER_LISTENER;
 		remember_listener(sk, &stranger->program);
@@ -112,11 +117,13 @@ static __noinline int describe(struct stranger *stranger, struct sock *sk, struc
 	stranger->blocking = !(BPF_CORE_READ(file, f_flags) & O_NONBLOCK);
 	stranger->own_seq = own_seq(tp);
 	stranger->peer_seq = peer_seq(tp);
-	if (BPF_CORE_READ(sk, sk_user_data)) {
+	if (psock_of(sk)) {
 		stranger->kind = STRANGER_MEMBER;
 		stranger->unread_bytes = unread_bytes(sk);
 		return members || (stranger->blocking && !all_sockets);
 	}
+	if (is_kernels(sk))
+		return 0;
 	stranger->kind = STRANGER_CONNECTED;
 	note_recent(stranger, tp);
 	if (stranger->habit == HABIT_UNKNOWN && learns_first() && is_known(&stranger->program))
@@ -135,7 +142,7 @@ static __always_inline void find_if_stranger(struct bpf_iter__task_file *at, str
 
 	now = bpf_map_lookup_elem(&control, &zero);
 	mm = BPF_CORE_READ(task, mm);
-	if (!sk || !now || !mm || !is_tcp(sk) || !is_in_cgroup(sk, now->cgroup_id))
+	if (!sk || !now || !mm || !(is_tcp(sk) || is_mptcp_listener(sk)) || !is_in_cgroup(sk, now->cgroup_id))
 		return;
 	stranger.program = executable_of(mm);
 	meet(&stranger.program, task);

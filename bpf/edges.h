@@ -14,7 +14,7 @@ const volatile __u64 tended_jiffies = 0;
 
 static __always_inline bool may_switch(const struct link *link, struct sock *reader)
 {
-	return link->quiet || !unread_bytes(reader);
+	return link->quiet || !unread_bytes_of_member(reader);
 }
 
 static __always_inline void note_behind(__u64 cookie, enum behind how)

@@ -47,10 +47,8 @@ static __always_inline bool counts_redirected(void)
 	return bpf_core_field_exists(struct sk_psock, msg_tot_len);
 }
 
-/* Redirected bytes that the socket's owner has not read. */
-static __always_inline __s64 unread_bytes(struct sock *sk)
+static __always_inline __s64 unread_bytes_in(struct sk_psock *psock)
 {
-	struct sk_psock *psock = psock_of(sk);
 	struct unread unread = {};
 
 	if (!psock)
@@ -61,6 +59,19 @@ static __always_inline __s64 unread_bytes(struct sock *sk)
 	return unread.bytes;
 }
 
+/* Redirected bytes that the socket's owner has not read: of any socket, */
+static __always_inline __s64 unread_bytes(struct sock *sk)
+{
+	return unread_bytes_in(psock_of(sk));
+}
+
+/* and, at each send, of the peer of one in our sockhash. What is wrong of a peer that has just left keeps nobody: the redirection to
+ * it fails, and the message passes. */
+static __always_inline __s64 unread_bytes_of_member(struct sock *sk)
+{
+	return unread_bytes_in(psock_of_member(sk));
+}
+
 static __always_inline bool reader_is_full(struct link *link, struct sock *reader)
 {
 	int limit = link->peer_can_splice ? SPLICER_UNREAD_BYTES : field(reader, sk_rcvbuf);
@@ -68,7 +79,7 @@ static __always_inline bool reader_is_full(struct link *link, struct sock *reade
 	struct sk_psock *psock;
 	__s64 bytes;
 
-	bytes = charges_receiver ? field(reader, sk_backlog.rmem_alloc.counter) : unread_bytes(reader);
+	bytes = charges_receiver ? field(reader, sk_backlog.rmem_alloc.counter) : unread_bytes_of_member(reader);
 	if (bytes >= limit)
 		return true;
 	if (!bytes) {
@@ -81,7 +92,7 @@ static __always_inline bool reader_is_full(struct link *link, struct sock *reade
 		return false;
 	if (link->peer_can_splice)
 		return link->burst >= SPLICER_UNREAD_MESSAGES;
-	psock = psock_of(reader);
+	psock = psock_of_member(reader);
 	if (psock)
 		count_unread(psock, &unread);
 	link->burst = unread.messages;

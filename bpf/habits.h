@@ -66,12 +66,13 @@ static __always_inline enum habit sends_specially(struct task_struct *task)
 }
 
 /* The reader has asked for what redirected bytes do not have: an urgent byte among them, the time of their arrival, a place
- * to peek at, their number beside them (TCP_INQ); or it is being checkpointed. */
+ * to peek at, their number beside them (TCP_INQ); or it is being checkpointed, or was given to the kernel for block I/O. */
 static __always_inline bool has_special_option(struct sock *sk)
 {
 	const unsigned long flags = 1ul << bpf_core_enum_value(enum sock_flags, SOCK_URGINLINE) |
 				    1ul << bpf_core_enum_value(enum sock_flags, SOCK_RCVTSTAMP) |
-				    1ul << bpf_core_enum_value(enum sock_flags, SOCK_TIMESTAMPING_RX_SOFTWARE);
+				    1ul << bpf_core_enum_value(enum sock_flags, SOCK_TIMESTAMPING_RX_SOFTWARE) |
+				    1ul << bpf_core_enum_value(enum sock_flags, SOCK_MEMALLOC);
 	struct tcp_sock *tp = (void *)sk;
 
 	if (field(sk, __sk_common.skc_flags) & flags || field(sk, sk_peek_off) >= 0)
@@ -243,6 +244,14 @@ static __noinline int learn_protocol(struct link *link, struct sock *own)
 	struct executable program = has_ulp(own) ? link->program : program_of_peer(link);
 
 	return learn(&program, HABIT_PROTOCOL);
+}
+
+/* The reader's program has given its socket to the kernel, which waits for messages as a blocking program does. */
+static __noinline int learn_block_io(struct link *link, struct sock *peer)
+{
+	struct executable program = program_of_peer(link);
+
+	return does_block_io(peer) ? learn(&program, HABIT_PROTOCOL) : 0;
 }
 
 /* Who listens is who receives from those that are accepted, until they show another program when they send. */

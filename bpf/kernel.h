@@ -8,6 +8,7 @@
 #define O_NONBLOCK 04000
 #define SOCK_STREAM 1
 #define IPPROTO_TCP 6
+#define IPPROTO_MPTCP 262
 #define EPOLLET (1u << 31)
 #define MSG_OOB 1
 #define MSG_ZEROCOPY 0x4000000
@@ -19,6 +20,8 @@
 #define E2BIG 7
 #define ENOMEM 12
 #define EBUSY 16
+#define SK_USER_DATA_BPF 2
+#define SK_USER_DATA_FLAGS 7
 #define S_IFMT 0170000
 #define S_IFSOCK 0140000
 
@@ -150,6 +153,7 @@ enum sock_flags {
 	SOCK_RCVTSTAMP,
 	SOCK_TIMESTAMPING_RX_SOFTWARE,
 	SOCK_ZEROCOPY,
+	SOCK_MEMALLOC,
 };
 
 struct sock_common {
@@ -184,6 +188,7 @@ struct sock {
 	struct sock_cgroup_data sk_cgrp_data;
 	struct socket *sk_socket;
 	void *sk_user_data;
+	__u8 sk_kern_sock : 1;
 };
 
 struct inet_sock {
@@ -226,6 +231,7 @@ struct tcp_request_sock {
 	struct inet_request_sock req;
 	__u32 rcv_isn;
 	__u32 snt_isn;
+	bool is_mptcp; /* where the kernel has MPTCP */
 };
 
 struct bpf_sock_ops_kern {
@@ -241,10 +247,17 @@ struct sk_msg {
 	struct list_head list;
 };
 
+struct proto {
+	void *close;
+};
+
 struct sk_psock {
+	struct sock *sk;
 	struct list_head ingress_msg;
 	__u32 msg_tot_len;
 	refcount_t refcnt;
+	void *saved_close;
+	struct proto *sk_proto;
 };
 
 struct timespec64 {

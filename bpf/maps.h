@@ -26,12 +26,20 @@ enum to_observe {
 	OBSERVE_SERVER = 2,
 };
 
+/* Who may not enter, whatever the rules say. */
+enum exclusion {
+	NOT_EXCLUDED,
+	EXCLUDED_PROTOCOL,
+	EXCLUDED_KERNEL,
+};
+
 /* A SYN that a listener of this host has answered, as the listener's side sees it. */
 struct answer {
 	struct endpoint server;
 	struct endpoint client;
 	struct owner server_owner;
 	__u32 nonblocking; /* the listener */
+	enum exclusion exclusion;
 	struct executable server_program; /* all 0: not known yet */
 	__u32 to_observe; /* enum to_observe */
 	__u32 pad;

@@ -193,8 +193,10 @@ int redirect(struct sk_msg_md *msg)
 	}
 	if (field(peer, sk_rcvlowat) > 1)
 		pass_behind(lowat);
-	if (has_special_option(peer) || stamps_what_it_sends(own))
+	if (has_special_option(peer) || stamps_what_it_sends(own)) {
+		learn_block_io(link, peer);
 		pass_behind(option);
+	}
 	if (tcp_bytes_are_unread(link, (void *)own, (void *)peer))
 		pass(unread);
 	due = refresh_is_due((void *)own);

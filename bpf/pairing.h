@@ -21,6 +21,33 @@ static __always_inline struct sock *request_of(struct bpf_sock_ops *ops)
 	return sk;
 }
 
+static __always_inline enum exclusion exclusion_of(struct sock *sk)
+{
+	if (has_ulp(sk))
+		return EXCLUDED_PROTOCOL;
+	return is_kernels(sk) ? EXCLUDED_KERNEL : NOT_EXCLUDED;
+}
+
+/* Behind an MPTCP socket is a TCP socket with MPTCP's ULP that listens for it. A plain client's connection has lost the ULP when it is
+ * established, but mptcp_stream_accept() takes whatever was put into a sockmap before for MPTCP's: a warning, or worse
+ * (CVE-2025-68227). The request says so as well, where a cookie hides which of several listeners has sent it. */
+static __always_inline enum exclusion exclusion_behind(struct tcp_request_sock *req, struct sock *listener)
+{
+	if (bpf_core_field_exists(req->is_mptcp) && BPF_CORE_READ(req, is_mptcp))
+		return EXCLUDED_PROTOCOL;
+	return exclusion_of(listener);
+}
+
+/* Whether there is a reason, which it counts. */
+static __always_inline bool refuse(enum exclusion exclusion)
+{
+	if (exclusion == EXCLUDED_PROTOCOL)
+		count(refused_protocol, 1);
+	if (exclusion == EXCLUDED_KERNEL)
+		count(refused_kernel_socket, 1);
+	return exclusion != NOT_EXCLUDED;
+}
+
 static __noinline int syn_answered(struct bpf_sock_ops *ops)
 {
 	struct tcp_request_sock *req = (void *)request_of(ops);
@@ -43,6 +70,7 @@ static __noinline int syn_answered(struct bpf_sock_ops *ops)
 	remote_endpoint(common, &answer.client);
 	answer.server_owner = owner_of(listener);
 	answer.nonblocking = nonblocking(listener);
+	answer.exclusion = exclusion_behind(req, listener);
 	answer.server_program = program_of_listener(listener);
 	bpf_map_update_elem(&answers, &key, &answer, BPF_ANY);
 	return 0;
@@ -82,10 +110,8 @@ static __noinline enum decision rules_decide(struct sock *sk, const struct answe
 
 static __always_inline bool client_may_enter(struct sock *sk, struct answer *answer, const struct executable *program)
 {
-	if (has_ulp(sk)) {
-		count(refused_protocol, 1);
+	if (refuse(exclusion_of(sk)) || refuse(answer->exclusion))
 		return false;
-	}
 	if (sends_zerocopy(sk)) {
 		count(refused_habit, 1);
 		return false;
@@ -108,6 +134,17 @@ static __always_inline bool client_may_enter(struct sock *sk, struct answer *ans
 		count(refused_no_accept_rule, 1);
 		return false;
 	}
+}
+
+static __always_inline bool server_may_enter(struct sock *sk)
+{
+	if (refuse(exclusion_of(sk)))
+		return false;
+	if (sends_zerocopy(sk)) {
+		count(refused_habit, 1);
+		return false;
+	}
+	return true;
 }
 
 static __always_inline void count_error(__u32 number)
@@ -219,11 +256,7 @@ static __noinline int server_established(struct bpf_sock_ops *ops, struct bpf_so
 	self.cookie = bpf_get_socket_cookie(ops);
 	self.key = client->end.key | 1;
 	self.tcp_sock = (__u64)tp;
-	if (has_ulp((void *)tp)) {
-		count(refused_protocol, 1);
-	} else if (sends_zerocopy((void *)tp)) {
-		count(refused_habit, 1);
-	} else if ((link = enter(ops, sk, &self))) {
+	if (server_may_enter((void *)tp) && (link = enter(ops, sk, &self))) {
 		link->peer = client->end;
 		link->program = client->server_program;
 		link->notice.programs = 1;

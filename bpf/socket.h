@@ -82,10 +82,43 @@ static __always_inline void remote_endpoint(struct sock_common *sk, struct endpo
 	end->port = bpf_ntohs(BPF_CORE_READ(sk, skc_dport));
 }
 
+/* Of a socket that is in our sockhash, or has just left it. */
+static __always_inline struct sk_psock *psock_of_member(struct sock *sk)
+{
+	return (void *)((__u64)BPF_CORE_READ(sk, sk_user_data) & ~(__u64)SK_USER_DATA_FLAGS);
+}
+
+/* Of any socket: NULL when it is in no sockmap, ours or another's. sk_user_data may be KCM's, SMC's or sunrpc's, and its flag for a
+ * psock is not there before 6.0. A psock begins with its socket, and so does KCM's struct; but a psock also knows which
+ * struct proto the socket had before, and that one's close() (sk_psock_init()). */
 static __always_inline struct sk_psock *psock_of(struct sock *sk)
 {
-	/* The low bits are flags: SK_USER_DATA_PTRMASK. */
-	return (void *)((__u64)BPF_CORE_READ(sk, sk_user_data) & ~7ull);
+	struct sk_psock *psock = psock_of_member(sk);
+	void *close;
+
+	if (!psock || BPF_CORE_READ(psock, sk) != sk)
+		return NULL;
+	close = BPF_CORE_READ(psock, saved_close);
+	return close && close == BPF_CORE_READ(psock, sk_proto, close) ? psock : NULL;
+}
+
+/* Its user has given it to the kernel to do block I/O over: nbd, iSCSI. The kernel does not take its messages as a program does. */
+static __always_inline bool does_block_io(struct sock *sk)
+{
+	return field(sk, __sk_common.skc_flags) & 1ul << bpf_core_enum_value(enum sock_flags, SOCK_MEMALLOC);
+}
+
+/* The kernel has made it, or uses it for something of its own: SMC, NFS, nbd, KCM. A BPF program's reuseport array of listeners
+ * has a place in sk_user_data as well. */
+static __always_inline bool is_kernels(struct sock *sk)
+{
+	__u64 data = (__u64)field(sk, sk_user_data);
+
+	if (casts_addresses ? BPF_CORE_READ_BITFIELD(sk, sk_kern_sock) : BPF_CORE_READ_BITFIELD_PROBED(sk, sk_kern_sock))
+		return true;
+	if (does_block_io(sk))
+		return true;
+	return data && !(data & SK_USER_DATA_BPF) && !psock_of(sk);
 }
 
 /* A file of a socket's inode is the socket's (sock_alloc_file()); bpf_sock_from_file() needs 5.11. */
@@ -99,10 +132,22 @@ static __always_inline struct sock *sock_of(struct file *file)
 	return BPF_CORE_READ(socket, sk);
 }
 
-static __always_inline bool is_tcp(struct sock *sk)
+/* Of a stream of IPv4 or IPv6; 0 for all else. */
+static __always_inline __u16 stream_protocol(struct sock *sk)
 {
 	__u16 family = BPF_CORE_READ(sk, __sk_common.skc_family);
 
-	return (family == AF_INET || family == AF_INET6) && BPF_CORE_READ(sk, sk_type) == SOCK_STREAM &&
-	       BPF_CORE_READ(sk, sk_protocol) == IPPROTO_TCP;
+	if ((family != AF_INET && family != AF_INET6) || BPF_CORE_READ(sk, sk_type) != SOCK_STREAM)
+		return 0;
+	return BPF_CORE_READ(sk, sk_protocol);
+}
+
+static __always_inline bool is_tcp(struct sock *sk)
+{
+	return stream_protocol(sk) == IPPROTO_TCP;
+}
+
+static __always_inline bool is_mptcp_listener(struct sock *sk)
+{
+	return stream_protocol(sk) == IPPROTO_MPTCP && BPF_CORE_READ(sk, __sk_common.skc_state) == BPF_TCP_LISTEN;
 }

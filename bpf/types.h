@@ -125,7 +125,7 @@ enum habit {
 	HABIT_MAPS, /* TCP_ZEROCOPY_RECEIVE */
 	HABIT_URGENT, /* sends with MSG_OOB */
 	HABIT_ZEROCOPY, /* sends with MSG_ZEROCOPY */
-	HABIT_PROTOCOL, /* sets a ULP, kTLS say, on a socket that is connected */
+	HABIT_PROTOCOL, /* sets a ULP, kTLS say, on a socket that is connected, or gives it to the kernel (nbd) */
 };
 
 /* A program by its file. */
@@ -192,6 +192,7 @@ enum stranger_kind {
 	STRANGER_LISTENER,
 	STRANGER_CONNECTED, /* and not in any sockmap */
 	STRANGER_MEMBER, /* connected, in a sockmap; found only on request, or in blocking mode */
+	STRANGER_MPTCP_LISTENER, /* what it accepts may be plain TCP */
 };
 
 /* A TCP socket of the cgroup, as a scan of all descriptors finds it. */
@@ -290,7 +291,8 @@ struct counters {
 	__u64 refused_not_local; /* no listener under this cgroup answered the client's SYN */
 	__u64 refused_blocking_client;
 	__u64 refused_blocking_listener;
-	__u64 refused_protocol; /* MPTCP subflow, kTLS or another ULP */
+	__u64 refused_protocol; /* MPTCP at an end or behind the listener, kTLS or another ULP */
+	__u64 refused_kernel_socket; /* an end is the kernel's, or was given to it */
 	__u64 refused_habit; /* of a program that has an end */
 	__u64 refused_unknown; /* it is not known yet how a program receives that has an end */
 	__u64 refused_return_rule;

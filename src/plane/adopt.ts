@@ -81,11 +81,10 @@ export async function adoptConnections(
       pause = performance.now() + SLICE_MS;
     }
     if (signal?.aborted) break;
-    const { client, server } = connection;
+    const { client, server, behindMptcp } = connection;
     if (client.kind === STRANGER_CONNECTED && server.kind === STRANGER_CONNECTED) {
-      if (result.full || !canServe(client, server) || !pays(client, server) || !judge(object, connection)) {
-        continue;
-      }
+      if (result.full || behindMptcp || !canServe(client, server)) continue;
+      if (!pays(client, server) || !judge(object, connection)) continue;
       if (unknownPrograms !== "fast" && !areKnown(client, server)) {
         result.unknown++;
         continue;

@@ -4,7 +4,7 @@ import { readStruct, type StructValue } from "../bpf/struct.ts";
 import { changeControl } from "./control.ts";
 
 const { size, fields } = layouts.stranger;
-const { STRANGER_LISTENER, STRANGER_MEMBER } = enums.stranger_kind;
+const { STRANGER_LISTENER, STRANGER_MPTCP_LISTENER, STRANGER_MEMBER } = enums.stranger_kind;
 
 /** A TCP socket as a scan of all descriptors finds it: see bpf/types.h. */
 export type Stranger = StructValue<typeof layouts, "stranger">;
@@ -15,6 +15,8 @@ export interface Connection {
   server: Stranger;
   /** Whose connections the server accepts, when it still listens: its owner is the one that the rules know. */
   listener?: Stranger;
+  /** An MPTCP socket may have accepted the server's end: see exclusion_behind() in bpf/pairing.h. */
+  behindMptcp: boolean;
 }
 
 /**
@@ -58,17 +60,21 @@ export function findConnections(bytes: Uint8Array<ArrayBuffer>): Connection[] {
   // 53 of the 64 bits of a handshake, to look it up by; all are compared.
   const handshake = (clientSeq: number, serverSeq: number) => clientSeq * 2 ** 21 + serverSeq % 2 ** 21;
   const read = (at: number) => readStruct(layouts, "stranger", bytes, at);
+  const isListener = (at: number) => {
+    const kind = number(at, "kind");
+    return kind === STRANGER_LISTENER || kind === STRANGER_MPTCP_LISTENER;
+  };
   // Most sockets of a host have their peer elsewhere: only those that match are read whole.
   const servers = new Map<number, number>();
   const listeners: Stranger[] = [];
   for (let at = 0; at + size <= bytes.length; at += size) {
-    if (number(at, "kind") === STRANGER_LISTENER) listeners.push(read(at));
+    if (isListener(at)) listeners.push(read(at));
     else servers.set(handshake(number(at, "peer_seq"), number(at, "own_seq")), at);
   }
   const connections: Connection[] = [];
   const seen = new Set<number>();
   for (let at = 0; at + size <= bytes.length; at += size) {
-    if (number(at, "kind") === STRANGER_LISTENER) continue;
+    if (isListener(at)) continue;
     const serverSeq = number(at, "peer_seq");
     const place = servers.get(handshake((number(at, "own_seq") + 1) >>> 0, serverSeq));
     if (place === undefined || number(place, "own_seq") !== serverSeq || seen.has(place)) continue;
@@ -77,13 +83,15 @@ export function findConnections(bytes: Uint8Array<ArrayBuffer>): Connection[] {
     if (client.sock === server.sock) continue;
     // A socket may have several descriptors.
     seen.add(place);
-    connections.push({ client, server, listener: listenerOf(server, listeners) });
+    const possible = listenersOf(server, listeners);
+    const behindMptcp = possible.some(({ kind }) => kind === STRANGER_MPTCP_LISTENER);
+    connections.push({ client, server, listener: possible[0], behindMptcp });
   }
   return connections;
 }
 
-/** Of those that could have accepted it, the one that names its address most exactly, as the kernel looks it up. */
-function listenerOf({ net, local }: Stranger, listeners: Stranger[]): Stranger | undefined {
+/** Those that could have accepted it, first the one that names its address most exactly, as the kernel looks it up. */
+function listenersOf({ net, local }: Stranger, listeners: Stranger[]): Stranger[] {
   const exactness = (listener: Stranger) => {
     const { family, port, address } = listener.local;
     if (listener.net !== net || port !== local.port) return 0;
@@ -94,5 +102,5 @@ function listenerOf({ net, local }: Stranger, listeners: Stranger[]): Stranger |
     return family === 6 ? 1 : 0;
   };
   const possible = listeners.filter((listener) => exactness(listener) > 0);
-  return possible.sort((one, other) => exactness(other) - exactness(one))[0];
+  return possible.sort((one, other) => exactness(other) - exactness(one));
 }

@@ -9,9 +9,46 @@ const connections = 20;
 for (const family of [4, 6]) {
   Deno.test(`MPTCP's subflows are left alone, IPv${family}`, async () => {
     await accelerated("mptcp", async (mda, cgroup) => {
-      const { refused } = await mda.during(() => assertSameAsTcp({ cgroup }, "alone", family, "mptcp"));
-      // MPTCP to MPTCP, and MPTCP to TCP.
-      assert.equal(refused.protocol, 2 * connections);
+      const { paired, refused } = await mda.during(() =>
+        assertSameAsTcp({ cgroup }, "alone", family, "mptcp")
+      );
+      // MPTCP to MPTCP, MPTCP to TCP, and TCP to MPTCP.
+      assert.deepEqual({ paired, refused }, { paired: 0, refused: { protocol: 3 * connections } });
+    });
+  });
+
+  Deno.test(`MPTCP's subflows are left alone when SYN cookies answer, IPv${family}`, async () => {
+    await using netns = await createNetns("mptcp");
+    await netns.sysctl("net.ipv4.tcp_syncookies", 2);
+    await accelerated("mptcp", async (mda, cgroup) => {
+      const { paired, refused } = await mda.during(() =>
+        assertSameAsTcp({ cgroup, netns }, "alone", family, "mptcp")
+      );
+      assert.deepEqual({ paired, refused }, { paired: 0, refused: { protocol: 3 * connections } });
+    });
+  });
+
+  for (const cookies of [1, 2]) {
+    Deno.test(`of listeners that share an address MPTCP's are left alone, tcp_syncookies=${cookies}, IPv${family}`, async () => {
+      await using netns = await createNetns("siblings");
+      await netns.sysctl("net.ipv4.tcp_syncookies", cookies);
+      await accelerated("siblings", async (mda, cgroup) => {
+        const { paired, refused } = await mda.during(() =>
+          assertSameAsTcp({ cgroup, netns }, "alone", family, "siblings")
+        );
+        assert.equal(paired + refused.protocol, connections);
+        // 1 of a million runs has all connections at one of them.
+        assert.ok(paired > 0 && refused.protocol > 0, `${paired} paired`);
+      });
+    });
+  }
+
+  Deno.test(`connections to a listener in a reuseport array pair, IPv${family}`, async () => {
+    await accelerated("array", async (mda, cgroup) => {
+      const { paired, refused } = await mda.during(() =>
+        assertSameAsTcp({ cgroup }, "alone", family, "array")
+      );
+      assert.deepEqual({ paired, refused }, { paired: connections, refused: {} });
     });
   });
 

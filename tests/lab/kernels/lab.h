@@ -105,10 +105,14 @@ static inline struct address loopback(const char *version, uint16_t port)
 	return address;
 }
 
-/* flags: 0 or SOCK_NONBLOCK. On return *address holds the port that was bound. */
-static inline int listener(struct address *address, int flags)
+#ifndef IPPROTO_MPTCP
+#define IPPROTO_MPTCP 262
+#endif
+
+/* flags: 0 or SOCK_NONBLOCK; protocol: 0 for TCP, or IPPROTO_MPTCP. On return *address holds the port that was bound. */
+static inline int listener_of(int protocol, struct address *address, int flags)
 {
-	int fd = socket(address->any.sa_family, SOCK_STREAM | flags, 0);
+	int fd = socket(address->any.sa_family, SOCK_STREAM | flags, protocol);
 	int on = 1;
 
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) ||
@@ -116,4 +120,9 @@ static inline int listener(struct address *address, int flags)
 	    getsockname(fd, &address->any, &address->length))
 		err(1, "Cannot listen");
 	return fd;
+}
+
+static inline int listener(struct address *address, int flags)
+{
+	return listener_of(0, address, flags);
 }

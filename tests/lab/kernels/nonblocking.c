@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* An event-driven client and an event-driven echo server, every byte checked.
  *
- *   nonblocking 4|6 PORT CONNECTIONS ROUND_TRIPS BYTES [levels]
+ *   nonblocking 4|6 PORT CONNECTIONS ROUND_TRIPS BYTES [levels|mptcp]
  *
  * Each connection makes ROUND_TRIPS round trips (0: until SIGTERM) of 1 to BYTES bytes. PORT 0 is any port. Both wait for
- * edges, or with `levels` for input as epoll does without EPOLLET. */
+ * edges, or with `levels` for input as epoll does without EPOLLET. With `mptcp` an MPTCP socket listens, as Go's servers
+ * do; the clients are plain TCP's. */
 #define _GNU_SOURCE
 #include "lab.h"
 
@@ -175,10 +176,12 @@ int main(int count, char **arguments)
 	struct address address;
 	int listening, epoll, status;
 	pid_t server;
+	bool mptcp;
 
 	levels = count == 7 && !strcmp(arguments[6], "levels");
-	if (count != 6 && !levels)
-		errx(1, "usage: nonblocking 4|6 PORT CONNECTIONS ROUND_TRIPS BYTES [levels]");
+	mptcp = count == 7 && !strcmp(arguments[6], "mptcp");
+	if (count != 6 && !levels && !mptcp)
+		errx(1, "usage: nonblocking 4|6 PORT CONNECTIONS ROUND_TRIPS BYTES [levels|mptcp]");
 	address = loopback(arguments[1], number(arguments[2], "PORT"));
 	connections = working = number(arguments[3], "CONNECTIONS");
 	round_trips = number(arguments[4], "ROUND_TRIPS");
@@ -186,7 +189,7 @@ int main(int count, char **arguments)
 	if (message_bytes > BYTES_MAX)
 		errx(1, "Cannot send %lu bytes at once: %d is the limit", message_bytes, BYTES_MAX);
 
-	listening = listener(&address, SOCK_NONBLOCK);
+	listening = listener_of(mptcp ? IPPROTO_MPTCP : 0, &address, SOCK_NONBLOCK);
 	server = fork();
 	if (server == 0) {
 		serve(listening, connections);

@@ -20,7 +20,7 @@ set -euo pipefail
 here=tests/lab/kernels
 cd "$(dirname "${BASH_SOURCE[0]}")/../../.."
 
-workloads=(nonblocking blocking hold bpf_objects redirected)
+workloads=(nonblocking blocking hold bpf_objects redirected given)
 compiler=(gcc)
 warnings=(-Wall -Wextra -Werror)
 busybox=busybox
@@ -79,7 +79,7 @@ build_initramfs() { # $1 its file, $2 what the machine runs
 	copy_libraries "$root" "$mda"
 	copy_libraries "$root" $deno # inside of mda, where ldd does not see it
 	install -m 644 $here/oncn-mda.conf "$root/etc/oncn-mda/oncn-mda.conf"
-	install -m 755 $here/{test,lockdown,lab,cases}.sh "${workloads[@]/#/$work/}" "$work"/{differential,torture} "$root/lab/"
+	install -m 755 $here/{test,lockdown,lab,cases,given}.sh "${workloads[@]/#/$work/}" "$work"/{differential,torture} "$root/lab/"
 	counters >"$root/lab/counters"
 	for file in $(command -v "${programs[@]}") "${with[@]}"; do
 		cp -L "$file" "$root/lab/"

@@ -148,9 +148,16 @@ report "$found"
 run blocking 4 2 25 1000
 run nonblocking 4 4001 $connections 10 100
 run su sidecar -c "/lab/nonblocking 6 0 $connections 10 100"
+mptcp=none
+[ ! -e /proc/sys/net/mptcp/enabled ] || mptcp='1 2' # Debian's 5.10 has no MPTCP
+for cookies in ${mptcp#none}; do # were an accepted socket in a sockmap, the kernel would warn: see the end
+	sysctl -q net.ipv4.tcp_syncookies=$cookies
+	run nonblocking 4 0 $connections 10 100 mptcp
+	run nonblocking 6 0 $connections 10 100 mptcp
+done
 count
-found="blocking sockets, RETURN rules: $paired connections paired, $messages messages redirected"
-[ $paired -eq 0 ] && [ $messages -eq 0 ] || fail "$found"
+found="blocking sockets, RETURN rules, MPTCP listeners (SYN cookies: $mptcp): $paired connections paired, $adopted adopted, $messages messages redirected"
+[ $paired -eq 0 ] && [ $adopted -eq 0 ] && [ $messages -eq 0 ] || fail "$found"
 report "$found"
 
 held 'small messages' "$small_on_tcp" 4 4 512

@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Sockets that do with TCP what sockmap cannot serve: mda must leave them alone.
  *
- *   alone 4|6 mptcp|tls|self|lowat|fastopen
+ *   alone 4|6 mptcp|siblings|array|tls|self|lowat|fastopen
  *
  * Every line is an observation that plain TCP makes too. */
 #include "streams.h"
 
+#include <linux/bpf.h>
 #include <linux/tls.h>
+#include <sys/syscall.h>
 
-#ifndef IPPROTO_MPTCP
-#define IPPROTO_MPTCP 262
-#endif
 #ifndef TCP_ULP
 #define TCP_ULP 31
 #endif
@@ -99,6 +98,70 @@ static void mptcp(const char *what, int client_protocol, int server_protocol)
 	}
 	close(listening);
 	print_findings(what, &findings);
+}
+
+/* A TCP and an MPTCP listener share an address (SO_REUSEPORT): by its hash a client's SYN is for the one or the other. Which one
+ * is not the same at each run, and so not told. TCP's listens last: it is the one that cookies are taken to be from. */
+static void siblings(void)
+{
+	struct address to = loopback(address.any.sa_family == AF_INET ? "4" : "6", 0);
+	int protocols[] = { IPPROTO_MPTCP, IPPROTO_TCP };
+	struct findings findings = {};
+	struct pollfd polled[2];
+
+	for (int i = 0; i < 2; i++) {
+		polled[i] = (struct pollfd){ .fd = open_socket(protocols[i]), .events = POLLIN };
+		set_option(polled[i].fd, SOL_SOCKET, SO_REUSEPORT, 1);
+		if (bind(polled[i].fd, &to.any, to.length) || listen(polled[i].fd, 100) ||
+		    getsockname(polled[i].fd, &to.any, &to.length))
+			err(1, "Cannot listen");
+	}
+	for (int i = 0; i < CONNECTIONS; i++) {
+		struct pair pair;
+
+		pair.client = start_connect(&to, SOCK_NONBLOCK);
+		if (poll(polled, 2, 5000) <= 0)
+			errx(1, "nothing to accept");
+		pair.server = accept4(polled[polled[0].revents ? 0 : 1].fd, NULL, NULL, SOCK_NONBLOCK);
+		if (pair.server < 0)
+			err(1, "Cannot accept");
+		finish_connect(pair.client);
+		round_trips(pair, i * 2, 100, 2000, &findings);
+		finish(pair, &findings);
+	}
+	print_findings("TCP to one of two siblings", &findings);
+}
+
+/* A listener that a BPF program may choose: its sk_user_data is the array's. */
+static void reuseport_array(void)
+{
+	union bpf_attr array = {
+		.map_type = BPF_MAP_TYPE_REUSEPORT_SOCKARRAY, .key_size = 4, .value_size = 8, .max_entries = 1,
+	};
+	struct address to = loopback(address.any.sa_family == AF_INET ? "4" : "6", 0);
+	struct findings findings = {};
+	int listening = open_socket(0);
+	uint64_t value = listening;
+	union bpf_attr place;
+	uint32_t key = 0;
+
+	set_option(listening, SOL_SOCKET, SO_REUSEPORT, 1);
+	if (bind(listening, &to.any, to.length) || listen(listening, 100) ||
+	    getsockname(listening, &to.any, &to.length))
+		err(1, "Cannot listen");
+	place = (union bpf_attr){
+		.map_fd = syscall(SYS_bpf, BPF_MAP_CREATE, &array, sizeof(array)),
+		.key = (uintptr_t)&key, .value = (uintptr_t)&value,
+	};
+	if (syscall(SYS_bpf, BPF_MAP_UPDATE_ELEM, &place, sizeof(place)))
+		err(1, "Cannot put a listener into an array");
+	for (int i = 0; i < CONNECTIONS; i++) {
+		struct pair pair = open_pair(mode_named("nonblocking"), listening, &to);
+
+		round_trips(pair, i * 2, 100, 2000, &findings);
+		finish(pair, &findings);
+	}
+	print_findings("a listener in a reuseport array", &findings);
 }
 
 /* The keys are known to both: what one end encrypts, the other decrypts. */
@@ -240,13 +303,17 @@ static void fast_open(const char *what, bool listener_takes_it)
 int main(int count, char **arguments)
 {
 	if (count != 3)
-		errx(1, "usage: alone 4|6 mptcp|tls|self|lowat|fastopen");
+		errx(1, "usage: alone 4|6 mptcp|siblings|array|tls|self|lowat|fastopen");
 	limit_seconds(30);
 	address = loopback(arguments[1], 0);
 	if (!strcmp(arguments[2], "mptcp")) {
 		mptcp("MPTCP to MPTCP", IPPROTO_MPTCP, IPPROTO_MPTCP);
 		mptcp("MPTCP to TCP", IPPROTO_MPTCP, IPPROTO_TCP);
 		mptcp("TCP to MPTCP", IPPROTO_TCP, IPPROTO_MPTCP);
+	} else if (!strcmp(arguments[2], "siblings")) {
+		siblings();
+	} else if (!strcmp(arguments[2], "array")) {
+		reuseport_array();
 	} else if (!strcmp(arguments[2], "tls")) {
 		tls("kTLS from the start", 0);
 		tls("kTLS after bytes in clear", 50);
@@ -258,7 +325,7 @@ int main(int count, char **arguments)
 		fast_open("TCP Fast Open", true);
 		fast_open("TCP Fast Open to a listener without it", false);
 	} else {
-		errx(1, "Cannot use %s: mptcp, tls, self, lowat or fastopen", arguments[2]);
+		errx(1, "Cannot use %s: mptcp, siblings, array, tls, self, lowat or fastopen", arguments[2]);
 	}
 	return 0;
 }

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Connections that are there before mda is: opened at once, then used as told on standard input, every byte checked.
  *
- *   older 4|6 nonblocking|blocking CONNECTIONS [CLIENT_CPU SERVER_CPU]
+ *   older 4|6 nonblocking|blocking|mptcp|mptcp-any CONNECTIONS [CLIENT_CPU SERVER_CPU]
  *
  *   trips COUNT BYTES    COUNT round trips of BYTES each on every connection
  *   stream MIB BYTES     so much to the server on every connection, in messages of BYTES, all at the same time
  *   nonblocking          switches all sockets
  *   blocking
  *
- * A thread of its own serves: it sends back what it reads, or, of a stream, 8 bytes for each MiB. Answers `done` to each
+ * With `mptcp` an MPTCP socket listens, with `mptcp-any` at any address of both families; the clients are plain TCP's, and
+ * all are non-blocking. A thread of its own serves: it sends back what it reads, or, of a stream, 8 bytes for each MiB. Answers `done` to each
  * command. Every socket has two descriptors. */
 #include "streams.h"
 
@@ -150,6 +151,21 @@ static void set_all(bool nonblocking)
 	atomic_store(&pausing, false);
 }
 
+static int listen_for(const char *mode, const char *version, struct address *address)
+{
+	int protocol = strncmp(mode, "mptcp", 5) ? 0 : IPPROTO_MPTCP;
+	struct address any = loopback("6", 0);
+	int listening;
+
+	*address = loopback(version, 0);
+	if (strcmp(mode, "mptcp-any"))
+		return listener_of(protocol, address, SOCK_NONBLOCK);
+	any.v6.sin6_addr = in6addr_any;
+	listening = listener_of(protocol, &any, SOCK_NONBLOCK);
+	*address = loopback(version, ntohs(any.v6.sin6_port));
+	return listening;
+}
+
 static void obey(const char *line)
 {
 	unsigned long first, second;
@@ -173,7 +189,7 @@ int main(int argc, char **argv)
 	int listening;
 
 	if (argc != 4 && argc != 6)
-		errx(2, "usage: older 4|6 nonblocking|blocking CONNECTIONS [CLIENT_CPU SERVER_CPU]");
+		errx(2, "usage: older 4|6 nonblocking|blocking|mptcp|mptcp-any CONNECTIONS [CLIENT_CPU SERVER_CPU]");
 	signal(SIGPIPE, SIG_IGN);
 	limit_seconds(120);
 	blocking = !strcmp(argv[2], "blocking");
@@ -183,8 +199,7 @@ int main(int argc, char **argv)
 		server_cpu = number(argv[5], "SERVER_CPU");
 	}
 	connections = calloc(count, sizeof(*connections));
-	address = loopback(argv[1], 0);
-	listening = listener(&address, SOCK_NONBLOCK);
+	listening = listen_for(argv[2], argv[1], &address);
 	for (unsigned long i = 0; i < count; i++) {
 		struct pair pair = open_pair(mode_named(blocking ? "blocking" : "nonblocking"), listening, &address);
 

@@ -4,7 +4,8 @@ import { startProgram } from "./programs.ts";
 
 export interface OlderOptions {
   family?: 4 | 6;
-  mode?: "nonblocking" | "blocking";
+  /** With MPTCP's, a socket of it listens, at any address of both families; the rest is plain TCP in non-blocking mode. */
+  mode?: "nonblocking" | "blocking" | "mptcp" | "mptcp-any";
   connections?: number;
   /** Where the client and the server run. */
   cpus?: [number, number];
