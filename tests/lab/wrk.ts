@@ -59,7 +59,7 @@ function parseWrk(text: string): WrkResult {
     return found;
   };
   const ms = (percent: number) => {
-    const [, number, unit] = find(new RegExp(`^ +${percent}% +([0-9.]+)(us|ms|s)$`, "m"));
+    const [, number, unit] = find(new RegExp(`^ +${percent}% +([0-9.]+)(us|ms|s) *$`, "m"));
     return Number(number) * { us: 0.001, ms: 1, s: 1000 }[unit as "us" | "ms" | "s"];
   };
   const failures = text.matchAll(/(?:connect|read|write|timeout|wrong bodies:|3xx responses:) (\d+)/g);

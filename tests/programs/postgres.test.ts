@@ -40,6 +40,7 @@ Deno.test("PostgreSQL copies 100 MiB in and out over an adopted connection", asy
     await using session = start(place, postgres.psql(), { listens: true });
     await session.tell("CREATE UNLOGGED TABLE lines (line text);");
     await waitFor("the session to be accelerated", async () => {
+      await session.tell("SELECT;");
       const { connections } = await status();
       return connections.active > 0;
     }, { everyMs: 100 });
