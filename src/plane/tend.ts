@@ -24,6 +24,10 @@ const LEAVE_MS = 10;
 /** How often it is looked for connections to adopt; the search takes at most one part in so many of the time. */
 const ADOPT_MS = 2000;
 const ADOPT_SHARE = 50;
+/** So many come without that. */
+const FIRST_SCANS = 10;
+/** The longest pause, however busy the machine. */
+const ADOPT_MS_MAX = 10_000;
 /** How long after a new program, or this process, has come all hooks stay attached, where they cost something. */
 const SETTLE_MS = 5000;
 /** The same while connections wait for their programs to be known. */
@@ -191,6 +195,7 @@ class Adopter {
   /** Connections could be adopted if their programs were known. */
   #waiting = false;
   #soonest = 0;
+  #scans = 0;
   readonly #report = once((why: string) => log.warn(`${why}; connections that are already open stay on TCP`));
 
   /** @param reaches every reader can be reached, as far as is known */
@@ -232,7 +237,9 @@ class Adopter {
     } catch (error) {
       this.#report((error as Error).message);
     }
-    const pause = ADOPT_SHARE * (performance.now() - started);
+    // The first scans are slow, and find the most.
+    const share = ++this.#scans > FIRST_SCANS ? ADOPT_SHARE : 1;
+    const pause = Math.min(share * (performance.now() - started), ADOPT_MS_MAX);
     this.#soonest = performance.now() + pause;
     return Math.max(this.#waiting ? LEARN_MS : ADOPT_MS, pause);
   }

@@ -64,7 +64,7 @@ Deno.test("idle connections by the thousand are adopted, and none breaks", async
   await using older = await Older.start({ cgroup }, { connections: 2000 });
   await using mda = await Mda.start({ cgroup });
   await untilAdopted(mda, 2000);
-  assertRedirected(await mda.during(() => older.trips(2, 500)), 7800);
+  assertRedirected(await mda.during(() => older.trips(4, 500)), 15_600);
   await mda.stop();
   await older.trips(1, 500);
 });
