@@ -17,7 +17,8 @@
 #   ./build.sh torture [SECONDS] [SEED] [FAMILY...]
 #                              streams of every kind, each byte checked, while mda is switched at random, 300 seconds
 #                              if not told
-#   ./build.sh bench [ARG...]  plain TCP, a textbook sockmap data plane and mda, measured side by side
+#   ./build.sh bench [ARG...]  plain TCP, a textbook sockmap data plane and mda, measured side by side; with --before
+#                              BINARY also another build of mda
 #   ./build.sh manual          docs/commands.md and docs/mda.8 again, from what the commands say of themselves
 #   ./build.sh rpm             dist/mda-VERSION-RELEASE.x86_64.rpm, for openEuler
 #   ./build.sh deb             dist/mda_VERSION-RELEASE_amd64.deb, for Debian; with --target arm64, those of arm64

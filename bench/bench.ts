@@ -1,8 +1,9 @@
 /**
- * Measures plain TCP, the textbook data plane and mda side by side: all their servers run all the time, and clients are
- * started for short slices, variant by variant, so that what disturbs the machine disturbs all alike.
+ * Measures plain TCP, the textbook data plane and mda side by side, and another build of mda if one is given: all their
+ * servers run all the time, and clients are started for short slices, variant by variant, so that what disturbs the machine
+ * disturbs all alike.
  *
- *     deno run --allow-all bench/bench.ts [--quick] [--rounds N] [--seconds S] [-o json] [NAME...]
+ *     deno run --allow-all bench/bench.ts [--quick] [--rounds N] [--seconds S] [--before BINARY] [-o json] [NAME...]
  */
 import { Command, InvalidArgumentError, Option } from "@commander-js/extra-typings";
 import { type Conditions, describeRun, formatConditions } from "./conditions.ts";
@@ -23,10 +24,19 @@ import { startVariants } from "./variants.ts";
 import type { Options, Slice, Workload } from "./workload.ts";
 
 const workloads: Record<string, Workload> = { redis, nginx, peer, mesh };
-const names = [...Object.keys(workloads), "commands", "footprint", "lifecycle", "hooks", "memory"];
+const names = [
+  ...Object.keys(workloads),
+  "commands",
+  "footprint",
+  "lifecycle",
+  "hooks",
+  "memory",
+];
 
 const program = new Command("bench")
-  .description("Measures plain TCP, the textbook sockmap data plane and mda side by side.")
+  .description(
+    "Measures plain TCP, the textbook sockmap data plane, mda and maybe another build of it side by side.",
+  )
   .argument("[NAME...]", `what to measure, of ${names.join(", ")} (default: all)`, known, [])
   .option("--rounds <N>", "how often each client is started", numberFrom(1))
   .option("--seconds <S>", "how long a client runs (wrk and iperf3: whole seconds)", numberFrom(0.1), 1)
@@ -37,7 +47,8 @@ const program = new Command("bench")
       .choices(placements)
       .default("free" as const),
   )
-  .option("--quick", "the most telling rows only, in about a minute", false)
+  .option("--before <BINARY>", "another build of mda, measured as well", build)
+  .option("--quick", "the most telling rows only, and less often", false)
   .option("--cpu", "also the CPU time of a request, of both ends together", false)
   .addOption(
     new Option("-o, --output <FORMAT>", "how to print")
@@ -62,6 +73,14 @@ function sizes(text: string): number[] {
   return text.split(",").map(numberFrom(1));
 }
 
+function build(path: string): string {
+  try {
+    return Deno.realPathSync(path);
+  } catch (error) {
+    throw new InvalidArgumentError((error as Error).message);
+  }
+}
+
 interface Report {
   conditions: Conditions;
   results: Result[];
@@ -78,11 +97,13 @@ async function measure(
   if (chosen.includes("commands")) limits.push(...await measureCommands(options));
   if (chosen.includes("footprint")) limits.push(...await measureFootprint(options));
   interrupted.throwIfAborted();
-  if (chosen.includes("lifecycle")) limits.push(...await measureLifecycle(options));
+  if (chosen.includes("lifecycle")) {
+    limits.push(...await measureLifecycle(options));
+  }
   interrupted.throwIfAborted();
   if (chosen.includes("hooks")) limits.push(...await measureHooks(options));
   interrupted.throwIfAborted();
-  const variants = await startVariants(stack);
+  const variants = await startVariants(stack, options.before);
   const slices: Slice[] = [];
   for (const [name, start] of Object.entries(workloads)) {
     interrupted.throwIfAborted();
@@ -93,8 +114,11 @@ async function measure(
   await placePrograms("free", variants);
   if (chosen.includes("memory")) limits.push(...await measureKernelMemory(variants, options));
   await variants.mda.stop();
-  return { conditions: describeRun(options, othersShare), results: measured.map(evaluate), limits };
+  const conditions = await describeRun(options, othersShare);
+  return { conditions, results: measured.map(evaluate), limits };
 }
+
+const formatReport = ({ results, limits }: Report) => formatTable(results, limits);
 
 program.parse(["", "", ...Deno.args]);
 const { output, rounds, seconds, bodies, quick, ...rest } = program.opts();
@@ -113,7 +137,7 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
 try {
   const report = await measure(chosen, options, interruption.signal);
   if (output === "json") console.log(JSON.stringify(report, null, 2));
-  else console.log(`${formatConditions(report.conditions)}\n\n${formatTable(report.results, report.limits)}`);
+  else console.log(`${formatConditions(report.conditions)}\n\n${formatReport(report)}`);
   Deno.exit(0);
 } catch (thrown) {
   // Ctrl-C ends the clients too: what they say then is not the reason.

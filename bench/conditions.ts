@@ -1,3 +1,4 @@
+import { run } from "../tests/lab/program.ts";
 import type { Options } from "./workload.ts";
 
 /** Where and how a run was made: what its numbers depend on. */
@@ -11,11 +12,13 @@ export interface Conditions {
   /** TCP's congestion control. */
   congestionControl: string;
   options: Options;
-  /** How much of the CPUs' time programs used that do not belong to the run: 0 to 1. */
-  othersShare: number;
+  /** Which build mda is compared with, if any. */
+  before?: string;
+  /** How much of the CPUs' time programs used that do not belong to the run: 0 to 1. Only of slices. */
+  othersShare?: number;
 }
 
-export function describeRun(options: Options, othersShare: number): Conditions {
+export async function describeRun(options: Options, othersShare: number | undefined): Promise<Conditions> {
   return {
     date: new Date().toISOString().slice(0, 10),
     kernel: Deno.osRelease(),
@@ -24,24 +27,34 @@ export function describeRun(options: Options, othersShare: number): Conditions {
     memoryGiB: Math.round(Deno.systemMemoryInfo().total / 2 ** 30),
     congestionControl: Deno.readTextFileSync("/proc/sys/net/ipv4/tcp_congestion_control").trim(),
     options,
+    before: options.before && await describeVersion(options.before),
     othersShare,
   };
 }
 
+/** The version of a build, and what tells builds of one version apart: its BPF programs' digest. */
+async function describeVersion(binary: string): Promise<string> {
+  const text = await run({}, [binary, "--version"]);
+  const digest = /^BPF object +(\S+)/m.exec(text)?.[1];
+  return text.split("\n")[0] + (digest ? `, BPF object ${digest}` : "");
+}
+
 /** Lines of at most 80 columns. */
 export function formatConditions(conditions: Conditions): string {
-  const { date, kernel, cpus, cpu, memoryGiB, congestionControl, othersShare } = conditions;
+  const { date, kernel, cpus, cpu, memoryGiB, congestionControl, before, othersShare } = conditions;
   const { rounds, sliceSeconds, cpus: placement } = conditions.options;
   const where = {
     free: "",
     one: "; all programs on one CPU",
     two: "; servers on one CPU, clients on another",
   }[placement];
+  const others = othersShare === undefined
+    ? ""
+    : `; other programs used ${Math.round(othersShare * 100)} % of the CPUs`;
   return [
     `${date}, kernel ${kernel}, TCP with ${congestionControl}`,
-    `${cpus} CPUs (${cpu}), ${memoryGiB} GiB; other programs used ${
-      Math.round(othersShare * 100)
-    } % of the CPUs`,
+    `${cpus} CPUs (${cpu}), ${memoryGiB} GiB${others}`,
     `${rounds} rounds of ${sliceSeconds} s for each client and variant${where}`,
+    ...before ? [`before: ${before}`] : [],
   ].join("\n");
 }

@@ -5,8 +5,8 @@ import type { Options, Row, Slice } from "./workload.ts";
 
 export interface Measurements {
   measured: Measured[];
-  /** How much of the CPUs' time programs used that do not belong to the run: 0 to 1. */
-  othersShare: number;
+  /** How much of the CPUs' time programs used that do not belong to the run: 0 to 1; unknown without slices. */
+  othersShare?: number;
 }
 
 /**
@@ -43,7 +43,7 @@ export async function measureSlices(
   }
   return {
     measured: prepared.flatMap(({ measured }) => measured),
-    othersShare: all === 0 ? 0 : others / all,
+    othersShare: all === 0 ? undefined : others / all,
   };
 }
 

@@ -1,6 +1,6 @@
 import { Mesh } from "../tests/lab/mesh.ts";
 import { faultless } from "./nginx.ts";
-import { dataPlanes, type VariantName } from "./variants.ts";
+import type { VariantName } from "./variants.ts";
 import { type Slice, wholeSeconds, type Workload } from "./workload.ts";
 
 const connections = 32;
@@ -20,7 +20,7 @@ export const mesh: Workload = async (stack, variants, options) => {
       { group, name: "rate", unit: "requests/s", target: { tcp: 1.6 } },
       { group, name: "p90", unit: "ms", lowerIsBetter: true, target: { tcp: 0.65 } },
     ],
-    variants: dataPlanes,
+    variants: variants.dataPlanes,
     async measure(plane) {
       const { requestsPerSecond, p90Ms } = faultless(await labs.get(plane)!.load({ connections, seconds }));
       return { values: [requestsPerSecond, p90Ms], requests: requestsPerSecond * seconds };

@@ -1,6 +1,5 @@
 import { startNginx } from "../tests/lab/servers.ts";
 import { runWrk, type WrkResult } from "../tests/lab/wrk.ts";
-import { dataPlanes } from "./variants.ts";
 import { type Slice, type Target, wholeSeconds, type Workload } from "./workload.ts";
 
 const port = 8080;
@@ -29,7 +28,7 @@ export const nginx: Workload = async (stack, variants, options) => {
   }
   return bodies.map(({ name, bytes, target }): Slice => ({
     rows: [{ group: `nginx, ${connections} conn`, name, unit: "requests/s", target }],
-    variants: dataPlanes,
+    variants: variants.dataPlanes,
     async measure(plane) {
       const url = `http://127.0.0.1:${port}/${bytes}`;
       const { requestsPerSecond } = faultless(

@@ -4,7 +4,7 @@ import { type Place, run } from "../tests/lab/program.ts";
 import { startNginx, startServer } from "../tests/lab/servers.ts";
 import { runWrk } from "../tests/lab/wrk.ts";
 import { faultless } from "./nginx.ts";
-import { dataPlanes, type VariantName } from "./variants.ts";
+import type { VariantName } from "./variants.ts";
 import { type Slice, wholeSeconds, type Workload } from "./workload.ts";
 
 const local = "10.99.0.1";
@@ -35,7 +35,7 @@ export const peer: Workload = async (stack, variants, options) => {
   const target = { tcp: 0.97 };
   const iperf3: Slice = {
     rows: [{ group: "peer on another host", name: "iperf3", unit: "Gbit/s", target }],
-    variants: dataPlanes,
+    variants: variants.dataPlanes,
     async measure(plane) {
       const argv = ["iperf3", "-c", remote, "-p", `${iperf3Port}`, "-t", `${seconds}`, "-J"];
       const { sum_received: { bits_per_second, bytes } } =
@@ -45,7 +45,7 @@ export const peer: Workload = async (stack, variants, options) => {
   };
   const nginx: Slice = {
     rows: [{ group: "peer on another host", name: "nginx 16 KiB", unit: "requests/s", target }],
-    variants: dataPlanes,
+    variants: variants.dataPlanes,
     async measure(plane) {
       const url = `http://${local}:${nginxPort}/body`;
       const { requestsPerSecond } = faultless(await runWrk(peers.get(plane)!, url, { connections, seconds }));

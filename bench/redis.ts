@@ -1,6 +1,6 @@
 import { run } from "../tests/lab/program.ts";
 import { startRedis } from "../tests/lab/servers.ts";
-import { dataPlanes, type VariantName } from "./variants.ts";
+import type { VariantName } from "./variants.ts";
 import type { Row, Slice, Workload } from "./workload.ts";
 
 const port = 6379;
@@ -43,7 +43,7 @@ export const redis: Workload = async (stack, variants, { sliceSeconds, quick }) 
       const withLatency = connections > 1;
       slices.push({
         rows: tests.flatMap((test) => rows(test, connections, bytes).slice(0, withLatency ? 2 : 1)),
-        variants: [...dataPlanes, "unix"],
+        variants: [...variants.dataPlanes, "unix"],
         async measure(name) {
           const results = await benchmark(name, connections, bytes, requests);
           const values = results.flatMap(({ requestsPerSecond, p50Ms }) =>

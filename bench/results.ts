@@ -55,7 +55,7 @@ export function limit(
 export function evaluate({ row, values }: Measured): Result {
   const { group, name, unit, lowerIsBetter = false } = row;
   const target: Partial<Record<VariantName, number>> = row.target ? { textbook: 1, ...row.target } : {};
-  const others = (["tcp", "textbook", "unix"] as const).filter((other) => values[other]);
+  const others = (["tcp", "textbook", "before", "unix"] as const).filter((other) => values[other]);
   const medians = Object.fromEntries(
     Object.entries(values).map(([variant, numbers]) => [variant, summarize(numbers).median]),
   );

@@ -4,8 +4,10 @@ import type { VariantName } from "./variants.ts";
 const marks: Record<Verdict, string> = { met: " ", sometimes: "?", missed: "!" };
 
 /** One table of at most 80 columns, and below it what its marks mean. */
-export function formatTable(results: readonly Result[], limits: readonly Limit[]): string {
-  const unix = results.filter(({ medians }) => medians.unix !== undefined);
+export function formatTable(
+  results: readonly Result[],
+  limits: readonly Limit[],
+): string {
   const parts = [
     formatRatios(
       results,
@@ -16,13 +18,8 @@ export function formatTable(results: readonly Result[], limits: readonly Limit[]
         ratio(comparisons, "textbook"),
       ],
     ),
-    formatRatios(unix, ["AF_UNIX", "", "mda", "mda/AF_UNIX", ""], ({ medians, comparisons }) => [
-      number(medians.unix!),
-      "",
-      number(medians.mda!),
-      ratio(comparisons, "unix"),
-      "",
-    ]),
+    formatAgainst(results, "before", "before"),
+    formatAgainst(results, "unix", "AF_UNIX"),
     formatLimits(limits),
     [
       "Medians of the rounds; ratios are the median of each round's, with min-max.",
@@ -46,6 +43,18 @@ function formatRatios(
     ...rows.map((row) => formatLine([`  ${row.name}`, ...cells(row)])),
   ]);
   return [formatLine(["", ...columns]), ...lines];
+}
+
+/** mda against a variant that not every run, or not every row, has. */
+function formatAgainst(results: readonly Result[], variant: VariantName, heading: string): string[] {
+  const rows = results.filter(({ medians }) => medians[variant] !== undefined);
+  return formatRatios(rows, [heading, "", "mda", `mda/${heading}`, ""], ({ medians, comparisons }) => [
+    number(medians[variant]!),
+    "",
+    number(medians.mda!),
+    ratio(comparisons, variant),
+    "",
+  ]);
 }
 
 function formatLine([name, first, second, third, ratio, secondRatio]: string[]): string {

@@ -4,10 +4,8 @@ import { type Cgroup, createCgroup } from "../tests/lab/cgroup.ts";
 import { Mda } from "../tests/lab/mda.ts";
 import { createNetns, type NetworkNamespace } from "../tests/lab/netns.ts";
 
-export const dataPlanes = ["tcp", "textbook", "mda"] as const;
-
-/** How two programs of one host talk: over plain TCP, or with a data plane. */
-export type DataPlaneName = typeof dataPlanes[number];
+/** How two programs of one host talk: over plain TCP, or with a data plane; "before" is another build of mda. */
+export type DataPlaneName = "tcp" | "textbook" | "mda" | "before";
 
 /** redis is compared with AF_UNIX too. */
 export type VariantName = DataPlaneName | "unix";
@@ -17,18 +15,29 @@ export interface Variant {
   name: DataPlaneName;
   cgroup: Cgroup;
   netns: NetworkNamespace;
+  /** Where it is one of mda's. */
+  mda?: Mda;
 }
 
 export interface Variants {
   all: Variant[];
+  /** The names of all. */
+  dataPlanes: DataPlaneName[];
   /** AF_UNIX has the place of plain TCP. */
   find(name: VariantName): Variant;
   mda: Mda;
 }
 
-/** Makes a cgroup and a network namespace for each data plane, and starts the data planes; `stack` ends all of it. */
-export async function startVariants(stack: AsyncDisposableStack): Promise<Variants> {
+/**
+ * Makes a cgroup and a network namespace for each data plane, and starts the data planes; `stack` ends all of it.
+ *
+ * @param before the binary of another build of mda, which is one data plane more
+ */
+export async function startVariants(stack: AsyncDisposableStack, before?: string): Promise<Variants> {
   const all: Variant[] = [];
+  const dataPlanes: DataPlaneName[] = before
+    ? ["tcp", "textbook", "mda", "before"]
+    : ["tcp", "textbook", "mda"];
   for (const name of dataPlanes) {
     const cgroup = stack.use(createCgroup(`bench-${name}`));
     all.push({ name, cgroup, netns: stack.use(await createNetns(`bench-${name}`)) });
@@ -36,10 +45,15 @@ export async function startVariants(stack: AsyncDisposableStack): Promise<Varian
   const find = (name: VariantName) =>
     all.find((variant) => variant.name === (name === "unix" ? "tcp" : name))!;
   startTextbook(stack, find("textbook").cgroup);
-  // What a user gets who does not ask for anything else.
-  const mda = await Mda.start({ cgroup: find("mda").cgroup, args: ["--unknown", "learn"] });
-  stack.use(mda);
-  return { all, find, mda };
+  const mda = await startMda(stack, find("mda"));
+  if (before) await startMda(stack, find("before"), before);
+  return { all, dataPlanes, find, mda };
+}
+
+/** Starts mda as a user has it who does not ask for anything else. */
+async function startMda(stack: AsyncDisposableStack, variant: Variant, version?: string): Promise<Mda> {
+  const mda = await Mda.start({ cgroup: variant.cgroup, args: ["--unknown", "learn"], version });
+  return variant.mda = stack.use(mda);
 }
 
 /** Loads bench/textbook.bpf.c for a cgroup. */

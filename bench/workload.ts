@@ -16,6 +16,8 @@ export interface Options {
   quick: boolean;
   /** Also rows of CPU time. */
   cpu: boolean;
+  /** The binary of another build of mda, to be compared with this one. */
+  before?: string;
 }
 
 /** What a row's ratios must reach, from above, or from below where lower is better. */

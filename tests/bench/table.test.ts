@@ -47,12 +47,16 @@ Deno.test("a row with a target must also not be worse than the textbook data pla
 });
 
 Deno.test("the table fits 80 columns and marks what misses its target", () => {
-  const unix = evaluate({ row: rate, values: { tcp: [1e6], textbook: [1e6], mda: [1.2e7], unix: [1e6] } });
+  const unix = evaluate({
+    row: rate,
+    values: { tcp: [1e6], textbook: [1e6], mda: [1.2e7], before: [1e7], unix: [1e6] },
+  });
   const table = formatTable([rounds(rate, 1.1, 10.2, 10.3), rounds(p90, 0.7), unix], [
     limit("kernel memory of mda with 10,000 connections", "MB", 40, [41]),
   ]);
   for (const line of table.split("\n")) assert.ok(line.length <= 80, line);
   assert.match(table, /GET 4 KiB, 200 conn +100k +100k +1\.02M +10\.2 +1\.10-10\.3/);
   assert.match(table, /p90 +100k +100k +70\.0k +0\.70! 0\.70-0\.70/);
+  assert.match(table, /mda\/before\n.*\n +GET 4 KiB, 200 conn +10\.0M +12\.0M +1\.20 +1\.20-1\.20\n/);
   assert.match(table, /10,000 connections, MB +41\.0! +40\.0/);
 });
