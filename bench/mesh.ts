@@ -1,17 +1,20 @@
 import { Mesh } from "../tests/lab/mesh.ts";
+import { untilKnown } from "./known.ts";
 import { faultless } from "./nginx.ts";
 import type { VariantName } from "./variants.ts";
 import { type Slice, wholeSeconds, type Workload } from "./workload.ts";
 
 const connections = 32;
+const learnSeconds = 1;
 
 /** Two pods of a service mesh, each with a sidecar that gets its connections by REDIRECT. */
 export const mesh: Workload = async (stack, variants, options) => {
   const seconds = wholeSeconds(options);
   const labs = new Map<VariantName, Mesh>();
-  for (const { name, cgroup } of variants.all) {
+  for (const { name, cgroup, mda } of variants.all) {
     const lab = stack.use(await Mesh.create({ cgroup }));
     await lab.startSidecars();
+    if (mda) await untilKnown(mda, () => lab.load({ connections, seconds: learnSeconds }));
     labs.set(name, lab);
   }
   const group = `mesh lab, ${connections} conn`;

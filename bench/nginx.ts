@@ -1,8 +1,10 @@
 import { startNginx } from "../tests/lab/servers.ts";
 import { runWrk, type WrkResult } from "../tests/lab/wrk.ts";
+import { untilKnown } from "./known.ts";
 import { type Slice, type Target, wholeSeconds, type Workload } from "./workload.ts";
 
 const port = 8080;
+const learnSeconds = 1;
 
 interface Body {
   name: string;
@@ -23,16 +25,18 @@ export const nginx: Workload = async (stack, variants, options) => {
   const bodies = bodiesKiB?.map(ofSize) ?? usualBodies.slice(quick ? 1 : 0);
   const seconds = wholeSeconds(options);
   const files = Object.fromEntries(bodies.map(({ bytes }) => [`${bytes}`, "a".repeat(bytes)]));
+  const url = (bytes: number) => `http://127.0.0.1:${port}/${bytes}`;
   for (const variant of variants.all) {
     stack.use(await startNginx(variant, { port }, { bodies: files, sendfile: false }));
+    const use = () => runWrk(variant, url(bodies[0].bytes), { connections, seconds: learnSeconds });
+    if (variant.mda) await untilKnown(variant.mda, use);
   }
   return bodies.map(({ name, bytes, target }): Slice => ({
     rows: [{ group: `nginx, ${connections} conn`, name, unit: "requests/s", target }],
     variants: variants.dataPlanes,
     async measure(plane) {
-      const url = `http://127.0.0.1:${port}/${bytes}`;
       const { requestsPerSecond } = faultless(
-        await runWrk(variants.find(plane), url, { connections, seconds }),
+        await runWrk(variants.find(plane), url(bytes), { connections, seconds }),
       );
       return { values: [requestsPerSecond], requests: requestsPerSecond * seconds };
     },
