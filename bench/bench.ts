@@ -19,11 +19,12 @@ import { peer } from "./peer.ts";
 import { placements, placePrograms } from "./placement.ts";
 import { redis } from "./redis.ts";
 import { evaluate, type Limit, type Result } from "./results.ts";
+import { streams } from "./streams.ts";
 import { formatTable } from "./table.ts";
 import { startVariants } from "./variants.ts";
 import type { Options, Slice, Workload } from "./workload.ts";
 
-const workloads: Record<string, Workload> = { redis, nginx, peer, mesh };
+const workloads: Record<string, Workload> = { redis, nginx, streams, peer, mesh };
 const names = [
   ...Object.keys(workloads),
   "commands",

@@ -19,6 +19,7 @@ export type ProgramName =
   | "held_back"
   | "leaving"
   | "older"
+  | "one_way"
   | "order"
   | "splices"
   | "stutter"
