@@ -10,6 +10,7 @@ import { type Conditions, describeRun, formatConditions } from "./conditions.ts"
 import { measureCommands } from "./commands.ts";
 import { measureFootprint } from "./footprint.ts";
 import { measureHooks } from "./hooks.ts";
+import { measureIdleStop } from "./idle_stop.ts";
 import { measureKernelMemory } from "./kernel_memory.ts";
 import { measureLifecycle } from "./lifecycle.ts";
 import { measureSlices } from "./measure.ts";
@@ -99,7 +100,7 @@ async function measure(
   if (chosen.includes("footprint")) limits.push(...await measureFootprint(options));
   interrupted.throwIfAborted();
   if (chosen.includes("lifecycle")) {
-    limits.push(...await measureLifecycle(options));
+    limits.push(...await measureLifecycle(options), ...await measureIdleStop(options));
   }
   interrupted.throwIfAborted();
   if (chosen.includes("hooks")) limits.push(...await measureHooks(options));

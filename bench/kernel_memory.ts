@@ -1,22 +1,18 @@
-import { fileURLToPath } from "node:url";
 import { BpfMap } from "../src/bpf/map.ts";
 import { mapNames } from "../src/plane/pins.ts";
 import type { Mda } from "../tests/lab/mda.ts";
 import { createNetns, type NetworkNamespace } from "../tests/lab/netns.ts";
-import { type Place, start } from "../tests/lab/program.ts";
+import type { Place } from "../tests/lab/program.ts";
 import { sleep } from "../tests/lab/wait.ts";
+import { holdConnections } from "./held_connections.ts";
 import { type Limit, limit } from "./results.ts";
 import type { Variants } from "./variants.ts";
 import type { Options } from "./workload.ts";
 
 const connections = 10_000;
-/** Processes that hold them: a process often may have no more than 20,000 files open. */
-const holders = 2;
-const openMs = 30_000;
 /** Sockets and map elements are freed after an RCU grace period, in the background. */
 const settleMs = 700;
 const MB = 1e6;
-const program = fileURLToPath(new URL("hold_connections.ts", import.meta.url));
 
 /** What connections cost the kernel beyond what they cost it on plain TCP, and what mda's maps take without any. */
 export async function measureKernelMemory({ find, mda }: Variants, { quick }: Options): Promise<Limit[]> {
@@ -51,11 +47,7 @@ export async function measureKernelMemory({ find, mda }: Variants, { quick }: Op
 async function bytesOfConnections(place: Place): Promise<number> {
   await sleep(settleMs);
   const before = kernelBytes();
-  await using stack = new AsyncDisposableStack();
-  for (let i = 0; i < holders; i++) {
-    const argv = [Deno.execPath(), "run", "--quiet", "--allow-all", program, `${connections / holders}`];
-    await stack.use(start(place, argv)).says(/open/, openMs);
-  }
+  await using _held = await holdConnections(place, connections);
   await sleep(settleMs);
   return kernelBytes() - before;
 }
