@@ -12,6 +12,7 @@ import { measureFootprint } from "./footprint.ts";
 import { measureHooks } from "./hooks.ts";
 import { measureIdleStop } from "./idle_stop.ts";
 import { measureKernelMemory } from "./kernel_memory.ts";
+import { measureLearning } from "./learning.ts";
 import { measureLifecycle } from "./lifecycle.ts";
 import { measureSlices } from "./measure.ts";
 import { mesh } from "./mesh.ts";
@@ -31,6 +32,7 @@ const names = [
   "commands",
   "footprint",
   "lifecycle",
+  "learning",
   "hooks",
   "memory",
 ];
@@ -102,6 +104,8 @@ async function measure(
   if (chosen.includes("lifecycle")) {
     limits.push(...await measureLifecycle(options), ...await measureIdleStop(options));
   }
+  interrupted.throwIfAborted();
+  if (chosen.includes("learning")) limits.push(...await measureLearning(options));
   interrupted.throwIfAborted();
   if (chosen.includes("hooks")) limits.push(...await measureHooks(options));
   interrupted.throwIfAborted();
