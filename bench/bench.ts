@@ -6,6 +6,7 @@
  *     deno run --allow-all bench/bench.ts [--quick] [--rounds N] [--seconds S] [--before BINARY] [-o json] [NAME...]
  */
 import { Command, InvalidArgumentError, Option } from "@commander-js/extra-typings";
+import { type Bystanders, measureBystanders } from "./bystanders.ts";
 import { type Conditions, describeRun, formatConditions } from "./conditions.ts";
 import { measureCommands } from "./commands.ts";
 import { measureFootprint } from "./footprint.ts";
@@ -89,6 +90,7 @@ interface Report {
   conditions: Conditions;
   results: Result[];
   limits: Limit[];
+  bystanders?: Bystanders;
 }
 
 async function measure(
@@ -107,7 +109,8 @@ async function measure(
   interrupted.throwIfAborted();
   if (chosen.includes("learning")) limits.push(...await measureLearning(options));
   interrupted.throwIfAborted();
-  if (chosen.includes("hooks")) limits.push(...await measureHooks(options));
+  if (chosen.includes("hooks")) limits.push(...measureHooks(options));
+  const bystanders = chosen.includes("hooks") ? await measureBystanders(options, interrupted) : undefined;
   interrupted.throwIfAborted();
   const variants = await startVariants(stack, options.before);
   const slices: Slice[] = [];
@@ -121,10 +124,10 @@ async function measure(
   if (chosen.includes("memory")) limits.push(...await measureKernelMemory(variants, options));
   await variants.mda.stop();
   const conditions = await describeRun(options, othersShare);
-  return { conditions, results: measured.map(evaluate), limits };
+  return { conditions, results: measured.map(evaluate), limits, bystanders };
 }
 
-const formatReport = ({ results, limits }: Report) => formatTable(results, limits);
+const formatReport = ({ results, limits, bystanders }: Report) => formatTable(results, limits, bystanders);
 
 program.parse(["", "", ...Deno.args]);
 const { output, rounds, seconds, bodies, quick, ...rest } = program.opts();

@@ -5,7 +5,6 @@ import type { VariantName } from "./variants.ts";
 import type { Row, Slice, Workload } from "./workload.ts";
 
 const port = 6379;
-/** So that mda finds the client while it looks into its code. */
 const learnRequests = 50_000;
 const tests = ["SET", "GET"] as const;
 

@@ -1,4 +1,6 @@
+import type { Bystanders } from "./bystanders.ts";
 import type { Comparison, Limit, Result, Verdict } from "./results.ts";
+import type { Interval } from "./statistics.ts";
 import type { VariantName } from "./variants.ts";
 
 const marks: Record<Verdict, string> = { met: " ", sometimes: "?", missed: "!" };
@@ -7,6 +9,7 @@ const marks: Record<Verdict, string> = { met: " ", sometimes: "?", missed: "!" }
 export function formatTable(
   results: readonly Result[],
   limits: readonly Limit[],
+  bystanders?: Bystanders,
 ): string {
   const parts = [
     formatRatios(
@@ -21,6 +24,7 @@ export function formatTable(
     formatAgainst(results, "before", "before"),
     formatAgainst(results, "unix", "AF_UNIX"),
     formatLimits(limits),
+    bystanders ? formatBystanders(bystanders) : [],
     [
       "Medians of the rounds; ratios are the median of each round's, with min-max.",
       "! misses its target in every round; ? in the median, but not in every round.",
@@ -71,6 +75,37 @@ function formatLimits(limits: readonly Limit[]): string[] {
     return line(`${name}, ${unit}`, number(measured) + marks[verdict], most);
   });
   return [line("", "measured ", "limit"), ...lines];
+}
+
+function formatBystanders({ results, othersShare }: Bystanders): string[] {
+  const line = (name: string, ...[without, beside, hooks, rate, cpuTime]: string[]) =>
+    name.padEnd(26) + without.padStart(8) + beside.padStart(8) + hooks.padStart(6) +
+    `  ${rate.padEnd(15)}${cpuTime}`;
+  const groups = Map.groupBy(results, ({ bystander, unit }) => `${bystander}, ${unit}`);
+  const lines = [...groups].flatMap(([heading, rows]) => [
+    heading,
+    ...rows.map(({ accelerated, without, with: beside, hooks, rate, cpuTime }) =>
+      line(
+        `  ${accelerated}`,
+        number(without),
+        number(beside),
+        `${hooks.length}`,
+        interval(rate),
+        interval(cpuTime),
+      )
+    ),
+  ]);
+  return [
+    "Programs outside of the cgroup, while mda",
+    line("  accelerates", "no mda", "mda", "hooks", "rate", "CPU time"),
+    ...lines,
+    `Others used ${Math.round(100 * othersShare)} % of the CPUs. Ratios to no mda, with 95 % confidence;`,
+    "CPU time of a request. At first: in the first five seconds.",
+  ];
+}
+
+function interval({ median, low, high }: Interval): string {
+  return `${median.toFixed(2)} ${low.toFixed(2)}-${high.toFixed(2)}`;
 }
 
 function ratio(comparisons: readonly Comparison[], against: VariantName): string {

@@ -1,10 +1,22 @@
 import assert from "node:assert/strict";
 import { evaluate, limit } from "../../bench/results.ts";
+import { medianInterval } from "../../bench/statistics.ts";
 import { formatTable } from "../../bench/table.ts";
 import type { Row } from "../../bench/workload.ts";
 
 const rate: Row = { group: "redis", name: "GET 4 KiB, 200 conn", unit: "requests/s", target: { tcp: 1.3 } };
 const p90: Row = { ...rate, name: "p90", unit: "ms", lowerIsBetter: true, target: { tcp: 0.65 } };
+
+const bystander = {
+  bystander: "redis GET, 50 conn",
+  unit: "requests/s",
+  accelerated: "nothing, at first",
+  hooks: ["sees_splice", "sees_getsockopt", "sees_ioctl"],
+  without: 100_000,
+  with: 99_000,
+  rate: { median: 0.99, low: 0.98, high: 1 },
+  cpuTime: { median: 1.01, low: 1, high: 10.02 },
+};
 
 /** Rounds in which mda is so many times as much as TCP, and the textbook data plane equals TCP. */
 function rounds(row: Row, ...ratios: number[]) {
@@ -46,6 +58,12 @@ Deno.test("a row with a target must also not be worse than the textbook data pla
   assert.deepEqual(below({ ...rate, target: undefined }), ["met", "met"]);
 });
 
+Deno.test("a median of many lies between close numbers, of few anywhere", () => {
+  const numbers = Array.from({ length: 21 }, (_, index) => index);
+  assert.deepEqual(medianInterval(numbers), { median: 10, low: 6, high: 14 });
+  assert.deepEqual(medianInterval([3, 1, 2]), { median: 2, low: 1, high: 3 });
+});
+
 Deno.test("the table fits 80 columns and marks what misses its target", () => {
   const unix = evaluate({
     row: rate,
@@ -53,9 +71,13 @@ Deno.test("the table fits 80 columns and marks what misses its target", () => {
   });
   const table = formatTable([rounds(rate, 1.1, 10.2, 10.3), rounds(p90, 0.7), unix], [
     limit("kernel memory of mda with 10,000 connections", "MB", 40, [41]),
-  ]);
+  ], { results: [bystander], othersShare: 0.123 });
   for (const line of table.split("\n")) assert.ok(line.length <= 80, line);
   assert.match(table, /GET 4 KiB, 200 conn +100k +100k +1\.02M +10\.2 +1\.10-10\.3/);
+  assert.match(
+    table,
+    /nothing, at first +100k +99\.0k +3 +0\.99 0\.98-1\.00 +1\.01 1\.00-10\.02\nOthers used 12 %/,
+  );
   assert.match(table, /p90 +100k +100k +70\.0k +0\.70! 0\.70-0\.70/);
   assert.match(table, /mda\/before\n.*\n +GET 4 KiB, 200 conn +10\.0M +12\.0M +1\.20 +1\.20-1\.20\n/);
   assert.match(table, /10,000 connections, MB +41\.0! +40\.0/);
