@@ -7,11 +7,7 @@
 make_root() { # $1 a release of Debian
 	local root=build/roots/$1 archive
 	[[ -d $root ]] && return
-	archive=$(debian_archive Debian)
-	if [[ -z $archive ]]; then
-		quietly build/roots.log 'read the package lists' apt-get update
-		archive=$(debian_archive Debian)
-	fi
+	archive=$(debian_mirror build/roots.log)
 	step "make $root"
 	rm -rf "$root.part"
 	quietly build/roots.log "make a root of Debian's $1" timeout 900 \
