@@ -8,8 +8,10 @@
 #   ./build.sh --target arm64  build dist/mda-arm64 for other machines; on Debian
 #   ./build.sh run             see it at work: redis in a cgroup of its own, before and after
 #   ./build.sh test [FILE...]  all tests (or these), against the real kernel and real servers
-#   ./build.sh test-kernels    mda on Debian's 5.10, 6.1 and 6.12 kernels, locked down, and on 6.1 and 6.12 of arm64, under
-#                              qemu: every case of tests/differential, and checked streams; six minutes a kernel at most
+#   ./build.sh test-kernels [KERNEL...]
+#                              mda on Debian's kernels from 5.10 to the newest there is, with PREEMPT_RT, locked down, and
+#                              on those of arm64, under qemu: every case of tests/differential, and checked streams;
+#                              five minutes a kernel. tests/lab/kernels/run.sh has the names
 #   ./build.sh test-roots      dist/mda in a bare Debian 12 and 13, made with debootstrap: two minutes the first time
 #   ./build.sh test-service    mda as a service of systemd, on Debian 12 and 13 under qemu: installed, started, reloaded,
 #                              killed, stuck, stopped, upgraded and erased under connections; ten minutes each
@@ -461,7 +463,7 @@ run_kernel_tests() {
 		choose_target arm64
 		build
 		install_packages "$emulation_packages"
-		(($#)) || set -- 6.1-arm64 6.12-arm64
+		(($#)) || set -- {5.10,6.1,6.12,7.3,newest}-arm64
 		tests/lab/kernels/run.sh "$@" || failed=1
 	fi
 	return $failed

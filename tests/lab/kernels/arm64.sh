@@ -2,11 +2,10 @@
 #
 # What run.sh does otherwise for kernels of arm64, which QEMU emulates with all that runs on them. It needs what
 # `./build.sh --target arm64` leaves. Sourced by run.sh.
-. packaging/debian.sh
-
 parts=$PWD/build/arm64
 mda=${OUTPUT:-dist/mda-arm64}
 deno=$parts/node_modules/@deno/linux-arm64-glibc/deno
+architecture=arm64
 work=$work/arm64
 compiler=(clang --target=aarch64-linux-gnu --sysroot="$parts/sysroot" -fuse-ld=lld)
 warnings=() # are gcc's; clang has others
@@ -14,29 +13,16 @@ busybox=$work/busybox
 programs=()
 
 for version in "${versions[@]}"; do
-	case $version in
-	6.1-arm64 | 6.12-arm64) ;;
-	*) fail "Cannot boot kernel '$version' with those of arm64: they are 6.1-arm64 and 6.12-arm64" ;;
-	esac
+	[[ $version == *-arm64 ]] || fail "Cannot boot kernel '$version' with those of arm64: run it by itself"
 done
 
 install_packages() { :; } # build.sh has
 
-fetch_kernel() { # $1 version, with -arm64
-	local directory=$work/$1 version=${1%-arm64} release package
-	release=${releases[$version]}
-	[[ -e $directory/vmlinuz ]] && return
-	rm -rf "$directory"
-	mkdir -p "$directory"
-	debian_release "$directory/apt" $release arm64
-	package=$(apt-cache "${apt_options[@]}" show linux-image-cloud-arm64 |
-		sed -n "s/^Depends: \(linux-image-${version/./\\.}[.-][^ ,]*\).*/\1/p" | sed -n 1p)
-	[[ $package ]] || fail "Cannot find a cloud kernel $version for arm64 in $release"
-	debian_unpack "$directory/apt" "$directory/root" "$package" busybox-static
-	printf '%s\n' "${package#linux-image-}" >"$directory/release"
-	find "$directory/root" -path '*/bin/busybox' -exec mv {} "$busybox" \;
-	mv "$directory"/root/boot/vmlinuz-* "$directory/vmlinuz"
-	rm -rf "$directory"/{root,apt}
+fetch_busybox() {
+	[[ -e $busybox ]] && return
+	debian_unpack "$kernels/apt-arm64" "$work/busybox.root" busybox-static
+	find "$work/busybox.root" -path '*/bin/busybox' -exec mv {} "$busybox" \;
+	rm -rf "$work/busybox.root"
 }
 
 # What ldd would tell on arm64: glibc has all of it.
@@ -51,10 +37,10 @@ copy_libraries() { # $1 root, $2 program
 }
 
 # Armv8.2, as Kunpeng 920 is. The board has one serial port; the second one is a PCI device.
-boot() { # $1 version, $2 initramfs, $3 file for what the machine reports, $4... options of QEMU for its console
-	timeout --foreground --kill-after=5 "${VM_SECONDS:-400}" qemu-system-aarch64 \
+boot() { # $1 release of a kernel, $2 initramfs, $3 file for what the machine reports, $4... options of QEMU for its console
+	timeout --foreground --kill-after=5 "$VM_SECONDS" qemu-system-aarch64 \
 		-M virt -accel tcg -cpu neoverse-n1 -smp 2 -m 2048 \
-		-nodefaults -display none -no-reboot -kernel "$work/$1/vmlinuz" -initrd "$2" \
+		-nodefaults -display none -no-reboot -kernel "$kernels/$1/vmlinuz" -initrd "$2" \
 		-append "console=ttyAMA0 quiet oops=panic panic=-1 reports=/dev/ttyS0 $append" "${@:4}" \
 		-chardev file,id=reports,path="$3" -device pci-serial,chardev=reports
 }

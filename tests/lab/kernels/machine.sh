@@ -1,15 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# What run.sh and tests/service/machine/run.sh share: Debian's cloud kernels, and a virtual machine that runs one of them.
+# What run.sh and tests/service/machine/run.sh share: Debian's kernels, and a virtual machine that runs one of them.
 # Sourced from the root of the tree, where the kernels are kept in build/kernels.
 #
-#   VM_SECONDS    how long a machine may run, instead of 400
+#   VM_SECONDS    how long a machine may run, instead of 900
 #   VM_MEGABYTES  its memory, instead of 2048
 #   append        more of the kernel's command line
 
-declare -A releases=([5.10]=bullseye [6.1]=bookworm [6.12]=trixie)
+# Where Debian's kernels are: backports and sid have the newest.
+releases=(bullseye bookworm trixie trixie-backports sid)
 kernels=$PWD/build/kernels
+VM_SECONDS=${VM_SECONDS:-900}
 keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+
+. packaging/debian.sh
 
 fail() {
 	printf '%s: %s\n' "${0##*/}" "$*" >&2
@@ -44,49 +48,56 @@ install_packages() { # $1 lines of a program or file that tells whether it is th
 	}
 }
 
-# The archive that this machine's own packages come from.
-mirror() {
-	local list=(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' 'Label: Debian') uri
-	uri=$("${list[@]}" | sed -n 1p)
-	if [[ -z $uri ]]; then
-		quietly "$kernels/packages.log" 'read the package lists' apt-get update
-		uri=$("${list[@]}" | sed -n 1p)
-	fi
-	[[ $uri ]] || fail 'Cannot find a Debian archive among the sources of apt: is one configured?'
-	printf '%s\n' "$uri"
+# Reads the package lists, unless that was today, and sets `apt_options` for them. A release that the archive no longer has
+# leaves those of the others.
+read_packages() { # $1 architecture
+	local directory=$kernels/apt-$1
+	debian_sources "$directory" "$1" "${releases[@]}"
+	[[ $(find "$directory/packages" -mtime -1 2>/dev/null) ]] && return
+	timeout 300 apt-get "${apt_options[@]}" update >"$directory.log" 2>&1 || grep '^E:' "$directory.log" >&2 || true
+	apt-cache "${apt_options[@]}" pkgnames >"$directory/packages.part"
+	[[ -s $directory/packages.part ]] || fail "Cannot read the package lists of ${releases[*]}: see $directory.log"
+	mv "$directory/packages.part" "$directory/packages"
 }
 
-# Leaves vmlinuz, and its name in `release`, in $kernels/VERSION.
-fetch_kernel() { # $1 version
-	local directory=$kernels/$1 release=${releases[$1]} uri package options
-	[[ -e $directory/vmlinuz ]] && return
-	uri=$(mirror)
+# Leaves vmlinuz in $kernels/RELEASE and prints that RELEASE, after read_packages: the newest kernel by a name, which is 6.1 or
+# `newest` for Debian's cloud kernels, 6.1-rt for those with PREEMPT_RT, 6.1-arm64 for those of arm64.
+fetch_kernel() { # $1 name
+	local version=$1 flavour=cloud architecture=amd64 there found release
+	[[ $version != *-arm64 ]] || architecture=arm64
+	version=${version%-arm64}
+	[[ $version != *-rt ]] || flavour=rt
+	version=${version%-rt}
+	there=$(sed -n "s/^linux-image-\([0-9].*-$flavour-$architecture\)$/\1/p" "$kernels/apt-$architecture/packages" | sort -Vr)
+	[[ $version == newest ]] && found=$there || found=$(grep "^${version/./\\.}[.+-]" <<<"$there") || true
+	[[ $found ]] || fail "Cannot find a $flavour kernel $version for $architecture in Debian's ${releases[*]}: there are" \
+		$(sed 's/^\([0-9]*\.[0-9]*\).*/\1/' <<<"$there" | uniq | tac)
+	# The lists of an old release can have what the archive no longer has.
+	for release in $found; do
+		if [[ -e $kernels/$release/vmlinuz ]] || download_kernel "$release" "$kernels/apt-$architecture"; then
+			printf '%s\n' "$release"
+			return
+		fi
+	done
+	fail "Cannot download a $flavour kernel $version for $architecture: see $kernels/apt-$architecture.log"
+}
+
+download_kernel() { # $1 release, $2 directory of the package lists
+	local directory=$kernels/$1 package
+	# From 6.19 on linux-image only depends on the one that has the kernel.
+	package=$(grep -Fx -e "linux-binary-$1" -e "linux-image-$1" "$2/packages" | sort | sed -n 1p)
 	rm -rf "$directory"
-	mkdir -p "$directory"/apt/{lists,archives}/partial
-	printf 'deb [arch=amd64 signed-by=%s] %s %s main\n' $keyring "$uri" "$release" >"$directory/apt/sources.list"
-	options=(
-		-o Dir::Etc::SourceList="$directory/apt/sources.list" -o Dir::Etc::SourceParts=-
-		-o Dir::State::Lists="$directory/apt/lists" -o Dir::Cache="$directory/apt"
-		-o APT::Sandbox::User=root
-	)
-	quietly "$directory/apt.log" "read the package lists of $release" timeout 300 apt-get "${options[@]}" update
-	package=$(apt-cache "${options[@]}" show linux-image-cloud-amd64 |
-		sed -n "s/^Depends: \(linux-image-${1/./\\.}[.-][^ ,]*\).*/\1/p" | sed -n 1p)
-	[[ $package ]] || fail "Cannot find a cloud kernel $1 in $release of $uri"
-	(
-		cd "$directory/apt"
-		quietly "$directory/apt.log" "download $package" timeout 300 apt-get "${options[@]}" download "$package"
-		dpkg -x "$package"_*.deb root
-	)
-	printf '%s\n' "${package#linux-image-}" >"$directory/release"
-	mv "$directory"/apt/root/boot/vmlinuz-* "$directory/vmlinuz"
-	rm -rf "$directory/apt"
+	mkdir -p "$directory"
+	(cd "$directory" && timeout 300 apt-get "${apt_options[@]}" download "$package") >>"$2.log" 2>&1 &&
+		dpkg -x "$directory"/*.deb "$directory/root" &&
+		mv "$(find "$directory/root" -name 'vmlinuz*' -type f)" "$directory/vmlinuz" &&
+		rm -r "$directory"/{root,*.deb}
 }
 
 # Multi-threaded TCG breaks 6.12's atomics, and so does now and then QEMU 7.2's cmpxchg16b: without cx16 the kernel
 # uses its own (this_cpu_cmpxchg16b_emu).
-boot() { # $1 version, $2 initramfs, $3 file for what the machine reports, $4... options of QEMU for its console
-	timeout --foreground --kill-after=5 "${VM_SECONDS:-400}" qemu-system-x86_64 \
+boot() { # $1 release of a kernel, $2 initramfs, $3 file for what the machine reports, $4... options of QEMU for its console
+	timeout --foreground --kill-after=5 "$VM_SECONDS" qemu-system-x86_64 \
 		-accel tcg,thread=single -cpu Nehalem,-cx16 -smp 2 -m "${VM_MEGABYTES:-2048}" \
 		-nodefaults -display none -no-reboot -kernel "$kernels/$1/vmlinuz" -initrd "$2" \
 		-append "console=ttyS0 quiet oops=panic panic=-1 ${append-}" "${@:4}" -serial file:"$3"
@@ -94,7 +105,7 @@ boot() { # $1 version, $2 initramfs, $3 file for what the machine reports, $4...
 
 # Prints one line; false if a test failed. The machine reports at its second serial port: `report TEXT` for the line,
 # `failed TEXT`, `exit CODE` at its end.
-test_machine() { # $1 its name, $2 version of the kernel, $3 initramfs, $4 directory for its logs
+test_machine() { # $1 its name, $2 release of its kernel, $3 initramfs, $4 directory for its logs
 	local directory=$4 started=$SECONDS status=0 seconds reports failure
 	: >"$directory/reports"
 	: >"$directory/console.log"
@@ -103,7 +114,7 @@ test_machine() { # $1 its name, $2 version of the kernel, $3 initramfs, $4 direc
 	reports=$(sed -n 's/^report /; /p' "$directory/reports" | tr -d '\n')
 	failure=$(sed -n 's/^failed /FAILED: /p' "$directory/reports")
 	if ((status == 124)); then
-		failure="FAILED: still running after ${VM_SECONDS:-400} s"
+		failure="FAILED: still running after $VM_SECONDS s"
 	elif ((status)); then
 		failure="FAILED: qemu: exit code $status"
 	elif [[ -z $failure ]] && ! grep -qx 'exit 0' "$directory/reports"; then

@@ -1,13 +1,16 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# Runs mda on Debian's cloud kernels, each in a virtual machine. On Debian, as root, after ./build.sh.
+# Runs mda on Debian's kernels, each in a virtual machine. On Debian, as root, after ./build.sh.
 #
-#   tests/lab/kernels/run.sh                    test.sh on 5.10, 6.1 and 6.12, lockdown.sh on 6.1 locked down; one line a
-#                                               kernel, exit 1 if one fails
+#   tests/lab/kernels/run.sh                    test.sh on all that `versions` has below, lockdown.sh on 6.1 locked down; one
+#                                               line a kernel, exit 1 if one fails
 #   tests/lab/kernels/run.sh 5.10 lockdown      on these
 #   tests/lab/kernels/run.sh 6.1-arm64          on those of arm64, after ./build.sh --target arm64
 #   tests/lab/kernels/run.sh 5.10 -- COMMAND    COMMAND instead of test.sh, its output here (no COMMAND: a shell)
+#
+# A kernel's name is a version, or `newest`: the newest patch release of it in the archive today, Debian's cloud kernel. 6.12-rt
+# is the one with PREEMPT_RT, 6.12-arm64 that of arm64, 6.12-rt-arm64 both.
 #
 # Options:
 #   --with FILE          put FILE into /lab of the machine, with the shared libraries it needs; may be repeated
@@ -15,7 +18,7 @@
 #
 # Environment:
 #   OUTPUT      the binary to run, instead of dist/mda
-#   VM_SECONDS  how long a machine may run, instead of 400
+#   VM_SECONDS  how long a machine may run, instead of 900
 set -euo pipefail
 here=tests/lab/kernels
 cd "$(dirname "${BASH_SOURCE[0]}")/../../.."
@@ -27,12 +30,12 @@ busybox=busybox
 programs=(setpriv)
 mda=${OUTPUT:-dist/mda}
 deno=build/tools/node_modules/@deno/linux-x64-glibc/deno
+architecture=amd64
 work=$PWD/build/kernels
 . $here/machine.sh
 
 # `lockdown` is a kernel like any other, but for its command line.
 declare -A boots=([lockdown]=6.1)
-kernel_of() { echo "${boots[$1]-$1}"; }
 
 packages='
 busybox                          busybox-static
@@ -91,14 +94,12 @@ build_initramfs() { # $1 its file, $2 what the machine runs
 }
 
 # Prints the kernel's line; false if a test failed.
-test_kernel() { # $1 version, or lockdown
-	local name=$1 version append=$append
-	version=$(kernel_of "$name")
+test_kernel() { # $1 title: its release, and lockdown if it is
+	local directory=$work/${name_of[$1]} append=$append
 	# The kernel hands on to init, in its environment, what it does not know itself.
-	[[ $name != lockdown ]] || append+=' lockdown=integrity lab=lockdown.sh'
-	mkdir -p "$work/$name"
-	[[ $name == "$version" ]] && name=$(<"$work/$version/release") || name="$(<"$work/$version/release") $name"
-	test_machine "$name" "$version" "$work/initramfs" "$work/$1"
+	[[ $1 != *lockdown ]] || append+=' lockdown=integrity lab=lockdown.sh'
+	mkdir -p "$directory"
+	test_machine "$1" "${1%% *}" "$work/initramfs" "$directory"
 }
 
 versions=() with=() command= append=
@@ -119,8 +120,8 @@ while (($#)); do
 		break
 		;;
 	*)
-		[[ ${releases[$(kernel_of "${1%-arm64}")]-} ]] ||
-			fail "Cannot boot kernel '$1': not one of ${!releases[*]} ${!boots[*]}, or VERSION-arm64"
+		[[ ${boots[$1]-$1} =~ ^([0-9]+\.[0-9]+|newest)(-rt)?(-arm64)?$ ]] ||
+			fail "Cannot boot kernel '$1': not a VERSION, newest or ${!boots[*]}, nor one of the first with -rt, -arm64 or both"
 		versions+=("$1")
 		;;
 	esac
@@ -138,23 +139,32 @@ mkdir -p "$work"
 exec 9>"$work/lock"
 flock 9
 install_packages "$packages"
-((${#versions[@]})) || versions=(5.10 6.1 6.12 lockdown)
-for version in "${versions[@]}"; do
-	fetch_kernel "$(kernel_of "$version")"
+# The named ones stay when there are newer ones: each has been the first with something that mda goes by.
+((${#versions[@]})) || versions=(5.10 6.1 6.12 6.16 6.19 7.0 7.2 7.3 newest 6.12-rt 7.3-rt newest-rt lockdown)
+read_packages $architecture
+failed=0 titles=()
+declare -A name_of=()
+for name in "${versions[@]}"; do
+	title=$(fetch_kernel "${boots[$name]-$name}") || { failed=1 && continue; }
+	title+=${boots[$name]+ $name}
+	[[ ! ${name_of[$title]-} ]] || continue # the newest, which has its name as well
+	name_of[$title]=$name
+	titles+=("$title")
 done
+((${#titles[@]})) || exit 1
+[[ $architecture != arm64 ]] || fetch_busybox
 compile_workloads
 
 if [[ $command ]]; then
-	((${#versions[@]} == 1)) || fail "Cannot run '$command': name one kernel, not ${#versions[@]}"
+	((${#titles[@]} == 1)) || fail "Cannot run '$command': name one kernel, not ${#titles[@]}"
 	build_initramfs "$work/initramfs.command" "$command"
-	boot "${versions[0]}" "$work/initramfs.command" "$work/reports" -chardev stdio,id=console,signal=off \
+	boot "${titles[0]%% *}" "$work/initramfs.command" "$work/reports" -chardev stdio,id=console,signal=off \
 		-serial chardev:console || fail "qemu: exit code $?"
 	exit "$(sed -n 's/^exit //p' "$work/reports" | grep . || echo 1)"
 fi
 
-build_initramfs "$work/initramfs" 'timeout 390 "/lab/${lab:-test.sh}"'
-failed=0
-for version in "${versions[@]}"; do
-	test_kernel "$version" || failed=1
+build_initramfs "$work/initramfs" "timeout $((VM_SECONDS - 10)) \"/lab/\${lab:-test.sh}\""
+for title in "${titles[@]}"; do
+	test_kernel "$title" || failed=1
 done
 exit $failed

@@ -14,7 +14,8 @@ here=tests/service/machine
 cd "$(dirname "${BASH_SOURCE[0]}")/../../.."
 . tests/lab/kernels/machine.sh
 
-declare -A kernel_of=([bookworm]=6.1 [trixie]=6.12)
+declare -A versions=([bookworm]=6.1 [trixie]=6.12)
+declare -A kernel_of=()
 declare -A titles=([bookworm]='Debian 12' [trixie]='Debian 13')
 declare -A upgrades=([upgrade]=1000.0.0)
 inside=systemd-sysv,dbus,redis-server,redis-tools,procps
@@ -31,7 +32,7 @@ gcc                              gcc
 make_root() { # $1 its release
 	local directory=$work/$1 uri
 	[[ -e $directory/root.cpio ]] && return
-	uri=$(mirror)
+	uri=$(debian_mirror "$work/packages.log")
 	rm -rf "$directory"
 	mkdir -p "$directory"
 	quietly "$directory/debootstrap.log" "install $1" timeout 1200 debootstrap --variant=minbase --include=$inside \
@@ -70,29 +71,29 @@ make_overlay() { # $1 its file
 
 test_release() { # $1 release
 	cat "$work/$1/root.cpio" "$work/overlay.cpio" >"$work/$1/initramfs"
-	test_machine "${titles[$1]}, Linux $(<"$kernels/${kernel_of[$1]}/release")" "${kernel_of[$1]}" \
-		"$work/$1/initramfs" "$work/$1"
+	test_machine "${titles[$1]}, Linux ${kernel_of[$1]}" "${kernel_of[$1]}" "$work/$1/initramfs" "$work/$1"
 }
 
 ((EUID == 0)) || fail 'Cannot build the machines: not root'
 (($#)) || set -- bookworm trixie
 for release in "$@"; do
-	[[ ${kernel_of[$release]-} ]] || fail "Cannot boot '$release': not one of ${!kernel_of[*]}"
+	[[ ${versions[$release]-} ]] || fail "Cannot boot '$release': not one of ${!versions[*]}"
 done
 mkdir -p "$work" "$kernels"
 # The lock of tests/lab/kernels/run.sh.
 exec 9>"$kernels/lock"
 flock 9
 install_packages "$packages"
+read_packages amd64
 for release in "$@"; do
-	fetch_kernel "${kernel_of[$release]}"
+	kernel_of[$release]=$(fetch_kernel "${versions[$release]}")
 	make_root "$release"
 done
 quietly "$work/gcc.log" 'compile the streams' gcc -O2 -Wall -Wextra -Werror -static -o "$work/nonblocking" \
 	tests/lab/kernels/nonblocking.c
 make_packages
 make_overlay "$work/overlay.cpio"
-export VM_SECONDS=${VM_SECONDS:-900} VM_MEGABYTES=3072
+VM_MEGABYTES=3072
 failed=0
 for release in "$@"; do
 	test_release "$release" || failed=1
