@@ -3,14 +3,14 @@
 # What run.sh and tests/service/machine/run.sh share: Debian's kernels, and a virtual machine that runs one of them.
 # Sourced from the root of the tree, where the kernels are kept in build/kernels.
 #
-#   VM_SECONDS    how long a machine may run, instead of 900
+#   VM_SECONDS    how long a machine may run, instead of 1200
 #   VM_MEGABYTES  its memory, instead of 2048
 #   append        more of the kernel's command line
 
 # Where Debian's kernels are: backports and sid have the newest.
 releases=(bullseye bookworm trixie trixie-backports sid)
 kernels=$PWD/build/kernels
-VM_SECONDS=${VM_SECONDS:-900}
+VM_SECONDS=${VM_SECONDS:-1200}
 keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 
 . packaging/debian.sh

@@ -18,7 +18,7 @@
 #
 # Environment:
 #   OUTPUT      the binary to run, instead of dist/mda
-#   VM_SECONDS  how long a machine may run, instead of 900
+#   VM_SECONDS  how long a machine may run, instead of 1200
 set -euo pipefail
 here=tests/lab/kernels
 cd "$(dirname "${BASH_SOURCE[0]}")/../../.."

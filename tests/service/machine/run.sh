@@ -8,7 +8,7 @@
 #   tests/service/machine/run.sh bookworm    on this one
 #
 # Environment:
-#   VM_SECONDS  how long a machine may run, instead of 900
+#   VM_SECONDS  how long a machine may run, instead of 1200
 set -euo pipefail
 here=tests/service/machine
 cd "$(dirname "${BASH_SOURCE[0]}")/../../.."
