@@ -11,7 +11,7 @@
 #   ./build.sh test-kernels [KERNEL...]
 #                              mda on Debian's kernels from 5.10 to the newest there is, with PREEMPT_RT, locked down, and
 #                              on those of arm64, under qemu: every case of tests/differential, and checked streams;
-#                              five minutes a kernel. tests/lab/kernels/run.sh has the names
+#                              seven minutes a kernel. tests/lab/kernels/run.sh has the names
 #   ./build.sh test-roots      dist/mda in a bare Debian 12 and 13, made with debootstrap: two minutes the first time
 #   ./build.sh test-service    mda as a service of systemd, on Debian 12 and 13 under qemu: installed, started, reloaded,
 #                              killed, stuck, stopped, upgraded and erased under connections; ten minutes each
