@@ -140,18 +140,33 @@ static __always_inline void habits_have_changed(void)
 		__sync_fetch_and_add(&learnt->habits_changed, 1);
 }
 
+/* The process is woken. Not inlined: BTF, and so TypeScript, knows structs that functions take. */
+static __noinline int report(struct event *event)
+{
+	bpf_ringbuf_output(&events, event, sizeof(*event), 0);
+	return 0;
+}
+
 /* Of a process that takes part. */
 static __noinline int meet(const struct executable *executable, struct task_struct *task)
 {
 	struct program *program = bpf_map_lookup_elem(&programs, executable);
+	struct event event = { .kind = EVENT_PROGRAM };
 	struct program new = {};
 	struct learnt *learnt;
 
-	new.pid = BPF_CORE_READ(task, tgid);
-	if (program && !(program->in_code & CODE_CHECKED))
-		program->pid = new.pid;
-	if (program || !is_known(executable))
+	if (!is_known(executable) || (program && program->in_code & CODE_CHECKED))
 		return 0;
+	new.pid = BPF_CORE_READ(task, tgid);
+	if (program && program->pid == new.pid)
+		return 0;
+	/* It may not last long. */
+	event.pid = new.pid;
+	report(&event);
+	if (program) {
+		program->pid = new.pid;
+		return 0;
+	}
 	bpf_probe_read_kernel(new.name, sizeof(new.name), __builtin_preserve_access_index(&task->comm));
 	bpf_map_update_elem(&programs, executable, &new, BPF_NOEXIST);
 	learnt = all_learnt();
@@ -321,36 +336,34 @@ static __always_inline struct program *program_of_mm(struct mm_struct *mm, struc
 	return bpf_map_lookup_elem(&programs, executable);
 }
 
-/* The process is woken, and takes the socket out or makes edges until it can. Not inlined: BTF, and so TypeScript, knows structs
- * that functions take. */
-static __noinline int report_miscounted(struct miscounted *record, struct sock *sk, int fd)
+/* The process takes the socket out, or makes edges until it can. */
+static __noinline int report_miscounted(struct sock *sk, int fd)
 {
 	struct socket_alloc *alloc = (void *)BPF_CORE_READ(sk, sk_socket);
+	struct event event = { .kind = EVENT_MISCOUNTED, .fd = fd };
 
-	record->cookie = BPF_CORE_READ(sk, __sk_common.skc_cookie.counter);
-	record->inode = BPF_CORE_READ(alloc, vfs_inode.i_ino);
-	record->pid = bpf_get_current_pid_tgid() >> 32;
-	record->fd = fd;
-	bpf_ringbuf_output(&miscounted, record, sizeof(*record), 0);
-	return 0;
+	event.cookie = BPF_CORE_READ(sk, __sk_common.skc_cookie.counter);
+	event.inode = BPF_CORE_READ(alloc, vfs_inode.i_ino);
+	event.pid = bpf_get_current_pid_tgid() >> 32;
+	return report(&event);
 }
 
 /* A hook: the running process asks how much is unread.
  * @fd: -1 when it is not known */
 static __noinline int asks_for_unread(struct sock *sk, int fd)
 {
-	struct miscounted record = {};
 	__u32 zero = 0;
 	struct control *now = bpf_map_lookup_elem(&control, &zero);
-	struct mm_struct *mm = BPF_CORE_READ(current_task(), mm);
 	struct executable executable;
 	struct program *program;
+	struct mm_struct *mm;
 	enum behind how = BEHIND_AT_ONCE;
 	__u64 cookie;
 
 	/* Nearly all who ask are not concerned. */
 	if (!sk || !now || (!now->learning && !field(socket_at(sk), sk_user_data)))
 		return 0;
+	mm = BPF_CORE_READ(current_task(), mm);
 	if (!mm || !is_tcp(sk))
 		return 0;
 	program = program_of_mm(mm, &executable);
@@ -366,7 +379,7 @@ static __noinline int asks_for_unread(struct sock *sk, int fd)
 	/* It may take what it is told for all there is, and wait for an edge. */
 	cookie = BPF_CORE_READ(sk, __sk_common.skc_cookie.counter);
 	bpf_map_update_elem(&behind, &cookie, &how, BPF_ANY);
-	report_miscounted(&record, sk, fd);
+	report_miscounted(sk, fd);
 	return 0;
 }
 

@@ -219,12 +219,19 @@ struct stranger {
 	__u64 unread_bytes; /* redirected to a member */
 };
 
-/* A record of the ring buffer `miscounted`: a program was told less than there is by FIONREAD, for a socket in the sockhash. */
-struct miscounted {
-	__u64 cookie;
-	__u64 inode; /* the socket's */
+enum event_kind {
+	EVENT_MISCOUNTED, /* a program was told less than there is by FIONREAD, for a socket in the sockhash */
+	EVENT_PROGRAM, /* a program was seen whose code was not looked at yet */
+};
+
+/* A record of the ring buffer `events`, for what cannot wait until the process looks. */
+struct event {
+	enum event_kind kind;
 	__u32 pid; /* in the host's PID namespace */
+	__u64 cookie; /* of EVENT_MISCOUNTED, as what follows */
+	__u64 inode; /* the socket's */
 	__s32 fd; /* -1: not known */
+	__u32 pad;
 };
 
 /* Who needs an edge, and when. */

@@ -335,13 +335,15 @@ export const layouts = {
       "pad": { "offset": 36, "size": 4, "type": "u32" },
     },
   },
-  "miscounted": {
-    "size": 24,
+  "event": {
+    "size": 32,
     "fields": {
-      "cookie": { "offset": 0, "size": 8, "type": "u64" },
-      "inode": { "offset": 8, "size": 8, "type": "u64" },
-      "pid": { "offset": 16, "size": 4, "type": "u32" },
-      "fd": { "offset": 20, "size": 4, "type": "s32" },
+      "kind": { "offset": 0, "size": 4, "type": "enum event_kind" },
+      "pid": { "offset": 4, "size": 4, "type": "u32" },
+      "cookie": { "offset": 8, "size": 8, "type": "u64" },
+      "inode": { "offset": 16, "size": 8, "type": "u64" },
+      "fd": { "offset": 24, "size": 4, "type": "s32" },
+      "pad": { "offset": 28, "size": 4, "type": "u32" },
     },
   },
 } as const;
@@ -382,6 +384,7 @@ export const enums = {
     "SOCK_MEMALLOC": 4,
   },
   "decision": { "ACCELERATE": 0, "RETURN_RULE": 1, "NO_ACCEPT_RULE": 2 },
+  "event_kind": { "EVENT_MISCOUNTED": 0, "EVENT_PROGRAM": 1 },
   "stranger_kind": {
     "STRANGER_LISTENER": 0,
     "STRANGER_CONNECTED": 1,
@@ -398,6 +401,7 @@ export const maps = {
   "clients": { "type": 9, "maxEntries": 8192, "key": "handshake", "value": "waiting_client" },
   "control": { "type": 2, "maxEntries": 1, "key": "u32", "value": "control" },
   "counters": { "type": 6, "maxEntries": 1, "key": "u32", "value": "counters" },
+  "events": { "type": 27, "maxEntries": 65536 },
   "instance": { "type": 2, "maxEntries": 1, "key": "u32", "value": "instance" },
   "learnt": { "type": 2, "maxEntries": 1, "key": "u32", "value": "learnt" },
   "leaving": { "type": 1, "maxEntries": 262144, "key": "u64", "value": "u32" },
@@ -405,7 +409,6 @@ export const maps = {
   "links": { "type": 24, "maxEntries": 0, "key": "s32", "value": "link" },
   "listeners": { "type": 9, "maxEntries": 1024, "key": "listening_at", "value": "u64" },
   "listening": { "type": 9, "maxEntries": 4096, "key": "u64", "value": "listening" },
-  "miscounted": { "type": 27, "maxEntries": 65536 },
   "outsiders": { "type": 9, "maxEntries": 8192, "key": "u64", "value": "observed" },
   "programs": { "type": 9, "maxEntries": 4096, "key": "executable", "value": "program" },
   "readers": { "type": 1, "maxEntries": 1024, "key": "u64", "value": "reader" },

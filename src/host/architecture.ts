@@ -15,8 +15,8 @@ interface Architecture {
     /** Where the byte is that tells those that call, and what it is. */
     branches: { at: number; bytes: number[] };
   };
-  /** FIONREAD's number, in an instruction or as data. */
-  fionreadInCode: number[][];
+  /** FIONREAD's number: what of it is in each instruction and as data, and what is before it, one of these, or behind it. */
+  fionreadInCode: { core: number[]; before: number[]; after: number[][] };
   /** SOL_TCP as the second argument of a call, TCP_ZEROCOPY_RECEIVE as the third. */
   zerocopyReceiveInCode: [number[], number[]];
 }
@@ -34,10 +34,11 @@ const architectures: Record<typeof Deno.build.arch, Architecture> = {
       branches: { at: 0, bytes: [0xe8] },
     },
     // mov $0x541b,%eax and its like; a long
-    fionreadInCode: [
-      ...Array.from({ length: 8 }, (_, register) => [0xb8 + register, 0x1b, 0x54, 0x00, 0x00]),
-      [0x1b, 0x54, 0, 0, 0, 0, 0, 0],
-    ],
+    fionreadInCode: {
+      core: [0x1b, 0x54, 0x00, 0x00],
+      before: [0xb8, 0xb9, 0xba, 0xbb, 0xbc, 0xbd, 0xbe, 0xbf],
+      after: [[0, 0, 0, 0]],
+    },
     // mov $6,%esi; mov $35,%edx
     zerocopyReceiveInCode: [[0xbe, 0x06, 0x00, 0x00, 0x00], [0xba, 0x23, 0x00, 0x00, 0x00]],
   },
@@ -52,8 +53,8 @@ const architectures: Record<typeof Deno.build.arch, Architecture> = {
       passes: [0x86, 0x09, 0x80, 0xd2],
       branches: { at: 3, bytes: [0x14, 0x15, 0x16, 0x17, 0x94, 0x95, 0x96, 0x97] },
     },
-    // mov into any register, of 32 or 64 bits; a long
-    fionreadInCode: [[0x83, 0x8a, 0x52], [0x83, 0x8a, 0xd2], [0x1b, 0x54, 0, 0, 0, 0, 0, 0]],
+    // mov into any register, of 32 or 64 bits
+    fionreadInCode: { core: [0x83, 0x8a], before: [], after: [[0x52], [0xd2]] },
     // mov w1, #6; mov w2, #35
     zerocopyReceiveInCode: [[0xc1, 0x00, 0x80, 0x52], [0x62, 0x04, 0x80, 0x52]],
   },

@@ -15,7 +15,6 @@ const SHN_UNDEF = 0;
 
 /** So close to the instruction that loads the number of the system call is the one that makes it. */
 const CALL_BYTES = 48;
-/** Go programs call the kernel themselves. */
 const goFunction = "internal/poll.Splice";
 const goMark = "\xff Go buildinf:";
 
@@ -95,21 +94,10 @@ function librariesOf(pid: number): { path: string; name: string }[] {
 function fileCode(path: string, isExecutable: boolean): Code {
   using file = Deno.openSync(path);
   const elf = new Elf(file);
-  const text = new Text(file);
-  const [level, option] = architecture.zerocopyReceiveInCode;
-  return {
-    splices: canSplice(elf, text, isExecutable),
-    counts: text.hasAny(architecture.fionreadInCode),
-    maps: text.hasNear(level, option),
-  };
-}
-
-function canSplice(elf: Elf, text: Text, isExecutable: boolean): boolean {
   const imported = elf.imports("splice");
-  if (imported) return true;
-  if (!isExecutable) return false;
-  if (elf.isDynamic && imported !== undefined && !text.includes(goMark)) return false;
-  return text.includes(goFunction) || text.hasCall();
+  const { counts, maps, isGo, splicesInGo, calls } = searchText(file);
+  const own = isExecutable && (!elf.isDynamic || imported === undefined || isGo);
+  return { splices: imported === true || own && (splicesInGo || calls), counts, maps };
 }
 
 /** As much of an ELF file of 64 bits as tells what it imports. */
@@ -187,63 +175,54 @@ class Elf {
   }
 }
 
-/** A file as text of single bytes, to search in. */
-class Text {
-  constructor(private readonly file: Deno.FsFile) {}
-
-  includes(text: string): boolean {
-    return this.#some(text.length, (chunk) => chunk.includes(text));
+/** What is somewhere in a file, which is read once. */
+function searchText(file: Deno.FsFile): Record<keyof typeof signs, boolean> {
+  const found = { counts: false, maps: false, isGo: false, splicesInGo: false, calls: false };
+  const names = Object.keys(signs) as (keyof typeof signs)[];
+  const buffer = new Uint8Array(CHUNK_BYTES);
+  for (let at = 0; at < FILE_BYTES_MAX; at += CHUNK_BYTES - OVERLAP_BYTES) {
+    file.seekSync(at, Deno.SeekMode.Start);
+    const count = file.readSync(buffer) ?? 0;
+    const chunk = latin1(buffer.subarray(0, count));
+    for (const name of names) found[name] ||= signs[name](chunk);
+    if (count <= OVERLAP_BYTES) break;
   }
-
-  hasAny(codes: number[][]): boolean {
-    const parts = codes.map(latin1);
-    return this.#some(
-      Math.max(...codes.map(({ length }) => length)),
-      (chunk) => parts.some((part) => chunk.includes(part)),
-    );
-  }
-
-  /** Whether the one is within CALL_BYTES of the other. */
-  hasNear(one: number[], other: number[]): boolean {
-    const [first, second] = [one, other].map(latin1);
-    return this.#some(
-      2 * CALL_BYTES,
-      (chunk) =>
-        endsOf(first, chunk).some((end) =>
-          chunk.slice(Math.max(0, end - CALL_BYTES), end + CALL_BYTES).includes(second)
-        ),
-    );
-  }
-
-  hasCall(): boolean {
-    const { branches, ...code } = architecture.spliceInCode;
-    const loads = code.loads.map(latin1);
-    const [call, passes, calls] = [code.call, code.passes, branches.bytes].map(latin1);
-    return this.#some(
-      loads[0].length + CALL_BYTES,
-      (chunk) =>
-        loads.some((load) =>
-          endsOf(load, chunk).some((end) => chunk.slice(end, end + CALL_BYTES).includes(call))
-        ) || endsOf(passes, chunk).some((end) => {
-          const byte = chunk[end + branches.at];
-          return byte !== undefined && calls.includes(byte);
-        }),
-    );
-  }
-
-  /** @param overlap how many bytes the search needs at once */
-  #some(overlap: number, matches: (chunk: string) => boolean): boolean {
-    const buffer = new Uint8Array(CHUNK_BYTES);
-    for (let at = 0; at < FILE_BYTES_MAX; at += CHUNK_BYTES - overlap) {
-      this.file.seekSync(at, Deno.SeekMode.Start);
-      const count = this.file.readSync(buffer) ?? 0;
-      if (count === 0) return false;
-      if (matches(latin1(buffer.subarray(0, count)))) return true;
-      if (count <= overlap) return false;
-    }
-    return true;
-  }
+  return found;
 }
+
+/** More than each of these looks at together. */
+const OVERLAP_BYTES = 4 * CALL_BYTES;
+
+const signs = {
+  counts(chunk: string): boolean {
+    const { core, before, after } = architecture.fionreadInCode;
+    const befores = latin1(before), afters = after.map(latin1);
+    return endsOf(latin1(core), chunk).some((end) =>
+      befores.includes(chunk[end - core.length - 1] ?? "\0\0") ||
+      afters.some((text) => chunk.startsWith(text, end))
+    );
+  },
+  maps(chunk: string): boolean {
+    const [level, option] = architecture.zerocopyReceiveInCode.map(latin1);
+    return endsOf(option, chunk).some((end) =>
+      chunk.slice(Math.max(0, end - CALL_BYTES), end + CALL_BYTES).includes(level)
+    );
+  },
+  /** Go programs call the kernel themselves. */
+  isGo: (chunk: string) => chunk.includes(goMark),
+  splicesInGo: (chunk: string) => chunk.includes(goFunction),
+  /** The system call splice(2) itself. */
+  calls(chunk: string): boolean {
+    const { branches, ...code } = architecture.spliceInCode;
+    const [call, passes, calls] = [code.call, code.passes, branches.bytes].map(latin1);
+    return code.loads.map(latin1).some((load) =>
+      endsOf(load, chunk).some((end) => chunk.slice(end, end + CALL_BYTES).includes(call))
+    ) || endsOf(passes, chunk).some((end) => {
+      const byte = chunk[end + branches.at];
+      return byte !== undefined && calls.includes(byte);
+    });
+  },
+};
 
 /** Where each place of `part` in a text ends. */
 function endsOf(part: string, text: string): number[] {

@@ -22,7 +22,7 @@ export const mapNames = [
   "outsiders",
   "listening",
   "beside",
-  "miscounted",
+  "events",
   "control",
   "instance",
   "counters",

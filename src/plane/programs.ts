@@ -5,6 +5,7 @@ import type { BpfObject } from "../bpf/object.ts";
 import { readStruct, type StructValue, writeStruct } from "../bpf/struct.ts";
 import { type UnknownPrograms, unknownPrograms } from "../config/unknown.ts";
 import { lookIntoCode } from "../host/executable.ts";
+import { processName } from "../host/process.ts";
 import { everything, type Watched } from "./hooks.ts";
 
 const log = getLogger("mda");
@@ -75,11 +76,12 @@ export function checkPrograms(object: BpfObject): number {
  */
 export function whatCouldBeDone(map: BpfMap, unknown: UnknownPrograms): Watched {
   const watched = { splices: false, maps: false, counts: false };
-  for (const { program: { habit, in_code } } of entries(map)) {
+  for (const { program: { habit, in_code, pid } } of entries(map)) {
     if (habit > HABIT_RECEIVES) continue;
     if (!(in_code & CODE_CHECKED)) {
-      // Where it stays outside until it is known, it is not known before it was looked at.
-      if (habit === HABIT_RECEIVES || unknown === "fast") return everything;
+      // Where it stays outside until it is known, it is not known before it was looked at. When the last process of it that was seen
+      // has gone, the next is told of at once (EVENT_PROGRAM).
+      if ((habit === HABIT_RECEIVES || unknown === "fast") && processName(pid)) return everything;
       continue;
     }
     watched.splices ||= (in_code & CODE_SPLICES) !== 0;

@@ -5,7 +5,7 @@ import { readStruct, u32 } from "../bpf/struct.ts";
 import { obstacleToOthersSockets } from "../host/reach.ts";
 import { adoptConnections } from "./adopt.ts";
 import { nudgeReaders } from "./edges.ts";
-import { helpMiscounted } from "./miscounted.ts";
+import { handleEvents } from "./events.ts";
 import { changeControl, readControl } from "./control.ts";
 import { costWhenIdle, everything } from "./hooks.ts";
 import { checkPrograms, noteWatched, someAreUnknown, whatCouldBeDone } from "./programs.ts";
@@ -59,16 +59,16 @@ export function tend(plane: DataPlane, { adopt }: TendOptions): Tending {
   if (obstacle) {
     log.warn(`${obstacle}; connections ${adopt ? alreadyOpen : ""}${onEdges} stay on TCP`);
   }
-  let helping: Promise<void> | undefined;
   const full = once(() => warnFull(plane));
   const adopter = new Adopter(plane, full, obstacle === undefined, signal);
   repeat(leaver(plane), signal);
-  repeat(checker(plane, () => adopt && scans && adopter.adoptSoon()), signal);
+  const check = checker(plane, () => adopt && scans && adopter.adoptSoon());
+  repeat(() => check(), signal);
+  const handling = handleEvents(plane.object, () => check(true), signal);
   repeat(checkOn(plane, full), signal);
   if (scans) {
     repeat(lookAfter(plane, obstacle === undefined), signal);
     repeat(() => (handOver(plane.object), LOOK_MS), signal);
-    helping = helpMiscounted(plane.object, signal);
     if (adopt) repeat(() => adopter.adopt(), signal);
   }
   return {
@@ -76,7 +76,7 @@ export function tend(plane: DataPlane, { adopt }: TendOptions): Tending {
     async [Symbol.asyncDispose]() {
       ending.abort();
       await adopter.adopted;
-      await helping;
+      await handling;
     },
   };
 }
@@ -127,17 +127,18 @@ function lookAfter(plane: DataPlane, tends: boolean): () => number {
  *
  * @param learnt is called when what is known of a program has changed
  */
-function checker(plane: DataPlane, learnt: () => void): () => number {
+function checker(plane: DataPlane, learnt: () => void): (seenNow?: boolean) => number {
   const { object } = plane;
   let changed = 0;
   let seen = -1;
   let unchecked = 0;
   let again = 0;
   let settled = 0;
-  return () => {
+  return (seenNow = false) => {
     const { programs_found, habits_changed } = readLearnt(object);
-    if (programs_found !== seen) settled = performance.now() + SETTLE_MS;
-    if (programs_found !== seen || unchecked > 0 && performance.now() > again) {
+    const isNew = seenNow || programs_found !== seen;
+    if (isNew) settled = performance.now() + SETTLE_MS;
+    if (isNew || unchecked > 0 && performance.now() > again) {
       seen = programs_found;
       unchecked = checkPrograms(object);
       again = performance.now() + ADOPT_MS;

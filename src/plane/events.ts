@@ -17,24 +17,33 @@ const TRY_MS = 10_000;
 /** A peer is in a send now and then, for some microseconds. */
 const SWEEPS = 8;
 
-type Miscounted = StructValue<typeof layouts, "miscounted">;
+type Event = StructValue<typeof layouts, "event">;
 
 /**
- * Helps readers that were told by FIONREAD that there is less than there is (bpf/habits.h): such a one may wait for an edge that
- * does not come. Its socket is taken out at once, where nothing redirected is unread, and it gets an edge; else an edge
- * again and again until it has read what is there.
+ * Does what cannot wait until somebody looks. Readers that were told by FIONREAD that there is less than there is
+ * (bpf/habits.h) may wait for an edge that does not come: their sockets are taken out at once, where nothing redirected is unread,
+ * and get an edge; else an edge again and again until they have read what is there.
  *
+ * @param programSeen is called when there is a program whose code is to be looked at; its process may not last long
  * @param signal ends it
  */
-export async function helpMiscounted(object: BpfObject, signal: AbortSignal): Promise<void> {
-  const waiting = new Map<bigint, { reader: Miscounted; until: number }>();
-  using records = new RingBuffer(object.map("miscounted"), (bytes) => {
-    const reader = readStruct(layouts, "miscounted", bytes);
-    waiting.set(reader.cookie, { reader, until: performance.now() + TRY_MS });
+export async function handleEvents(
+  object: BpfObject,
+  programSeen: () => void,
+  signal: AbortSignal,
+): Promise<void> {
+  let seen = false;
+  const waiting = new Map<bigint, { reader: Event; until: number }>();
+  using records = new RingBuffer(object.map("events"), (bytes) => {
+    const event = readStruct(layouts, "event", bytes);
+    if (event.kind === enums.event_kind.EVENT_PROGRAM) seen = true;
+    else waiting.set(event.cookie, { reader: event, until: performance.now() + TRY_MS });
   });
   signal.addEventListener("abort", () => records.wake());
   if (signal.aborted) return;
   while (await records.next()) {
+    if (seen) programSeen();
+    seen = false;
     while (waiting.size > 0 && !signal.aborted) {
       for (const [cookie, { reader, until }] of waiting) {
         if (help(object, reader) || performance.now() > until) waiting.delete(cookie);
@@ -45,7 +54,7 @@ export async function helpMiscounted(object: BpfObject, signal: AbortSignal): Pr
 }
 
 /** Returns whether there is nothing left to do. */
-function help(object: BpfObject, { cookie, inode, pid, fd }: Miscounted): boolean {
+function help(object: BpfObject, { cookie, inode, pid, fd }: Event): boolean {
   const found = fd >= 0 ? fd : descriptorOfSocket(pid, inode);
   if (found === undefined) return true;
   let left = true;
