@@ -5,11 +5,16 @@ import { createNetns, type NetworkNamespace } from "../tests/lab/netns.ts";
 import type { Place } from "../tests/lab/program.ts";
 import { sleep } from "../tests/lab/wait.ts";
 import { holdConnections } from "./held_connections.ts";
+import { untilKnown } from "./known.ts";
 import { type Limit, limit } from "./results.ts";
 import type { Variants } from "./variants.ts";
 import type { Options } from "./workload.ts";
 
 const connections = 10_000;
+/** Enough to know by them how their program receives. */
+const few = 100;
+/** So that mda finds it there when it looks into its code. */
+const lookMs = 5000;
 /** Sockets and map elements are freed after an RCU grace period, in the background. */
 const settleMs = 700;
 const MB = 1e6;
@@ -26,6 +31,10 @@ export async function measureKernelMemory({ find, mda }: Variants, { quick }: Op
   };
   const tcp = await placeOf("tcp"), accelerated = await placeOf("mda");
   const atRest = mapBytes(mda);
+  await untilKnown(mda, async () => {
+    await using _held = await holdConnections(accelerated, few);
+    await sleep(lookMs);
+  });
   const ownMB: number[] = [];
   const { paired } = await mda.during(async () => {
     for (let time = 0; time < times; time++) {
