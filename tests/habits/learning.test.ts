@@ -4,7 +4,7 @@ import { createCgroup } from "../lab/cgroup.ts";
 import { type Growth, Mda, runMda } from "../lab/mda.ts";
 import { run } from "../lab/program.ts";
 import { Copies } from "../lab/streams/copies.ts";
-import { waitFor } from "../lab/wait.ts";
+import { sleep, waitFor } from "../lab/wait.ts";
 import { learning } from "./learning.ts";
 
 const trips = 100;
@@ -86,6 +86,18 @@ Deno.test("what short connections have shown when they close counts for their pr
       await run({ cgroup }, [program, "trips", "1", "2", "0"]);
     }
     assertKnown(await mda.during(() => run({ cgroup }, [program, "trips", "1", "2", "0"])), 4);
+  });
+});
+
+Deno.test("a program whose processes are short becomes known, however late it comes", async () => {
+  await learning("learn", async ({ cgroup, mda, copies }) => {
+    const program = copies.add("brief", "habits");
+    // Where hooks cost something, they are attached at first, and then only while somebody needs them.
+    await sleep(7000);
+    await waitFor("the program to be known", async () => {
+      await run({ cgroup }, [program, "trips", "1", "10", "0"]);
+      return (await mda.status()).programs.accelerated === 1;
+    });
   });
 });
 
