@@ -10,7 +10,6 @@ work=$work/arm64
 compiler=(clang --target=aarch64-linux-gnu --sysroot="$parts/sysroot" -fuse-ld=lld)
 warnings=() # are gcc's; clang has others
 busybox=$work/busybox
-programs=()
 
 for version in "${versions[@]}"; do
 	[[ $version == *-arm64 ]] || fail "Cannot boot kernel '$version' with those of arm64: run it by itself"

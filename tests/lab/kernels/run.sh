@@ -23,11 +23,10 @@ set -euo pipefail
 here=tests/lab/kernels
 cd "$(dirname "${BASH_SOURCE[0]}")/../../.."
 
-workloads=(nonblocking blocking hold bpf_objects redirected given)
+workloads=(nonblocking blocking hold bpf_objects redirected given without_resource)
 compiler=(gcc)
 warnings=(-Wall -Wextra -Werror)
 busybox=busybox
-programs=(setpriv)
 mda=${OUTPUT:-dist/mda}
 deno=build/tools/node_modules/@deno/linux-x64-glibc/deno
 architecture=amd64
@@ -84,7 +83,7 @@ build_initramfs() { # $1 its file, $2 what the machine runs
 	install -m 644 $here/oncn-mda.conf "$root/etc/oncn-mda/oncn-mda.conf"
 	install -m 755 $here/{test,lockdown,lab,cases,given}.sh "${workloads[@]/#/$work/}" "$work"/{differential,torture} "$root/lab/"
 	counters >"$root/lab/counters"
-	for file in $(command -v "${programs[@]}") "${with[@]}"; do
+	for file in "${with[@]}"; do
 		cp -L "$file" "$root/lab/"
 		copy_libraries "$root" "$file"
 	done
