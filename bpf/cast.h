@@ -6,9 +6,6 @@
 #ifndef WITHOUT_CASTS
 extern void *bpf_rdonly_cast(const void *address, __u32 btf_id) __ksym;
 #else
-static __always_inline void *bpf_rdonly_cast(const void *address, __u32 btf_id)
-{
-	(void)btf_id;
-	return (void *)address;
-}
+/* Not another function of that name: libbpf's headers have it from 1.5 on. */
+#define bpf_rdonly_cast(address, btf_id) ((void)(btf_id), (void *)(address))
 #endif
