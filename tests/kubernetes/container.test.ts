@@ -98,8 +98,10 @@ Deno.test("the pod accelerates redis with the rights and mounts of its manifest,
   await older.trips(10, 100);
   assertRedirected(difference(before, (await statusOf(node.pinDir)).status), 2 * 20_000 * 0.9);
   await runProgram(place, "stutter", 4, 4, 1000, 7, 4096, "edges");
-  assert.equal((await statusOf(node.pinDir)).status.passed.untended, 0);
-  assert.match(await node.get(pod, "/metrics"), /^mda_connections_adopted_total 10$/m);
+  const { passed, connections } = (await statusOf(node.pinDir)).status;
+  assert.equal(passed.untended, 0);
+  const metrics = await node.get(pod, "/metrics");
+  assert.match(metrics, new RegExp(`^mda_connections_adopted_total ${connections.adopted}$`, "m"));
   const exec = await container.exec("/usr/bin/mda", "--pin-dir", node.pinDir, "status");
   assert.match(exec.stdout, /^enabled +yes$/m, exec.stderr);
 
@@ -161,6 +163,10 @@ Deno.test("with the component keep a rolling update leaves connections accelerat
   const first = await node.start(pod);
   await using older = await Older.start({ cgroup: node.cgroup });
   await older.trips(10, 100);
+  await waitFor(
+    "the connections to be adopted",
+    async () => (await statusOf(node.pinDir)).status.connections.active === 10,
+  );
   assert.equal(await first.stop(), 0);
   await first[Symbol.asyncDispose]();
   const { code, status } = await statusOf(node.pinDir);

@@ -48,7 +48,8 @@ for (const mode of ["http", "tcp"] as const) {
       const growth = await during(load);
       assertRedirected(growth, 4000);
       assertPairedOrBlocking(growth, await connectionsOpened(place.netns) - before);
-      assert.ok(growth.paired > 16);
+      // Those to nginx may be there from before.
+      assert.ok(growth.paired >= 16, JSON.stringify(growth));
     });
   });
 }
