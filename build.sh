@@ -9,8 +9,8 @@
 #   ./build.sh run             see it at work: redis in a cgroup of its own, before and after
 #   ./build.sh test [FILE...]  all tests (or these), against the real kernel and real servers
 #   ./build.sh test-kernels [KERNEL...]
-#                              mda on Debian's kernels from 5.10 to the newest there is, with PREEMPT_RT, locked down, and
-#                              on those of arm64, under qemu: every case of tests/differential, and checked streams;
+#                              mda on Debian's kernels from 5.10 to the newest there is, with PREEMPT_RT, locked down, with
+#                              IPVS, and on those of arm64, under qemu: every case of tests/differential, and checked streams;
 #                              seven minutes a kernel. tests/lab/kernels/run.sh has the names
 #   ./build.sh test-roots      dist/mda in a bare Debian 12 and 13, made with debootstrap: two minutes the first time
 #   ./build.sh test-service    mda as a service of systemd, on Debian 12 and 13 under qemu: installed, started, reloaded,

@@ -9,8 +9,8 @@ Each end prints what it has received and how that ended, as `NAME SIDE: ...`; an
 A program that is to be killed does it itself once its connections are quiet."""
 import asyncio, hashlib, json, os, signal, socket, struct, sys, time
 
-SIZE, PERIOD = 100, 0.05
-BURST, IDLE = 20, 8  # messages, seconds
+SIZE, PERIOD = 100, 0.04
+BURST, IDLE = 25, 8  # messages, seconds
 BULK = 300_000
 WAIT = 20  # longer than anything is silent
 REAP = 5  # seconds
@@ -134,6 +134,8 @@ class End:
         except asyncio.IncompleteReadError:
             how = "an early end"
         except OSError as error:
+            # asyncio has its own word for it when the kernel's came before.
+            error = self.reader.exception() or error
             how = os.strerror(error.errno) if error.errno else type(error).__name__
         if self.reaped:
             how = "reaped"
@@ -183,7 +185,7 @@ async def serve(port, count):
 
 
 async def connect(seconds, plans):
-    quiet = Quiet(len(plans))
+    quiet, connected = Quiet(len(plans)), 0
 
     async def one(index, plan):
         # Not all at the same moment.
@@ -193,6 +195,10 @@ async def connect(seconds, plans):
             messages = (round(seconds) // (IDLE + 1) + 1) * BURST
         plan["messages"] = messages
         reader, writer = await asyncio.open_connection(plan["address"], plan["port"])
+        nonlocal connected
+        connected += 1
+        if connected == len(plans):
+            print("connected", flush=True)
         await End("client", reader, writer, plan).live(quiet)
 
     await asyncio.gather(*(one(index, plan) for index, plan in enumerate(plans)))

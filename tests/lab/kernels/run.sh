@@ -3,9 +3,9 @@
 #
 # Runs mda on Debian's kernels, each in a virtual machine. On Debian, as root, after ./build.sh.
 #
-#   tests/lab/kernels/run.sh                    test.sh on all that `versions` has below, lockdown.sh on 6.1 locked down; one
-#                                               line a kernel, exit 1 if one fails
-#   tests/lab/kernels/run.sh 5.10 lockdown      on these
+#   tests/lab/kernels/run.sh                    test.sh on all that `versions` has below, lockdown.sh on 6.1 locked down, and
+#                                               ipvs.sh; one line a kernel, exit 1 if one fails
+#   tests/lab/kernels/run.sh 5.10 lockdown ipvs on these
 #   tests/lab/kernels/run.sh 6.1-arm64          on those of arm64, after ./build.sh --target arm64
 #   tests/lab/kernels/run.sh 5.10 -- COMMAND    COMMAND instead of test.sh, its output here (no COMMAND: a shell)
 #
@@ -101,7 +101,7 @@ test_kernel() { # $1 title: its release, and lockdown if it is
 	test_machine "$1" "${1%% *}" "$work/initramfs" "$directory"
 }
 
-versions=() with=() command= append=
+versions=() with=() command= append= ipvs=
 while (($#)); do
 	case $1 in
 	--with)
@@ -118,9 +118,10 @@ while (($#)); do
 		command=${*:-sh}
 		break
 		;;
+	ipvs) ipvs=1 ;;
 	*)
 		[[ ${boots[$1]-$1} =~ ^([0-9]+\.[0-9]+|newest)(-rt)?(-arm64)?$ ]] ||
-			fail "Cannot boot kernel '$1': not a VERSION, newest or ${!boots[*]}, nor one of the first with -rt, -arm64 or both"
+			fail "Cannot boot kernel '$1': not a VERSION, newest or ${!boots[*]}, nor one of the first with -rt, -arm64 or both, nor ipvs"
 		versions+=("$1")
 		;;
 	esac
@@ -134,14 +135,20 @@ esac
 for file in "$mda" $deno; do
 	[[ -x $file ]] || fail "Cannot run $file: not there (./build.sh makes it)"
 done
+# The named ones stay when there are newer ones: each has been the first with something that mda goes by.
+((${#versions[@]})) || [[ $ipvs ]] || {
+	ipvs=1
+	versions=(5.10 6.1 6.12 6.16 6.19 7.0 7.2 7.3 newest 6.12-rt 7.3-rt newest-rt lockdown)
+}
+failed=0
+[[ ! $ipvs ]] || $here/ipvs.sh || failed=1
+((${#versions[@]})) || exit $failed
 mkdir -p "$work"
 exec 9>"$work/lock"
 flock 9
 install_packages "$packages"
-# The named ones stay when there are newer ones: each has been the first with something that mda goes by.
-((${#versions[@]})) || versions=(5.10 6.1 6.12 6.16 6.19 7.0 7.2 7.3 newest 6.12-rt 7.3-rt newest-rt lockdown)
 read_packages $architecture
-failed=0 titles=()
+titles=()
 declare -A name_of=()
 for name in "${versions[@]}"; do
 	title=$(fetch_kernel "${boots[$name]-$name}") || { failed=1 && continue; }
