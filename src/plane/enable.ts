@@ -61,11 +61,11 @@ export async function enableDataPlane(options: EnableOptions): Promise<Enabled> 
       sweepHalfWay(plane.object);
       sweepLeaving(plane.object);
     }
-    checkPrograms(plane.object);
+    await checkPrograms(plane.object);
     const adoption = options.adopt && plane.features.iterates_files
       ? await adoptOnceKnown(plane.object, { reapply: false, allSockets, unknownPrograms })
       : undefined;
-    checkPrograms(plane.object);
+    await checkPrograms(plane.object);
     return { rules: rules.length, cgroup, found: plane.found, adoption };
   } finally {
     removePinDirectory(pinDir, []);

@@ -43,30 +43,39 @@ function* entries(map: BpfMap): Generator<{ key: Uint8Array<ArrayBuffer>; progra
 /**
  * Looks into the code of programs that were not looked at yet: whether they have in it what sockmap cannot serve.
  *
- * @returns how many could not be looked at, because none of their processes could be found
+ * @param underWay those that are looked at now, by their keys; others come while a large one takes its time
  */
-export function checkPrograms(object: BpfObject): number {
-  let unchecked = 0;
-  for (const { key, program } of entries(object.map("programs"))) {
-    if (program.in_code & CODE_CHECKED) continue;
-    const found = lookIntoCode(program.pid, readStruct(layouts, "executable", key).inode);
-    if (found === undefined) {
-      unchecked++;
-      continue;
+export async function checkPrograms(object: BpfObject, underWay = new Set<string>()): Promise<void> {
+  await Promise.all(Array.from(entries(object.map("programs")), async ({ key, program }) => {
+    const name = key.toHex();
+    if (program.in_code & CODE_CHECKED || underWay.has(name)) return;
+    underWay.add(name);
+    try {
+      await checkProgram(object, key, program);
+    } finally {
+      underWay.delete(name);
     }
-    const { splices, counts, maps } = found;
-    log.debug(
-      `${program.name} has ${splices ? "" : "no "}splice(2), ${counts ? "" : "no "}FIONREAD and ${
-        maps ? "" : "no "
-      }TCP_ZEROCOPY_RECEIVE in its code`,
-    );
-    note(
-      object,
-      key,
-      CODE_CHECKED | (splices ? CODE_SPLICES : 0) | (counts ? CODE_COUNTS : 0) | (maps ? CODE_MAPS : 0),
-    );
-  }
-  return unchecked;
+  }));
+}
+
+async function checkProgram(
+  object: BpfObject,
+  key: Uint8Array<ArrayBuffer>,
+  program: Program,
+): Promise<void> {
+  const found = await lookIntoCode(program.pid, readStruct(layouts, "executable", key).inode);
+  if (found === undefined) return;
+  const { splices, counts, maps } = found;
+  log.debug(
+    `${program.name} has ${splices ? "" : "no "}splice(2), ${counts ? "" : "no "}FIONREAD and ${
+      maps ? "" : "no "
+    }TCP_ZEROCOPY_RECEIVE in its code`,
+  );
+  note(
+    object,
+    key,
+    CODE_CHECKED | (splices ? CODE_SPLICES : 0) | (counts ? CODE_COUNTS : 0) | (maps ? CODE_MAPS : 0),
+  );
 }
 
 /**

@@ -122,7 +122,7 @@ function lookAfter(plane: DataPlane, tends: boolean): () => number {
 }
 
 /**
- * Looks into the code of programs that are seen for the first time; again and again at those that it could not find. And
+ * Looks into the code of programs that are seen for the first time; again and again for those that it could not find. And
  * attaches the hooks that are needed.
  *
  * @param learnt is called when what is known of a program has changed
@@ -131,16 +131,16 @@ function checker(plane: DataPlane, learnt: () => void): (seenNow?: boolean) => n
   const { object } = plane;
   let changed = 0;
   let seen = -1;
-  let unchecked = 0;
   let again = 0;
   let settled = 0;
+  const underWay = new Set<string>();
   return (seenNow = false) => {
     const { programs_found, habits_changed } = readLearnt(object);
     const isNew = seenNow || programs_found !== seen;
     if (isNew) settled = performance.now() + SETTLE_MS;
-    if (isNew || unchecked > 0 && performance.now() > again) {
+    if (isNew || performance.now() > again) {
       seen = programs_found;
-      unchecked = checkPrograms(object);
+      void checkPrograms(object, underWay);
       again = performance.now() + ADOPT_MS;
     }
     watchPrograms(plane, performance.now() < settled);

@@ -12,8 +12,8 @@ function inodeOf(pid: number): bigint {
 }
 
 /** Of a process that runs, as it says. */
-function canSpliceNow({ pid }: { pid: number }): boolean | undefined {
-  return lookIntoCode(pid, inodeOf(pid))?.splices;
+async function canSpliceNow({ pid }: { pid: number }): Promise<boolean | undefined> {
+  return (await lookIntoCode(pid, inodeOf(pid)))?.splices;
 }
 
 async function startCopy(path: string): Promise<Program> {
@@ -38,20 +38,20 @@ frontend none\n  mode tcp\n  bind 127.0.0.1:${port}\n`;
   await using nginx = await startNginx({}, { port: freePort() });
   await using redis = await startRedis({}, { port: freePort() });
   for (const server of [haproxy, nginx, redis]) {
-    assert.equal(canSpliceNow(server), await imports(server), server.program.argv[0]);
+    assert.equal(await canSpliceNow(server), await imports(server), server.program.argv[0]);
   }
 });
 
 Deno.test("a Go program that copies between connections has splice(2) in its code", async () => {
   await using proxy = await startGoProxy({}, freePort(), freePort(), "buffered");
-  assert.equal(canSpliceNow(proxy), true);
+  assert.equal(await canSpliceNow(proxy), true);
 });
 
 Deno.test("Python has splice(2) in its code where it offers it", async () => {
   const script = "import os, sys, time; print('splice' in dir(os), flush=True); time.sleep(30)";
   await using python = start({}, ["python3", "-c", script]);
   const [answer] = await python.says(/True|False/);
-  assert.equal(canSpliceNow(python), answer === "True");
+  assert.equal(await canSpliceNow(python), answer === "True");
 });
 
 const flags: Record<string, { flags: string[]; has: boolean }> = {
@@ -66,7 +66,7 @@ for (const [name, { flags: added, has }] of Object.entries(flags)) {
   Deno.test(`splice(2) is ${has ? "" : "not "}found in ${name}`, async () => {
     using copies = new Copies();
     await using program = await startCopy(copies.add("program", "habits", added));
-    assert.equal(canSpliceNow(program), has);
+    assert.equal(await canSpliceNow(program), has);
   });
 }
 
@@ -74,9 +74,9 @@ Deno.test("of a process that has gone, or is another program's, nothing is said"
   using copies = new Copies();
   await using program = await startCopy(copies.add("program", "habits"));
   const inode = inodeOf(program.pid);
-  assert.equal(lookIntoCode(program.pid, inode + 1n), undefined);
+  assert.equal(await lookIntoCode(program.pid, inode + 1n), undefined);
   await program.stop("SIGKILL");
-  await waitFor("the end of the process", () => lookIntoCode(program.pid, inode) === undefined);
+  await waitFor("the end of the process", async () => await lookIntoCode(program.pid, inode) === undefined);
 });
 
 Deno.test("an executable that was replaced while it runs is looked at as it runs", async () => {
@@ -86,9 +86,9 @@ Deno.test("an executable that was replaced while it runs is looked at as it runs
   const inode = inodeOf(before.pid);
   Deno.renameSync(copies.add("next", "habits"), path);
   assert.match(Deno.readLinkSync(`/proc/${before.pid}/exe`), / \(deleted\)$/);
-  assert.equal(lookIntoCode(before.pid, inode)?.splices, true);
+  assert.equal((await lookIntoCode(before.pid, inode))?.splices, true);
   await using after = await startCopy(path);
-  assert.equal(canSpliceNow(after), false);
+  assert.equal(await canSpliceNow(after), false);
 });
 
 const library = `#define _GNU_SOURCE
@@ -116,7 +116,7 @@ for (const [call, number, has] of passed) {
       const flags = ["-static", `-DNUMBER="${number}"`];
       await run({}, ["gcc", ...flags, "-o", `${directory}/user`, `${directory}/user.c`]);
       await using program = await startCopy(`${directory}/user`);
-      assert.equal(canSpliceNow(program), has);
+      assert.equal(await canSpliceNow(program), has);
     } finally {
       Deno.removeSync(directory, { recursive: true });
     }
@@ -132,9 +132,9 @@ Deno.test("splice(2) is found in a library that a program uses, also when that w
     await run({}, ["gcc", "-shared", "-fPIC", "-o", at("libmove.so.1"), at("library.c")]);
     await run({}, ["gcc", "-o", at("user"), at("user.c"), at("libmove.so.1"), "-Wl,-rpath,$ORIGIN"]);
     await using program = await startCopy(at("user"));
-    assert.equal(canSpliceNow(program), true);
+    assert.equal(await canSpliceNow(program), true);
     Deno.removeSync(at("libmove.so.1"));
-    assert.equal(canSpliceNow(program), true);
+    assert.equal(await canSpliceNow(program), true);
   } finally {
     Deno.removeSync(directory, { recursive: true });
   }
@@ -143,7 +143,9 @@ Deno.test("splice(2) is found in a library that a program uses, also when that w
 Deno.test("FIONREAD is found in nginx, not in redis-server; TCP_ZEROCOPY_RECEIVE in neither", async () => {
   await using nginx = await startNginx({}, { port: freePort() });
   await using redis = await startRedis({}, { port: freePort() });
-  const [inNginx, inRedis] = [nginx, redis].map(({ pid }) => lookIntoCode(pid, inodeOf(pid))!);
+  const [inNginx, inRedis] = await Promise.all(
+    [nginx, redis].map(async ({ pid }) => (await lookIntoCode(pid, inodeOf(pid)))!),
+  );
   assert.deepEqual([inNginx.counts, inNginx.maps], [true, false]);
   assert.deepEqual([inRedis.counts, inRedis.maps], [false, false]);
 });
@@ -151,7 +153,7 @@ Deno.test("FIONREAD is found in nginx, not in redis-server; TCP_ZEROCOPY_RECEIVE
 Deno.test("FIONREAD and TCP_ZEROCOPY_RECEIVE are found in a program that calls them", async () => {
   using copies = new Copies();
   await using program = await startCopy(copies.add("numbers", "habits"));
-  const { counts, maps } = lookIntoCode(program.pid, inodeOf(program.pid))!;
+  const { counts, maps } = (await lookIntoCode(program.pid, inodeOf(program.pid)))!;
   assert.deepEqual({ counts, maps }, { counts: true, maps: true });
 });
 
@@ -159,5 +161,5 @@ Deno.test("Python has FIONREAD in its code once it has imported its number", asy
   const script = "import termios, time; print(termios.FIONREAD, flush=True); time.sleep(30)";
   await using python = start({}, ["python3", "-c", script]);
   await python.says(/21531/);
-  assert.equal(lookIntoCode(python.pid, inodeOf(python.pid))?.counts, true);
+  assert.equal((await lookIntoCode(python.pid, inodeOf(python.pid)))?.counts, true);
 });
