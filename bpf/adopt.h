@@ -223,18 +223,17 @@ static __noinline int join_ends(struct adoption *adoption)
 /* For reasons that user space has: the client says it, its peer follows. */
 static __noinline int dismiss_client(struct adoption *adoption)
 {
-	__u64 key = adoption->client_key, peer_key = adoption->client_key | 1;
+	__u64 key = adoption->client_key;
 	struct bpf_sock *client = bpf_map_lookup_elem(&sockets, &key);
 	struct link *link;
-	__u32 one = 1;
 
 	if (!client)
 		return 0;
 	link = bpf_sk_storage_get(&links, client, 0, 0);
 	if (link) {
 		want_to_leave(link, adoption->argument);
-		bpf_map_update_elem(&leaving, &key, &one, BPF_ANY);
-		bpf_map_update_elem(&leaving, &peer_key, &one, BPF_ANY);
+		be_taken_out(key);
+		be_taken_out(key | 1);
 	}
 	bpf_sk_release(client);
 	return link != NULL;

@@ -124,13 +124,6 @@ static __always_inline enum habit habit_of(const struct executable *executable)
 	return program ? program->habit : HABIT_UNKNOWN;
 }
 
-static __always_inline struct learnt *all_learnt(void)
-{
-	__u32 zero = 0;
-
-	return bpf_map_lookup_elem(&learnt, &zero);
-}
-
 /* Every socket looks up anew, at its next send, what the programs at its ends do. */
 static __always_inline void habits_have_changed(void)
 {

@@ -7,20 +7,29 @@
 
 #define LEFT_SETTLES_NS 1000000000ull
 
-static __always_inline void want_to_leave(struct link *link, enum leave why)
+/* User space is to take the socket out. */
+static __noinline int be_taken_out(__u64 key)
 {
-	__u64 key = link->key, peer_key = link->key ^ 1;
+	struct learnt *learnt = all_learnt();
 	__u32 one = 1;
 
+	bpf_map_update_elem(&leaving, &key, &one, BPF_ANY);
+	if (learnt)
+		__sync_fetch_and_add(&learnt->sockets_leaving, 1);
+	return 0;
+}
+
+static __always_inline void want_to_leave(struct link *link, enum leave why)
+{
 	if (link->notice.leave)
 		return;
 	link->notice.leave = why;
 	/* Who has a habit that cannot be served may be waiting already. */
 	if (link->adopted || why == LEAVE_BY_HABIT || why == LEAVE_UNKNOWN)
-		bpf_map_update_elem(&leaving, &key, &one, BPF_ANY);
+		be_taken_out(link->key);
 	/* A peer that only reads sees no notice: it would stay as long as the connection lives. */
 	if (link->adopted || why == LEAVE_BY_HABIT || why == LEAVE_UNKNOWN || why == LEAVE_BULK || why == LEAVE_BLOCKING)
-		bpf_map_update_elem(&leaving, &peer_key, &one, BPF_ANY);
+		be_taken_out(link->key ^ 1);
 }
 
 static __always_inline struct notice peer_notice(const struct link *link)

@@ -202,6 +202,13 @@ struct {
 	__type(value, struct learnt);
 } learnt SEC(".maps");
 
+static __always_inline struct learnt *all_learnt(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&learnt, &zero);
+}
+
 /* A socket of a program that is not known, which stays outside of the sockhash and is looked at there. */
 struct observed {
 	struct executable program;

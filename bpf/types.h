@@ -153,6 +153,7 @@ enum asks {
 struct learnt {
 	__u32 habits_changed; /* how often what is known of a program has */
 	__u32 programs_found; /* how often one was seen for the first time */
+	__u32 sockets_leaving; /* how often one was put into `leaving`, which takes long to look through */
 };
 
 /* What user space has found in a program's code, or in a library's that it uses. */

@@ -139,10 +139,11 @@ export const layouts = {
     },
   },
   "learnt": {
-    "size": 8,
+    "size": 12,
     "fields": {
       "habits_changed": { "offset": 0, "size": 4, "type": "u32" },
       "programs_found": { "offset": 4, "size": 4, "type": "u32" },
+      "sockets_leaving": { "offset": 8, "size": 4, "type": "u32" },
     },
   },
   "left": {

@@ -180,11 +180,15 @@ function watchPrograms(
 
 function leaver({ object, found }: DataPlane): () => number {
   let wait = LOOK_MS;
-  let first = true;
+  let noted = -1;
+  let waiting = 0;
   return () => {
-    if (first && found === "same maps") sweepHalfWay(object);
-    first = false;
-    const waiting = sweepLeaving(object);
+    if (noted < 0 && found === "same maps") sweepHalfWay(object);
+    // Also of an empty table of that size it takes a part of a CPU to see that it is empty.
+    const { sockets_leaving } = readLearnt(object);
+    if (waiting === 0 && noted === sockets_leaving) return LOOK_MS;
+    noted = sockets_leaving;
+    waiting = sweepLeaving(object);
     const next = wait === LOOK_MS ? LEAVE_MS : 2 * wait;
     return wait = waiting === 0 ? LOOK_MS : Math.min(next, LOOK_MS);
   };
