@@ -133,6 +133,8 @@ function checker(plane: DataPlane, learnt: () => void): (seenNow?: boolean) => n
   let seen = -1;
   let again = 0;
   let settled = 0;
+  let wereNew = false;
+  let watchAgain = 0;
   const underWay = new Set<string>();
   return (seenNow = false) => {
     const { programs_found, habits_changed } = readLearnt(object);
@@ -143,9 +145,15 @@ function checker(plane: DataPlane, learnt: () => void): (seenNow?: boolean) => n
       void checkPrograms(object, underWay);
       again = performance.now() + ADOPT_MS;
     }
-    watchPrograms(plane, performance.now() < settled);
+    const areNew = performance.now() < settled;
+    // Processes end without a word.
+    if (isNew || habits_changed !== changed || areNew !== wereNew || performance.now() > watchAgain) {
+      watchPrograms(plane, areNew);
+      watchAgain = performance.now() + CHECK_MS;
+    }
     if (habits_changed !== changed) learnt();
     changed = habits_changed;
+    wereNew = areNew;
     return LOOK_MS;
   };
 }
