@@ -44,14 +44,19 @@ function* entries(map: BpfMap): Generator<{ key: Uint8Array<ArrayBuffer>; progra
  * Looks into the code of programs that were not looked at yet: whether they have in it what sockmap cannot serve.
  *
  * @param underWay those that are looked at now, by their keys; others come while a large one takes its time
+ * @param signal from then on nothing is noted: the object may be closed
  */
-export async function checkPrograms(object: BpfObject, underWay = new Set<string>()): Promise<void> {
+export async function checkPrograms(
+  object: BpfObject,
+  underWay = new Set<string>(),
+  signal?: AbortSignal,
+): Promise<void> {
   await Promise.all(Array.from(entries(object.map("programs")), async ({ key, program }) => {
     const name = key.toHex();
     if (program.in_code & CODE_CHECKED || underWay.has(name)) return;
     underWay.add(name);
     try {
-      await checkProgram(object, key, program);
+      await checkProgram(object, key, program, signal);
     } finally {
       underWay.delete(name);
     }
@@ -62,9 +67,10 @@ async function checkProgram(
   object: BpfObject,
   key: Uint8Array<ArrayBuffer>,
   program: Program,
+  signal?: AbortSignal,
 ): Promise<void> {
   const found = await lookIntoCode(program.pid, readStruct(layouts, "executable", key).inode);
-  if (found === undefined) return;
+  if (found === undefined || signal?.aborted) return;
   const { splices, counts, maps } = found;
   log.debug(
     `${program.name} has ${splices ? "" : "no "}splice(2), ${counts ? "" : "no "}FIONREAD and ${

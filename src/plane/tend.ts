@@ -62,7 +62,7 @@ export function tend(plane: DataPlane, { adopt }: TendOptions): Tending {
   const full = once(() => warnFull(plane));
   const adopter = new Adopter(plane, full, obstacle === undefined, signal);
   repeat(leaver(plane), signal);
-  const check = checker(plane, () => adopt && scans && adopter.adoptSoon());
+  const check = checker(plane, () => adopt && scans && adopter.adoptSoon(), signal);
   repeat(() => check(), signal);
   const handling = handleEvents(plane.object, () => check(true), signal);
   repeat(checkOn(plane, full), signal);
@@ -127,7 +127,11 @@ function lookAfter(plane: DataPlane, tends: boolean): () => number {
  *
  * @param learnt is called when what is known of a program has changed
  */
-function checker(plane: DataPlane, learnt: () => void): (seenNow?: boolean) => number {
+function checker(
+  plane: DataPlane,
+  learnt: () => void,
+  signal: AbortSignal,
+): (seenNow?: boolean) => number {
   const { object } = plane;
   let changed = 0;
   let seen = -1;
@@ -142,7 +146,7 @@ function checker(plane: DataPlane, learnt: () => void): (seenNow?: boolean) => n
     if (isNew) settled = performance.now() + SETTLE_MS;
     if (isNew || performance.now() > again) {
       seen = programs_found;
-      void checkPrograms(object, underWay);
+      void checkPrograms(object, underWay, signal);
       again = performance.now() + ADOPT_MS;
     }
     const areNew = performance.now() < settled;
