@@ -13,7 +13,7 @@
 #define CGROUP_DEPTH_MAX 64
 #define CGROUP_ROOT_ID 1
 #define RECENT_SEGMENTS_MIN 8
-#define UNKNOWN_CPU (~0u)
+#define UNKNOWN_CPU 0xffff
 
 /* As the client's end or the server's: a client counts its SYN among the bytes acknowledged, a server does not
  * (tcp_rcv_synsent_state_process(), tcp_create_openreq_child()). */
@@ -110,6 +110,10 @@ static __noinline int describe(struct stranger *stranger, struct sock *sk, struc
 		remember_listener(sk, &stranger->program);
 		return 1;
 	}
+	if (state != BPF_TCP_LISTEN && !may_send(sk) && psock_of(sk)) {
+		stranger->kind = STRANGER_CLOSED;
+		return 1;
+	}
 	stranger->habit = habit_of(&stranger->program);
 	if (state != BPF_TCP_ESTABLISHED || has_ulp(sk))
 		return 0;
@@ -164,7 +168,7 @@ static __always_inline void reset(struct link *link, __u64 key, const struct exe
 	link->on_tcp = 1;
 	link->burst = 0;
 	link->quiet = 0;
-	link->adopted = 1;
+	link->asked = 0;
 	link->mm = 0;
 	link->program = *program;
 	link->notice.programs++;
@@ -172,6 +176,7 @@ static __always_inline void reset(struct link *link, __u64 key, const struct exe
 	link->handed_over = 0;
 	link->left_at_ns = 0;
 	link->notice.cpu = UNKNOWN_CPU;
+	link->notice.passes = 0;
 	link->notice.leave = STAY;
 }
 
@@ -231,7 +236,7 @@ static __noinline int dismiss_client(struct adoption *adoption)
 		return 0;
 	link = bpf_sk_storage_get(&links, client, 0, 0);
 	if (link) {
-		want_to_leave(link, adoption->argument);
+		want_to_leave(link, (void *)bpf_skc_to_tcp_sock(client), adoption->argument);
 		be_taken_out(key);
 		be_taken_out(key | 1);
 	}

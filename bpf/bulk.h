@@ -10,7 +10,7 @@
 
 static __always_inline bool is_bulk(struct link *link, const struct notice *peer, __u32 size)
 {
-	__u32 cpu = bpf_get_smp_processor_id() + 1;
+	__u16 cpu = bpf_get_smp_processor_id() + 1;
 	__u32 mean;
 
 	if (link->notice.cpu != cpu)

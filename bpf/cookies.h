@@ -60,8 +60,10 @@ static __always_inline struct sock *listener_behind(struct sock_common *request)
 	return NULL;
 }
 
-static __always_inline void give_up_header_options(struct bpf_sock_ops *ops)
+/* Of an accepted socket. Elsewhere another program has asked for them. */
+static __always_inline void give_up_header_options(struct bpf_sock_ops *ops, struct sock *sk)
 {
-	if (ops->bpf_sock_ops_cb_flags & BPF_SOCK_OPS_WRITE_HDR_OPT_CB_FLAG)
+	if (ops->bpf_sock_ops_cb_flags & BPF_SOCK_OPS_WRITE_HDR_OPT_CB_FLAG &&
+	    BPF_CORE_READ(net_of((void *)sk), ipv4.sysctl_tcp_syncookies) == 2)
 		bpf_sock_ops_cb_flags_set(ops, ops->bpf_sock_ops_cb_flags & ~BPF_SOCK_OPS_WRITE_HDR_OPT_CB_FLAG);
 }

@@ -47,26 +47,31 @@ static __always_inline unsigned long flags_of_send(struct pt_regs *regs)
 	return call == X86_64_SENDMSG ? field(regs, dx) : 0;
 }
 
-/* The message is sent with a flag that only TCP knows to honour. What io_uring sends is not seen. */
-static __always_inline enum habit sends_specially(struct task_struct *task)
+/* What io_uring sends is not seen. */
+static __always_inline unsigned long flags_sent_with(struct task_struct *task)
 {
 	const __u32 at = registers_at;
 	struct pt_regs *regs;
-	unsigned long flags;
 
 	if (!at)
-		return HABIT_UNKNOWN;
+		return 0;
 	regs = field(task, stack) + at;
 	if (casts_addresses)
 		regs = bpf_rdonly_cast(regs, bpf_core_type_id_kernel(struct pt_regs));
-	flags = flags_of_send(regs);
+	return flags_of_send(regs);
+}
+
+/* The message is sent with a flag that only TCP knows to honour. */
+static __always_inline enum habit sends_specially(unsigned long flags)
+{
 	if (flags & MSG_OOB)
 		return HABIT_URGENT;
 	return flags & MSG_ZEROCOPY ? HABIT_ZEROCOPY : HABIT_UNKNOWN;
 }
 
 /* The reader has asked for what redirected bytes do not have: an urgent byte among them, the time of their arrival, a place
- * to peek at, their number beside them (TCP_INQ); or it is being checkpointed, or was given to the kernel for block I/O. */
+ * to peek at, their number beside them (TCP_INQ), a filter that they pass (SO_ATTACH_FILTER, SO_ATTACH_BPF); or it is being
+ * checkpointed, or was given to the kernel for block I/O. */
 static __always_inline bool has_special_option(struct sock *sk)
 {
 	const unsigned long flags = 1ul << bpf_core_enum_value(enum sock_flags, SOCK_URGINLINE) |
@@ -75,7 +80,7 @@ static __always_inline bool has_special_option(struct sock *sk)
 				    1ul << bpf_core_enum_value(enum sock_flags, SOCK_MEMALLOC);
 	struct tcp_sock *tp = (void *)sk;
 
-	if (field(sk, __sk_common.skc_flags) & flags || field(sk, sk_peek_off) >= 0)
+	if (field(sk, __sk_common.skc_flags) & flags || field(sk, sk_peek_off) >= 0 || field(sk, sk_filter))
 		return true;
 	if (casts_addresses)
 		return BPF_CORE_READ_BITFIELD(tp, recvmsg_inq) || BPF_CORE_READ_BITFIELD(tp, repair);
@@ -94,6 +99,20 @@ static __always_inline bool stamps_what_it_sends(struct sock *sk)
 {
 	/* Of 16 or of 32 bits: the macros for bit fields read what the kernel has. */
 	return casts_addresses ? BPF_CORE_READ_BITFIELD(sk, sk_tsflags) != 0 : BPF_CORE_READ_BITFIELD_PROBED(sk, sk_tsflags) != 0;
+}
+
+static __noinline int has_asked_for_pacing(struct sock *sk)
+{
+	struct inet_connection_sock *icsk = (void *)sk;
+
+	return BPF_CORE_READ(sk, sk_max_pacing_rate) != ~0ul || BPF_CORE_READ_BITFIELD_PROBED(icsk, icsk_ca_setsockopt);
+}
+
+/* Its program wants it to be paced: by SO_MAX_PACING_RATE, or by a congestion control of its choice that paces. That a whole host
+ * paces (net.ipv4.tcp_congestion_control, net.core.default_qdisc) is for networks, and means nobody here. */
+static __always_inline bool is_paced(struct sock *sk)
+{
+	return field(sk, sk_pacing_status) && has_asked_for_pacing(sk);
 }
 
 static __always_inline struct executable executable_of(struct mm_struct *mm)

@@ -12,6 +12,7 @@
 #define EPOLLET (1u << 31)
 #define MSG_OOB 1
 #define MSG_ZEROCOPY 0x4000000
+#define MSG_FASTOPEN 0x20000000
 #define SOL_TCP 6
 #define TCP_ZEROCOPY_RECEIVE 35
 #define FIONREAD 0x541b
@@ -156,7 +157,33 @@ enum sock_flags {
 	SOCK_MEMALLOC,
 };
 
+typedef struct {
+	long counter;
+} atomic_long_t;
+
+struct proto {
+	void *close;
+	atomic_long_t *memory_allocated; /* pages of TCP, of the whole host */
+	unsigned long *memory_pressure;
+	long *sysctl_mem; /* net.ipv4.tcp_mem */
+};
+
+struct page_counter {
+	atomic_long_t usage;
+	unsigned long max;
+	struct page_counter *parent;
+};
+
+struct mem_cgroup {
+	struct page_counter memory;
+	struct page_counter tcpmem; /* cgroup v1 */
+	bool tcpmem_active;
+};
+
+struct sk_filter;
+
 struct sock_common {
+	struct proto *skc_prot;
 	unsigned long skc_flags;
 	__be32 skc_daddr;
 	__be32 skc_rcv_saddr;
@@ -180,6 +207,11 @@ struct sock {
 	} sk_backlog;
 	struct socket_wq *sk_wq;
 	int sk_rcvbuf;
+	struct sk_filter *sk_filter;
+	struct mem_cgroup *sk_memcg;
+	int sk_forward_alloc;
+	__u32 sk_pacing_status;
+	unsigned long sk_max_pacing_rate;
 	int sk_rcvlowat;
 	int sk_peek_off;
 	__u32 sk_tsflags; /* 16 bits before 6.5 */
@@ -200,6 +232,10 @@ struct tcp_ulp_ops;
 struct inet_connection_sock {
 	struct inet_sock icsk_inet;
 	const struct tcp_ulp_ops *icsk_ulp_ops;
+	__u8 icsk_ca_setsockopt : 1;
+	struct {
+		__u8 pending;
+	} icsk_ack;
 };
 
 struct tcp_sock {
@@ -215,6 +251,7 @@ struct tcp_sock {
 	__u32 write_seq;
 	__u32 lsndtime;
 	__u32 mss_cache;
+	__u8 bpf_sock_ops_cb_flags;
 	__u8 repair : 1;
 	__u8 recvmsg_inq : 1;
 };
@@ -245,10 +282,6 @@ struct sk_msg_sg {
 struct sk_msg {
 	struct sk_msg_sg sg;
 	struct list_head list;
-};
-
-struct proto {
-	void *close;
 };
 
 struct sk_psock {

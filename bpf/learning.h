@@ -111,24 +111,18 @@ static __noinline int look_at(struct observed *observed, struct tcp_sock *tp)
 	return 0;
 }
 
-/* From now on callbacks of the socket show what its program receives; returns 0 when that is known. */
-static __noinline int observe(struct bpf_sock_ops *ops, struct sock *sk, const struct executable *program)
+/* From now on callbacks of the socket show what its program receives; returns 0 when that is known.
+ * @callbacks: those that it has for us already */
+static __noinline int observe(struct bpf_sock_ops *ops, struct sock *sk, const struct executable *program, __u32 callbacks)
 {
 	struct observed observed = observation_of((void *)sk, program);
 	__u64 address = (__u64)sk;
 
 	if (!is_known(program) || habit_of(program) != HABIT_UNKNOWN)
 		return 0;
+	observed.callbacks = callbacks | ask_for_callbacks(ops);
 	bpf_map_update_elem(&outsiders, &address, &observed, BPF_ANY);
-	bpf_sock_ops_cb_flags_set(ops, ops->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG |
-					       BPF_SOCK_OPS_RTT_CB_FLAG);
 	return 1;
-}
-
-static __always_inline void stop_observing(struct bpf_sock_ops *ops)
-{
-	bpf_sock_ops_cb_flags_set(ops, ops->bpf_sock_ops_cb_flags &
-					       ~(BPF_SOCK_OPS_STATE_CB_FLAG | BPF_SOCK_OPS_RTT_CB_FLAG));
 }
 
 /* A callback of a socket that is not in the sockhash. */
@@ -139,10 +133,11 @@ static __noinline int look_at_outsider(struct bpf_sock_ops *ops, struct sock *sk
 
 	if (observed && observed->own_seq == own_seq((void *)sk)) {
 		look_at(observed, (void *)sk);
-		if (habit_of(&observed->program) == HABIT_UNKNOWN)
-			return 0;
+		if (habit_of(&observed->program) != HABIT_UNKNOWN)
+			give_up_callbacks(ops, observed->callbacks);
+	} else if (ops->bpf_sock_ops_cb_flags == CALLBACKS) {
+		give_up_callbacks(ops, CALLBACKS); /* of one that is forgotten; others would have asked for others */
 	}
-	stop_observing(ops);
 	return 0;
 }
 
@@ -153,8 +148,11 @@ static __noinline int scan_outsider(struct sock *sk, const struct executable *pr
 	__u64 address = (__u64)sk;
 	struct observed *observed = bpf_map_lookup_elem(&outsiders, &address);
 
-	if (observed && observed->own_seq == new.own_seq && same_program(&observed->program, program))
-		return look_at(observed, (void *)sk);
+	if (observed && observed->own_seq == new.own_seq) {
+		if (same_program(&observed->program, program))
+			return look_at(observed, (void *)sk);
+		new.callbacks = observed->callbacks;
+	}
 	bpf_map_update_elem(&outsiders, &address, &new, BPF_ANY);
 	return 0;
 }

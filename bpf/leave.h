@@ -19,16 +19,28 @@ static __noinline int be_taken_out(__u64 key)
 	return 0;
 }
 
-static __always_inline void want_to_leave(struct link *link, enum leave why)
+/* Before it leaves without a callback of its own. */
+static __always_inline void ask_to_be_taken_out(struct link *link)
 {
+	if (link->asked)
+		return;
+	link->asked = 1;
+	be_taken_out(link->key);
+}
+
+/* @sk: the link's socket, NULL where it is not known */
+static __always_inline void want_to_leave(struct link *link, struct sock *sk, enum leave why)
+{
+	bool waits = why == LEAVE_BY_HABIT || why == LEAVE_UNKNOWN; /* who has a habit that cannot be served may be waiting already */
+	bool alone = !sk || !has_callbacks(sk);
+
 	if (link->notice.leave)
 		return;
 	link->notice.leave = why;
-	/* Who has a habit that cannot be served may be waiting already. */
-	if (link->adopted || why == LEAVE_BY_HABIT || why == LEAVE_UNKNOWN)
-		be_taken_out(link->key);
+	if (alone || waits)
+		ask_to_be_taken_out(link);
 	/* A peer that only reads sees no notice: it would stay as long as the connection lives. */
-	if (link->adopted || why == LEAVE_BY_HABIT || why == LEAVE_UNKNOWN || why == LEAVE_BULK || why == LEAVE_BLOCKING)
+	if (alone || waits || why == LEAVE_BULK || why == LEAVE_BLOCKING)
 		be_taken_out(link->key ^ 1);
 }
 
@@ -45,6 +57,7 @@ static __always_inline struct notice peer_notice(const struct link *link)
 		notice.leave = (__u16)both;
 		notice.programs = both >> 16;
 		notice.cpu = both >> 32;
+		notice.passes = both >> 48;
 	} else {
 		bpf_probe_read_kernel(&notice, sizeof(notice), (void *)link->peer.link);
 	}
@@ -125,6 +138,8 @@ static __always_inline void count_left(enum leave why)
 		break;
 	case LEAVE_UNKNOWN:
 		count(left_unknown, 1);
+		break;
+	case LEAVE_CLOSED:
 		break;
 	default:
 		count(left_with_peer, 1);
@@ -231,10 +246,13 @@ static __always_inline void note_passed_beside(const struct link *link)
 
 static __always_inline enum sweep_result sweep_socket(struct link *link, struct sock *sk)
 {
+	bool sends_no_more = !may_send(socket_at(sk));
 	struct sk_psock *psock = psock_of(sk);
 	__u32 zero = 0;
 	struct control *now = bpf_map_lookup_elem(&control, &zero);
 
+	if (!link->notice.leave && sends_no_more)
+		link->notice.leave = BPF_CORE_READ(sk, __sk_common.skc_state) == BPF_TCP_CLOSE ? LEAVE_CLOSED : LEAVE_HALF_CLOSED;
 	if (!link->notice.leave && peer_notice(link).leave) {
 		link->notice.leave = LEAVE_WITH_PEER;
 		return SWEEP_LATER; /* when every CPU has seen it */
@@ -243,7 +261,7 @@ static __always_inline enum sweep_result sweep_socket(struct link *link, struct 
 	if (!link->notice.leave && now && now->mode == MODE_REDIRECT && !peer_has_left(link))
 		return SWEPT;
 	/* A send of its own that is under way may redirect; one that begins while its peer has nothing unread passes. */
-	if (!psock || references(psock) != 1 || !may_leave(link, sk, false)) {
+	if (!psock || references(psock) != 1 || !may_leave(link, sk, sends_no_more)) {
 		note_passed_beside(link);
 		return SWEEP_LATER;
 	}

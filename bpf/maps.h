@@ -63,7 +63,8 @@ struct waiting_client {
 struct notice {
 	__u16 leave; /* enum leave */
 	__u16 programs; /* how often its program has become another */
-	__u32 cpu; /* that it last sent on, plus 1; 0: it has not sent yet */
+	__u16 cpu; /* that it last sent on, plus 1; 0: it has not sent yet */
+	__u16 passes; /* its last message went to TCP; see order.h */
 };
 
 /* Whether a socket still redirects. */
@@ -85,7 +86,7 @@ struct link {
 	__u32 on_tcp; /* messages went to TCP since tcp_bytes_end was set */
 	__u32 burst; /* messages sent since the reader was last seen to have read all, see flow.h */
 	__u32 quiet; /* enum quiet */
-	__u32 adopted; /* has no callbacks: `leaving` tells user space to take it out */
+	__u32 asked; /* user space was asked, by `leaving`, to take it out */
 	__u64 mm; /* of the last sender: while it is the same, so is the program */
 	__u32 habits_seen; /* learnt.habits_changed when the next were looked up */
 	__u8 own_habit;
@@ -93,6 +94,7 @@ struct link {
 	__u16 peer_programs; /* its notice.programs then */
 	__u32 peer_can_splice; /* as far as is known */
 	struct executable program;
+	__u32 callbacks; /* that it has for us: see callbacks.h */
 	__u32 handed_over; /* all that was redirected and not read is sent again through TCP, see handover.h */
 };
 
@@ -157,7 +159,7 @@ struct {
 	__type(value, struct left);
 } left SEC(".maps");
 
-/* Keys in the sockhash of adopted sockets that want to leave, until user space has taken them out. */
+/* Keys in the sockhash of sockets that want to leave and have no callback to do it by, until user space has taken them out. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
@@ -215,6 +217,7 @@ struct observed {
 	__u32 own_seq; /* its kernel address may have become another's: see own_seq() */
 	__u32 segments; /* with data, that have counted */
 	__u32 copied_seq; /* then */
+	__u32 callbacks; /* that it has for us: see callbacks.h */
 };
 
 /* By kernel address: a socket may have no cookie yet. */

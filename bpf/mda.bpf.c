@@ -21,14 +21,17 @@
 #include "flow.h"
 #include "order.h"
 #include "refresh.h"
+#include "callbacks.h"
 #include "leave.h"
 #include "waiters.h"
 #include "habits.h"
 #include "seqs.h"
 #include "learning.h"
+#include "closed.h"
 #include "cookies.h"
 #include "pairing.h"
 #include "bulk.h"
+#include "memory.h"
 #include "adopt.h"
 #include "edges.h"
 #include "handover.h"
@@ -40,8 +43,8 @@ static __always_inline void leave_if_possible(struct bpf_sock_ops *ops, struct l
 {
 	if (link->left_at_ns || !may_leave(link, sk, sends_no_more))
 		return;
-	if (leave(link, sk) && !observe(ops, sk, &link->program))
-		stop_observing(ops);
+	if (leave(link, sk) && !observe(ops, sk, &link->program, link->callbacks))
+		give_up_callbacks(ops, link->callbacks);
 }
 
 /* Bytes that this socket had sent through TCP were acknowledged. */
@@ -55,7 +58,7 @@ static __noinline int acknowledged(struct bpf_sock_ops *ops, struct bpf_sock *sk
 	if (!link || link->left_at_ns)
 		return look_at_outsider(ops, tp);
 	if (!paired(link))
-		want_to_leave(link, LEAVE_UNPAIRED); /* the peer has long been established, and has not entered */
+		want_to_leave(link, tp, LEAVE_UNPAIRED); /* the peer has long been established, and has not entered */
 	if (link->notice.leave)
 		leave_if_possible(ops, link, tp, ops->state >= BPF_TCP_FIN_WAIT1 && ops->state != BPF_TCP_CLOSE_WAIT);
 	return 0;
@@ -71,11 +74,14 @@ static __noinline int state_changed(struct bpf_sock_ops *ops, struct bpf_sock *s
 	if (!link || link->left_at_ns)
 		return look_at_outsider(ops, tp);
 	paired(link); /* takes the entry out of `servers` when the client never sent */
+	if (ops->args[1] == BPF_TCP_CLOSE) {
+		has_closed(link, tp);
+		return 0;
+	}
 	if (ops->args[1] != BPF_TCP_FIN_WAIT1)
 		return 0;
-	want_to_leave(link, LEAVE_HALF_CLOSED);
-	if (!nonblocking(tp))
-		leave_if_possible(ops, link, tp, true);
+	want_to_leave(link, tp, LEAVE_HALF_CLOSED);
+	leave_if_possible(ops, link, tp, true);
 	return 0;
 }
 
@@ -114,12 +120,16 @@ int follow(struct bpf_sock_ops *ops)
 		pass(why);                                        \
 	})
 
-#define pass(why)                    \
-	({                           \
+#define pass(why)                       \
+	({                              \
 		count(passed_##why, 1); \
-		link->on_tcp = 1;    \
-		return SK_PASS;      \
+		link->on_tcp = 1;       \
+		link->notice.passes = 1; \
+		return SK_PASS;         \
 	})
+
+/* Often enough for a server's end to have come. */
+#define UNPAIRED_MESSAGES_MAX 16
 
 SEC("sk_msg")
 int redirect(struct sk_msg_md *msg)
@@ -127,6 +137,7 @@ int redirect(struct sk_msg_md *msg)
 	struct bpf_sock *sk = msg->sk;
 	struct task_struct *task = current_task();
 	struct sock *own, *peer;
+	unsigned long flags;
 	struct control *now;
 	struct notice notice;
 	struct link *link;
@@ -141,24 +152,28 @@ int redirect(struct sk_msg_md *msg)
 	now = bpf_map_lookup_elem(&control, &zero);
 	if (is_half_adopted(link) || !own || !now)
 		return SK_PASS;
-	if (!paired(link))
+	if (!paired(link)) {
+		if (!has_callbacks(own) && ++link->burst > UNPAIRED_MESSAGES_MAX)
+			want_to_leave(link, own, LEAVE_UNPAIRED);
 		pass(unpaired);
+	}
 	peer = socket_at(link->peer.tcp_sock);
 	notice = peer_notice(link);
 	know_habits(link, task, now, &notice);
-	special = sends_specially(task);
+	flags = flags_sent_with(task);
+	special = sends_specially(flags);
 	if (notice.leave)
-		want_to_leave(link, LEAVE_WITH_PEER);
+		want_to_leave(link, own, LEAVE_WITH_PEER);
 	if (special)
 		learn(&link->program, special);
 	if (special || link->own_habit > HABIT_RECEIVES || link->peer_habit > HABIT_RECEIVES)
-		want_to_leave(link, LEAVE_BY_HABIT);
+		want_to_leave(link, own, LEAVE_BY_HABIT);
 	if (learns_first() && (link->own_habit == HABIT_UNKNOWN || link->peer_habit == HABIT_UNKNOWN))
-		want_to_leave(link, LEAVE_UNKNOWN);
+		want_to_leave(link, own, LEAVE_UNKNOWN);
 	if (!all_sockets && !nonblocking(own))
-		want_to_leave(link, LEAVE_BLOCKING);
+		want_to_leave(link, own, LEAVE_BLOCKING);
 	if (is_bulk(link, &notice, msg->size))
-		want_to_leave(link, LEAVE_BULK);
+		want_to_leave(link, own, LEAVE_BULK);
 	if (takes_beside(link->peer_habit)) {
 		switch (hand_over(link, own, peer, now)) {
 		case HANDOVER_PASS:
@@ -169,6 +184,8 @@ int redirect(struct sk_msg_md *msg)
 			goto redirect;
 		}
 	}
+	if (link->notice.leave && !has_callbacks(own))
+		ask_to_be_taken_out(link);
 	if (link->notice.leave && may_switch(link, peer)) {
 		note_if_quiet(link, own);
 		if (link->notice.leave == LEAVE_UNKNOWN)
@@ -177,8 +194,12 @@ int redirect(struct sk_msg_md *msg)
 	}
 	if (special)
 		pass_behind(special);
+	if (flags & MSG_FASTOPEN)
+		pass(special); /* it fails, with EISCONN */
 	if (now->mode != MODE_REDIRECT && may_switch(link, peer))
 		pass(stopping);
+	if (!may_send(own))
+		pass(closing); /* it fails, with EPIPE */
 	if (field(peer, __sk_common.skc_state) != BPF_TCP_ESTABLISHED && may_switch(link, peer))
 		pass(closing);
 	if (!all_sockets && !nonblocking(peer))
@@ -197,6 +218,8 @@ int redirect(struct sk_msg_md *msg)
 		learn_block_io(link, peer);
 		pass_behind(option);
 	}
+	if (is_paced(own) && may_switch(link, peer))
+		pass(option);
 	if (tcp_bytes_are_unread(link, (void *)own, (void *)peer))
 		pass(unread);
 	due = refresh_is_due((void *)own);
@@ -204,13 +227,22 @@ int redirect(struct sk_msg_md *msg)
 		pass_behind(refresh);
 	if (due == REFRESH_DUE && may_switch(link, peer))
 		pass(refresh);
+	if (peer_waits_for_acknowledgement(&notice, own) && may_switch(link, peer)) {
+		count(passed_acknowledging, 1);
+		link->on_tcp = 1;
+		return SK_PASS;
+	}
 	if (reader_is_full(link, peer)) {
 		note_behind(link->peer.cookie, BEHIND_UNTIL_READ);
 		pass(full);
 	}
+	if (needs_memory(peer, msg->size) && memory_is_short(peer, msg->size))
+		pass_behind(memory);
 redirect:
 	if (bpf_msg_redirect_hash(msg, &sockets, &link->peer.key, BPF_F_INGRESS) != SK_PASS)
 		pass(peer_left);
+	if (link->notice.passes)
+		link->notice.passes = 0;
 	count_redirected(msg->size);
 	return SK_PASS;
 }
@@ -297,6 +329,16 @@ int sees_system_calls(__u64 *arguments)
 	if (call != SYSTEM_CALL(SPLICE) && call != SYSTEM_CALL(GETSOCKOPT) && call != SYSTEM_CALL(IOCTL))
 		return 0;
 	called(call, FIRST(regs), SECOND(regs), THIRD(regs));
+	return 0;
+}
+
+/* A socket is about to be reset by its peer. One that has callbacks leaves by them. */
+SEC("tp_btf/tcp_receive_reset")
+int sees_reset(__u64 *arguments)
+{
+	struct sock *sk = (void *)arguments[0];
+
+	is_reset(sk);
 	return 0;
 }
 

@@ -1,8 +1,23 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* The order rule: a reader takes the redirected queue before TCP's own (tcp_bpf_recvmsg(), net/ipv4/tcp_bpf.c), so no
  * byte may be redirected while a byte of the same direction is on its way through TCP or unread in TCP's queue. The
- * other way is free: a message may leave redirection for TCP at any time. */
+ * other way is free: a message may leave redirection for TCP at any time.
+ *
+ * What has been read need not be acknowledged. An acknowledgement is put off (by 40 ms or more, TCP_ATO_MIN) for an answer to
+ * carry it, and a redirected answer carries none: a sender that waited for it would pass its next message to TCP, where it
+ * is held back as long (tcp_nagle_check()). */
 #pragma once
+
+#define ICSK_ACK_SCHED 1
+
+/* An acknowledgement of the peer's bytes was put off, while the peer's messages go to TCP: its next one may be held back until
+ * that comes. So this message carries it, which is one of TCP's own; the peer need not do the same for it. */
+static __always_inline bool peer_waits_for_acknowledgement(const struct notice *peer, struct sock *own)
+{
+	struct inet_connection_sock *icsk = (void *)own;
+
+	return peer->passes && field(icsk, icsk_ack.pending) & ICSK_ACK_SCHED;
+}
 
 static __always_inline bool tcp_bytes_are_unread(struct link *link, struct tcp_sock *own, struct tcp_sock *peer)
 {
@@ -11,7 +26,7 @@ static __always_inline bool tcp_bytes_are_unread(struct link *link, struct tcp_s
 	/* The flag as well as the position: 4 GiB through TCP bring the same position again. */
 	if (!link->on_tcp && link->tcp_bytes_end == write_seq)
 		return false;
-	if (field(own, snd_una) != write_seq || field(peer, copied_seq) != write_seq)
+	if (field(peer, copied_seq) != write_seq)
 		return true;
 	link->tcp_bytes_end = write_seq;
 	link->on_tcp = 0;

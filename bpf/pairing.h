@@ -189,8 +189,7 @@ static __always_inline struct link *enter(struct bpf_sock_ops *ops, struct bpf_s
 		count_not_entered(error);
 		return NULL;
 	}
-	bpf_sock_ops_cb_flags_set(ops, ops->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG |
-					       BPF_SOCK_OPS_RTT_CB_FLAG);
+	link->callbacks = ask_for_callbacks(ops);
 	return link;
 }
 
@@ -214,7 +213,7 @@ static __noinline int client_established(struct bpf_sock_ops *ops, struct bpf_so
 	program = program_of_client((void *)tp);
 	may_enter = client_may_enter((void *)tp, answer, program);
 	if (answer->to_observe & OBSERVE_CLIENT && program)
-		observe(ops, (void *)tp, program);
+		observe(ops, (void *)tp, program, 0);
 	waiting.server_program = answer->server_program;
 	if (!(answer->to_observe & OBSERVE_SERVER))
 		bpf_map_delete_elem(&answers, &key);
@@ -242,14 +241,14 @@ static __noinline int server_established(struct bpf_sock_ops *ops, struct bpf_so
 	struct end self = {};
 	struct link *link;
 
-	give_up_header_options(ops);
 	if (!tp)
 		return 0;
+	give_up_header_options(ops, (void *)tp);
 	client = bpf_map_lookup_elem(&clients, &key);
 	if (!client) {
 		answer = bpf_map_lookup_elem(&answers, &key);
 		if (answer && answer->to_observe & OBSERVE_SERVER)
-			observe(ops, (void *)tp, &answer->server_program);
+			observe(ops, (void *)tp, &answer->server_program, 0);
 		bpf_map_delete_elem(&answers, &key);
 		return 0;
 	}
@@ -261,7 +260,7 @@ static __noinline int server_established(struct bpf_sock_ops *ops, struct bpf_so
 		link->program = client->server_program;
 		link->notice.programs = 1;
 		if (bpf_map_update_elem(&servers, &client->end.key, &self, BPF_ANY))
-			want_to_leave(link, LEAVE_UNPAIRED);
+			want_to_leave(link, (void *)tp, LEAVE_UNPAIRED);
 		else
 			count(connections_paired, 1);
 	}

@@ -126,6 +126,15 @@ int iterate_files(struct bpf_iter__task_file *at)
 	return at->task ? 0 : 0;
 }
 
+/* Loads where a program at a tracepoint may use the storage of a socket. */
+SEC("tp_btf/tcp_receive_reset")
+int hook_reset(__u64 *arguments)
+{
+	struct sock *sk = (void *)arguments[0];
+
+	return sk && bpf_sk_storage_get(&storages, sk, 0, 0) ? 0 : 0;
+}
+
 /* Loads and attaches where functions of the kernel can be hooked. */
 SEC("fentry/tcp_splice_read")
 int hook_function(__u64 *arguments)

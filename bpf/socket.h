@@ -37,6 +37,14 @@ static __always_inline bool has_ulp(struct sock *sk)
 	return field(icsk, icsk_ulp_ops) != NULL;
 }
 
+/* It is connected and has not shut down: else a send fails. */
+static __always_inline bool may_send(struct sock *sk)
+{
+	__u8 state = field(sk, __sk_common.skc_state);
+
+	return state == BPF_TCP_ESTABLISHED || state == BPF_TCP_CLOSE_WAIT;
+}
+
 /* The fsuid and fsgid of whoever called socket(2) (sock_alloc(), net/socket.c), which is what iptables' owner match
  * compares; fchown(2) on the socket changes it. An accepted socket's owner is its listener's: nobody has accepted it yet. */
 static __always_inline struct owner owner_of(struct sock *sk)

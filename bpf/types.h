@@ -113,6 +113,7 @@ enum leave {
 	LEAVE_BY_RULE, /* of a later configuration */
 	LEAVE_BY_HABIT, /* of a program that has an end */
 	LEAVE_UNKNOWN, /* a program has an end now of which nothing is known */
+	LEAVE_CLOSED, /* by a reset or a timeout, and its program has not called close(2) yet */
 };
 
 /* What a program does with its sockets, as far as it has been seen; see habits.h. After HABIT_RECEIVES, what sockmap cannot
@@ -194,6 +195,7 @@ enum stranger_kind {
 	STRANGER_CONNECTED, /* and not in any sockmap */
 	STRANGER_MEMBER, /* connected, in a sockmap; found only on request, or in blocking mode */
 	STRANGER_MPTCP_LISTENER, /* what it accepts may be plain TCP */
+	STRANGER_CLOSED, /* in a sockmap, shut down, reset or timed out, and not yet closed by its program */
 };
 
 /* A TCP socket of the cgroup, as a scan of all descriptors finds it. */
@@ -223,13 +225,14 @@ struct stranger {
 enum event_kind {
 	EVENT_MISCOUNTED, /* a program was told less than there is by FIONREAD, for a socket in the sockhash */
 	EVENT_PROGRAM, /* a program was seen whose code was not looked at yet */
+	EVENT_RESET, /* a socket in the sockhash is being reset by its peer */
 };
 
 /* A record of the ring buffer `events`, for what cannot wait until the process looks. */
 struct event {
 	enum event_kind kind;
 	__u32 pid; /* in the host's PID namespace */
-	__u64 cookie; /* of EVENT_MISCOUNTED, as what follows */
+	__u64 cookie; /* of EVENT_MISCOUNTED, as what follows; of EVENT_RESET its key in the sockhash */
 	__u64 inode; /* the socket's */
 	__s32 fd; /* -1: not known */
 	__u32 pad;
@@ -320,11 +323,13 @@ struct counters {
 	__u64 passed_lowat; /* the peer asked for SO_RCVLOWAT above 1 */
 	__u64 passed_unknown; /* it is not known how the reader's program receives */
 	__u64 passed_special; /* sent with MSG_OOB or MSG_ZEROCOPY */
-	__u64 passed_option; /* the reader asked for what only TCP gives: urgent data in line, timestamps, SO_PEEK_OFF ... */
+	__u64 passed_option; /* an end asked for what only TCP gives: urgent data in line, timestamps, a filter, pacing ... */
 	__u64 passed_protocol;
 	__u64 passed_untended; /* the reader may wait for edges, and no process of ours could make one */
 	__u64 passed_unread; /* bytes of this direction are in TCP, not all read */
 	__u64 passed_refresh; /* TCP has carried nothing of this direction for a second */
+	__u64 passed_acknowledging; /* to carry an acknowledgement, for which the peer's TCP may hold back what it sends next */
+	__u64 passed_memory; /* TCP, or the cgroup of the reader, has used up its memory for sockets, or is about to */
 	__u64 passed_full; /* the reader has its receive buffer full of redirected bytes */
 	__u64 passed_peer_left; /* the peer is no longer in the sockhash */
 

@@ -8,13 +8,17 @@ import type { UnknownPrograms } from "../config/unknown.ts";
 import { SystemError } from "../host/errno.ts";
 import * as libc from "../host/libc.ts";
 import { obstacleToOthersSockets } from "../host/reach.ts";
+import { useForeignSocket } from "./foreign_socket.ts";
+import { keyOf } from "./member.ts";
 import {
   type Connection,
+  findClosed,
   findConnections,
   findMembers,
   scanDescriptors,
   type Stranger,
 } from "./strangers.ts";
+import { takeOut } from "./sweep.ts";
 
 const log = getLogger("mda");
 
@@ -104,6 +108,7 @@ export async function adoptConnections(
     }
   }
   if (!allSockets) dismissBlocking(object, findMembers(scan));
+  takeOutClosed(object, findClosed(scan));
   return result;
 }
 
@@ -136,6 +141,21 @@ function dismissBlocking(object: BpfObject, members: Stranger[]): void {
   for (const key of sockets.keys()) {
     const cookie = sockets.lookup(key);
     if (cookie && blocking.has(number(cookie))) dismiss(object, number(key) & ~1n, LEAVE_BLOCKING);
+  }
+}
+
+/** Sockets that were shut down or reset, and had no callback to leave by (bpf/closed.h). */
+function takeOutClosed(object: BpfObject, closed: Stranger[]): void {
+  for (const end of closed) {
+    try {
+      useForeignSocket(end, (copy) => {
+        const key = keyOf(object, copy);
+        if (key !== undefined) takeOut(object, [key]);
+      });
+    } catch (error) {
+      if (!(error instanceof SystemError)) throw error;
+      log.debug(`not taken out: ${error.message}`);
+    }
   }
 }
 

@@ -2,12 +2,13 @@ import { getLogger } from "@logtape/logtape";
 import { enums, layouts } from "../bpf/layouts.ts";
 import type { BpfObject } from "../bpf/object.ts";
 import { RingBuffer } from "../bpf/ring_buffer.ts";
-import { readStruct, type StructValue, u32, u64 } from "../bpf/struct.ts";
+import { readStruct, type StructValue, u64 } from "../bpf/struct.ts";
 import { descriptorOfSocket } from "../host/process.ts";
 import { dismiss } from "./adopt.ts";
 import { makeEdge } from "./edges.ts";
 import { useForeignSocket } from "./foreign_socket.ts";
-import { sweep } from "./sweep.ts";
+import { keyOf } from "./member.ts";
+import { sweep, takeOut } from "./sweep.ts";
 
 const log = getLogger("mda");
 
@@ -17,12 +18,15 @@ const TRY_MS = 10_000;
 /** A peer is in a send now and then, for some microseconds. */
 const SWEEPS = 8;
 
+const { EVENT_PROGRAM, EVENT_RESET } = enums.event_kind;
+
 type Event = StructValue<typeof layouts, "event">;
 
 /**
  * Does what cannot wait until somebody looks. Readers that were told by FIONREAD that there is less than there is
  * (bpf/habits.h) may wait for an edge that does not come: their sockets are taken out at once, where nothing redirected is unread,
- * and get an edge; else an edge again and again until they have read what is there.
+ * and get an edge; else an edge again and again until they have read what is there. Sockets that were reset, and have no
+ * callback to leave by, are taken out (bpf/closed.h).
  *
  * @param programSeen is called when there is a program whose code is to be looked at; its process may not last long
  * @param signal ends it
@@ -33,15 +37,19 @@ export async function handleEvents(
   signal: AbortSignal,
 ): Promise<void> {
   let seen = false;
+  let reset: bigint[] = [];
   const waiting = new Map<bigint, { reader: Event; until: number }>();
   using records = new RingBuffer(object.map("events"), (bytes) => {
     const event = readStruct(layouts, "event", bytes);
-    if (event.kind === enums.event_kind.EVENT_PROGRAM) seen = true;
+    if (event.kind === EVENT_PROGRAM) seen = true;
+    else if (event.kind === EVENT_RESET) reset.push(event.cookie);
     else waiting.set(event.cookie, { reader: event, until: performance.now() + TRY_MS });
   });
   signal.addEventListener("abort", () => records.wake());
   if (signal.aborted) return;
   while (await records.next()) {
+    if (reset.length > 0) takeOut(object, reset);
+    reset = [];
     if (seen) programSeen();
     seen = false;
     while (waiting.size > 0 && !signal.aborted) {
@@ -60,7 +68,7 @@ function help(object: BpfObject, { cookie, inode, pid, fd }: Event): boolean {
   let left = true;
   try {
     useForeignSocket({ cookie, pid, fd: found }, (copy) => {
-      left = takeOut(object, copy);
+      left = makeLeave(object, copy);
       makeEdge(copy);
     });
   } catch (error) {
@@ -70,12 +78,10 @@ function help(object: BpfObject, { cookie, inode, pid, fd }: Event): boolean {
 }
 
 /** Returns whether the socket is outside of the sockhash. */
-function takeOut(object: BpfObject, fd: number): boolean {
+function makeLeave(object: BpfObject, fd: number): boolean {
   const sockets = object.map("sockets");
-  // A socket's storage is looked up by a descriptor of it.
-  const bytes = object.map("links").lookup(u32(fd));
-  if (!bytes) return true;
-  const { key } = readStruct(layouts, "link", bytes);
+  const key = keyOf(object, fd);
+  if (key === undefined) return true;
   if (!dismiss(object, key & ~1n, enums.leave.LEAVE_BY_HABIT)) return sockets.lookup(u64(key)) === undefined;
   let left = [u64(key), u64(key ^ 1n)];
   for (let time = 0; time < SWEEPS && left.length > 0; time++) {

@@ -29,6 +29,8 @@ export interface KernelFeatures {
   constants: KernelConstants;
   /** A program may look at all descriptors (iter/task_file): else nothing can be adopted, and no edge be made. */
   iterates_files: boolean;
+  /** A program at a tracepoint may use the storage of a socket: else a reset of one without callbacks is only seen by scans. */
+  sees_resets: boolean;
   /** Where it can be seen what programs do with their sockets. */
   hooks: HookKind;
   /** What the kernel said when it had no storage for a socket. */
@@ -62,7 +64,7 @@ export function probeKernel(): KernelFeatures {
 
 /** On most kernels all of these load: opening the probe takes more time than loading it. */
 function tryAtOnce(): Omit<KernelFeatures, "hooks"> | undefined {
-  using object = openProbe("redirect_to_one", "cast_address", "iterate_files");
+  using object = openProbe("redirect_to_one", "cast_address", "iterate_files", "hook_reset");
   try {
     object.load();
   } catch (error) {
@@ -70,7 +72,12 @@ function tryAtOnce(): Omit<KernelFeatures, "hooks"> | undefined {
     throw error;
   }
   const { constants, storage_error } = tryRedirecting(object);
-  return { constants: { casts_addresses: true, ...constants }, iterates_files: true, storage_error };
+  return {
+    constants: { casts_addresses: true, ...constants },
+    iterates_files: true,
+    sees_resets: true,
+    storage_error,
+  };
 }
 
 function tryOneByOne(): Omit<KernelFeatures, "hooks"> {
@@ -80,6 +87,7 @@ function tryOneByOne(): Omit<KernelFeatures, "hooks"> {
   return {
     constants: { casts_addresses: loads("cast_address"), ...constants },
     iterates_files: loads("iterate_files"),
+    sees_resets: loads("hook_reset"),
     storage_error,
   };
 }
@@ -116,6 +124,7 @@ const programs = [
   "redirect_to_one",
   "cast_address",
   "iterate_files",
+  "hook_reset",
   "hook_function",
   "hook_inq",
   "hook_breakpoint",

@@ -61,6 +61,7 @@ export function loadDataPlane(
     autoload: {
       find_strangers: features.iterates_files,
       find_readers: features.iterates_files,
+      sees_reset: features.sees_resets,
       ...hookPrograms(features),
     },
     reuse,

@@ -36,6 +36,10 @@ export const purposes: Record<typeof functions[number] | ProbeProgram, Purpose> 
     does: "sees who calls splice(2), getsockopt(2) and ioctl(2) on a socket",
     without: learns,
   },
+  sees_reset: {
+    does: "sees which sockets are reset",
+    without: "a program would be told of a reset again and again for some seconds",
+  },
   find_strangers: {
     does: "finds connections that are open already",
     without: "none of them could be adopted",
@@ -75,6 +79,7 @@ export const purposes: Record<typeof functions[number] | ProbeProgram, Purpose> 
   redirect_to_one: { does: "tries a redirection between two sockets of mda's own", without: tries },
   cast_address: { does: "tries bpf_rdonly_cast()", without: tries },
   iterate_files: { does: "tries to look at descriptors", without: tries },
+  hook_reset: { does: "tries to use a socket's storage at a tracepoint", without: tries },
   hook_function: { does: "tries to hook a function of the kernel", without: tries },
   hook_inq: { does: "tries to hook a function of the kernel", without: tries },
   hook_breakpoint: { does: "tries a breakpoint at a function of the kernel", without: tries },

@@ -4,7 +4,7 @@ import { readStruct, type StructValue } from "../bpf/struct.ts";
 import { changeControl } from "./control.ts";
 
 const { size, fields } = layouts.stranger;
-const { STRANGER_LISTENER, STRANGER_MPTCP_LISTENER, STRANGER_MEMBER } = enums.stranger_kind;
+const { STRANGER_LISTENER, STRANGER_MPTCP_LISTENER, STRANGER_MEMBER, STRANGER_CLOSED } = enums.stranger_kind;
 
 /** A TCP socket as a scan of all descriptors finds it: see bpf/types.h. */
 export type Stranger = StructValue<typeof layouts, "stranger">;
@@ -38,16 +38,25 @@ export function scanDescriptors(
   }
 }
 
-/** The sockets of a scan that are in a sockmap. */
+/** The sockets of a scan that are in a sockmap and connected. */
 export function findMembers(bytes: Uint8Array<ArrayBuffer>): Stranger[] {
+  return findOfKind(bytes, STRANGER_MEMBER);
+}
+
+/** Those that are in a sockmap and can send no more: shut down, reset or timed out. */
+export function findClosed(bytes: Uint8Array<ArrayBuffer>): Stranger[] {
+  return findOfKind(bytes, STRANGER_CLOSED);
+}
+
+function findOfKind(bytes: Uint8Array<ArrayBuffer>, kind: number): Stranger[] {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const members: Stranger[] = [];
+  const found: Stranger[] = [];
   for (let at = 0; at + size <= bytes.length; at += size) {
-    if (view.getUint32(at + fields.kind.offset, true) === STRANGER_MEMBER) {
-      members.push(readStruct(layouts, "stranger", bytes, at));
+    if (view.getUint32(at + fields.kind.offset, true) === kind) {
+      found.push(readStruct(layouts, "stranger", bytes, at));
     }
   }
-  return members;
+  return found;
 }
 
 /**
@@ -64,17 +73,18 @@ export function findConnections(bytes: Uint8Array<ArrayBuffer>): Connection[] {
     const kind = number(at, "kind");
     return kind === STRANGER_LISTENER || kind === STRANGER_MPTCP_LISTENER;
   };
+  const isConnected = (at: number) => !isListener(at) && number(at, "kind") !== STRANGER_CLOSED;
   // Most sockets of a host have their peer elsewhere: only those that match are read whole.
   const servers = new Map<number, number>();
   const listeners: Stranger[] = [];
   for (let at = 0; at + size <= bytes.length; at += size) {
     if (isListener(at)) listeners.push(read(at));
-    else servers.set(handshake(number(at, "peer_seq"), number(at, "own_seq")), at);
+    else if (isConnected(at)) servers.set(handshake(number(at, "peer_seq"), number(at, "own_seq")), at);
   }
   const connections: Connection[] = [];
   const seen = new Set<number>();
   for (let at = 0; at + size <= bytes.length; at += size) {
-    if (isListener(at)) continue;
+    if (!isConnected(at)) continue;
     const serverSeq = number(at, "peer_seq");
     const place = servers.get(handshake((number(at, "own_seq") + 1) >>> 0, serverSeq));
     if (place === undefined || number(place, "own_seq") !== serverSeq || seen.has(place)) continue;

@@ -2,7 +2,7 @@ import type { BpfMap } from "../bpf/map.ts";
 import type { BpfObject } from "../bpf/object.ts";
 import type { BpfProgram } from "../bpf/program.ts";
 import { layouts } from "../bpf/layouts.ts";
-import { u32 } from "../bpf/struct.ts";
+import { u32, u64 } from "../bpf/struct.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -46,6 +46,19 @@ export function sweep(sockets: BpfMap, drain: BpfProgram, keys: Bytes[]): Bytes[
 
 /** A busy sender is in a send most of the time, in which it cannot be taken out. */
 const TRIES = 32;
+
+/** Takes some sockets out that want to leave; those that cannot yet are noted in `leaving`. */
+export function takeOut(object: BpfObject, keys: bigint[]): void {
+  const leaving = object.map("leaving");
+  const wanted = keys.map(u64);
+  const stay = new Set(
+    sweep(object.map("sockets"), object.program("drain"), wanted).map((key) => key.toHex()),
+  );
+  for (const key of wanted) {
+    if (stay.has(key.toHex())) leaving.update(key, u32(1));
+    else leaving.delete(key);
+  }
+}
 
 /** Takes out those that have said in `leaving` that they want to, if they can. Returns how many could not. */
 export function sweepLeaving(object: BpfObject): number {

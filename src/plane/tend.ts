@@ -1,4 +1,5 @@
 import { getLogger } from "@logtape/logtape";
+import { BpfError } from "../bpf/errors.ts";
 import { layouts } from "../bpf/layouts.ts";
 import type { BpfObject } from "../bpf/object.ts";
 import { readStruct, u32 } from "../bpf/struct.ts";
@@ -33,6 +34,9 @@ const SETTLE_MS = 5000;
 /** The same while connections wait for their programs to be known. */
 const LEARN_MS = 200;
 const CHECK_MS = 1000;
+/** How often it is looked for clients that have closed unnoticed, and how many of them are kept in mind. */
+const FORGET_MS = 10_000;
+const FORGET_MAX = 4096;
 
 export interface TendOptions {
   /** Whether connections that are there are put into the sockhash. */
@@ -66,6 +70,8 @@ export function tend(plane: DataPlane, { adopt }: TendOptions): Tending {
   repeat(() => check(), signal);
   const handling = handleEvents(plane.object, () => check(true), signal);
   repeat(checkOn(plane, full), signal);
+  repeat(forgetClients(plane), signal);
+  const resets = plane.features.sees_resets ? watchResets(plane) : undefined;
   if (scans) {
     repeat(lookAfter(plane, obstacle === undefined), signal);
     repeat(() => (handOver(plane.object), LOOK_MS), signal);
@@ -75,6 +81,7 @@ export function tend(plane: DataPlane, { adopt }: TendOptions): Tending {
     adopt: (options) => void (scans && adopter.adopt(options)),
     async [Symbol.asyncDispose]() {
       ending.abort();
+      resets?.[Symbol.dispose]();
       await adopter.adopted;
       await handling;
     },
@@ -188,6 +195,39 @@ function watchPrograms(
   hooks.watch(all ? everything : whatCouldBeDone(programs, unknownPrograms));
   if (all) say();
   else noteWatched(object);
+}
+
+/** Resets of sockets without callbacks are seen from now on, as long as this process is there to take them out. */
+function watchResets({ object }: DataPlane): Disposable | undefined {
+  try {
+    return object.program("sees_reset").attachTrace();
+  } catch (error) {
+    if (!(error instanceof BpfError)) throw error;
+    log.debug(`${error.message}; resets of sockets without callbacks are seen by scans only`);
+    return undefined;
+  }
+}
+
+/**
+ * Forgets the server's ends that wait for a client that has closed: its state callback would have, but another program of the cgroup
+ * may have asked for other callbacks (bpf/callbacks.h).
+ */
+function forgetClients({ object }: DataPlane): () => number {
+  const servers = object.map("servers"), sockets = object.map("sockets");
+  let seen = new Set<string>();
+  return () => {
+    const waiting = new Set<string>();
+    for (const key of servers.keys()) {
+      const name = key.toHex();
+      if (waiting.size >= FORGET_MAX) break;
+      // Twice: a client may be in `servers` a moment before it is found in the sockhash.
+      if (sockets.lookup(key) !== undefined) continue;
+      if (seen.has(name)) servers.delete(key);
+      else waiting.add(name);
+    }
+    seen = waiting;
+    return FORGET_MS;
+  };
 }
 
 function leaver({ object, found }: DataPlane): () => number {

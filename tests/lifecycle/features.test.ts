@@ -15,6 +15,7 @@ Deno.test("the data plane loads where programs must not look at descriptors, cas
       fionread_counts: enums.fionread_counts.FIONREAD_TCP,
     },
     iterates_files: false,
+    sees_resets: false,
     hooks: "none" as const,
   };
   using object = loadDataPlane({ features, allSockets: false, unknownPrograms: "learn" });

@@ -3,6 +3,7 @@
 #include "harness.h"
 
 #include <linux/tls.h>
+#include <time.h>
 
 #ifndef TCP_ULP
 #define TCP_ULP 31
@@ -41,6 +42,37 @@ static void user_timeout(void)
 	SERVER
 		receive(conn, 100, 0);
 	exchange(1);
+}
+
+/* 1 MB a second; bytes that nobody paces are there at once. */
+static void paced_by(bool (*ask)(void))
+{
+	exchange(1);
+	CLIENT
+		say("%s", ask() ? "paced" : "not paced");
+	BOTH {
+		struct timespec begin, end;
+
+		clock_gettime(CLOCK_MONOTONIC, &begin);
+		if (is_client) {
+			send_stream(conn, 2000000, 8000);
+			shutdown(conn, SHUT_WR);
+		} else {
+			receive_stream(conn, 2000001, 8000);
+			clock_gettime(CLOCK_MONOTONIC, &end);
+			say("%s", end.tv_sec - begin.tv_sec + (end.tv_nsec - begin.tv_nsec) / 1e9 > 0.7 ? "in its time" : "at once");
+		}
+	}
+}
+
+static bool asks_for_rate(void)
+{
+	return !setsockopt(conn, SOL_SOCKET, SO_MAX_PACING_RATE, &(unsigned int){ 1000000 }, sizeof(unsigned int));
+}
+
+static void paced(void)
+{
+	paced_by(asks_for_rate);
 }
 
 static void other_options(void)
@@ -195,6 +227,7 @@ const struct test_case options[] = {
 	  .run = keepalive },
 	{ "user_timeout", MUST, "TCP_USER_TIMEOUT, with bytes unread", "the connection lives",
 	  .run = user_timeout },
+	{ "so_max_pacing_rate", MAY, "SO_MAX_PACING_RATE", "a stream takes its time", .run = paced },
 	{ "options", MUST, "options of sockets, TCP and IP in mid-stream",
 	  "0; ENOENT for a ULP that is not there", .run = other_options },
 	{ "not_for_streams", MUST, "calls that are not for a connection", "an error each",

@@ -2,6 +2,8 @@
 /* Every way to read. */
 #include "harness.h"
 
+#include <linux/filter.h>
+
 #include <sys/mman.h>
 #include <time.h>
 
@@ -580,6 +582,26 @@ static void tcp_inq_passed(void)
 	left_in_queue();
 }
 
+static void filtered(void)
+{
+	struct sock_filter nothing = BPF_STMT(BPF_RET | BPF_K, 0);
+	struct sock_fprog filter = { 1, &nothing };
+
+	exchange(1);
+	READER
+		say_result("SO_ATTACH_FILTER", setsockopt(conn, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof(filter)));
+	SENDER
+		send_text(conn, "dropped", 0);
+	READER {
+		polled(conn, POLLIN, 100);
+		receive(conn, 100, 0);
+		set(conn, SOL_SOCKET, SO_DETACH_FILTER, 0);
+		await(conn, POLLIN);
+		receive(conn, 100, 0);
+	}
+	exchange(1);
+}
+
 static void so_timestamp_passed(void)
 {
 	server_sends = true;
@@ -652,6 +674,7 @@ const struct test_case reading[] = {
 	  .instead = "server: poll(IN) = IN" },
 	{ "tcp_inq", NEVER, "TCP_INQ", "each read tells how much is left", .run = left_in_queue },
 	{ "so_timestamp", NEVER, "SO_TIMESTAMP", "each read tells when its bytes came", .run = timestamps },
+	{ "so_attach_filter", MUST, "SO_ATTACH_FILTER in mid-stream", "what it drops comes once it is gone", .run = filtered },
 	{ "fionread", MAY, "FIONREAD", "what is unread", .run = how_much_is_unread,
 	  .learns = "the bytes of one queue only" },
 	{ "rcvtimeo", NEVER, "SO_RCVTIMEO in blocking mode", "EAGAIN in time", .run = with_time_limit,

@@ -297,6 +297,22 @@ static void timestamps(void)
 	}
 }
 
+static void with_fast_open(void)
+{
+	exchange(1);
+	SERVER {
+		send_text(conn, "too late", MSG_FASTOPEN);
+		say_result("connect again", connect(conn, (struct sockaddr *)&shared->address, shared->address_bytes));
+	}
+	exchange(1);
+	CLIENT {
+		/* Only now is the socket's own state that of a connection. */
+		say_result("connect again", connect(conn, (struct sockaddr *)&shared->address, shared->address_bytes));
+		send_text(conn, "too late", MSG_FASTOPEN);
+	}
+	exchange(1);
+}
+
 static void of_nothing(void)
 {
 	SENDER {
@@ -512,6 +528,7 @@ const struct test_case writing[] = {
 	  .learns = "one send completes as several, on older kernels as none" },
 	{ "so_timestamping", NEVER, "SO_TIMESTAMPING of what is sent", "a stamp when it leaves, one when it is acknowledged",
 	  .run = timestamps },
+	{ "msg_fastopen", MUST, "MSG_FASTOPEN on a connection", "EISCONN", .run = with_fast_open },
 	{ "send_nothing", MUST, "sends of 0 bytes", "0, and the reader is not woken", .run = of_nothing },
 	{ "send_efault", MUST, "send from memory that is not there", "EFAULT", .run = from_no_memory,
 	  .differs = "0",
