@@ -215,6 +215,8 @@ static __noinline int join_ends(struct adoption *adoption)
 	    are_ends((void *)socket_at(client_tp), (void *)socket_at(server_tp))) {
 		reset(client_link, client_key, &adoption->client_program);
 		reset(server_link, server_key, &adoption->server_program);
+		client_link->psock = (__u64)psock_of_member(socket_at(client_tp));
+		server_link->psock = (__u64)psock_of_member(socket_at(server_tp));
 		introduce(client_link, server_key, adoption->server_cookie, server_tp, server_link);
 		introduce(server_link, client_key, adoption->client_cookie, client_tp, client_link);
 		count(connections_adopted, 1);

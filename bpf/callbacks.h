@@ -25,10 +25,16 @@ static __always_inline void give_up_callbacks(struct bpf_sock_ops *ops, __u32 ou
 		bpf_sock_ops_cb_flags_set(ops, flags & ~ours);
 }
 
-/* Before it can leave by one. A socket that was adopted has none. */
-static __always_inline bool has_callbacks(struct sock *sk)
+/* A socket that was adopted may have none. */
+static __always_inline bool has_callback(struct sock *sk, __u8 callback)
 {
 	struct tcp_sock *tp = (void *)sk;
 
-	return field(tp, bpf_sock_ops_cb_flags) & BPF_SOCK_OPS_RTT_CB_FLAG;
+	return field(tp, bpf_sock_ops_cb_flags) & callback;
+}
+
+/* It can leave by one. */
+static __always_inline bool has_callbacks(struct sock *sk)
+{
+	return has_callback(sk, BPF_SOCK_OPS_RTT_CB_FLAG);
 }

@@ -48,6 +48,7 @@ struct task_struct;
 
 struct list_head {
 	struct list_head *next;
+	struct list_head *prev;
 };
 
 struct wait_queue_entry {
@@ -221,6 +222,7 @@ struct sock {
 	struct socket *sk_socket;
 	void *sk_user_data;
 	__u8 sk_kern_sock : 1;
+	__u8 sk_shutdown;
 };
 
 struct inet_sock {
@@ -287,6 +289,7 @@ struct sk_msg {
 struct sk_psock {
 	struct sock *sk;
 	struct list_head ingress_msg;
+	struct list_head link; /* of the sockmaps that it is in */
 	__u32 msg_tot_len;
 	refcount_t refcnt;
 	void *saved_close;

@@ -130,10 +130,15 @@ static __noinline int look_at_outsider(struct bpf_sock_ops *ops, struct sock *sk
 {
 	__u64 address = (__u64)sk;
 	struct observed *observed = bpf_map_lookup_elem(&outsiders, &address);
+	enum habit habit;
 
 	if (observed && observed->own_seq == own_seq((void *)sk)) {
 		look_at(observed, (void *)sk);
-		if (habit_of(&observed->program) != HABIT_UNKNOWN)
+		habit = habit_of(&observed->program);
+		/* It may be adopted: then it is good to hear of its end. */
+		if (habit == HABIT_RECEIVES)
+			give_up_callbacks(ops, observed->callbacks & BPF_SOCK_OPS_RTT_CB_FLAG);
+		else if (habit != HABIT_UNKNOWN)
 			give_up_callbacks(ops, observed->callbacks);
 	} else if (ops->bpf_sock_ops_cb_flags == CALLBACKS) {
 		give_up_callbacks(ops, CALLBACKS); /* of one that is forgotten; others would have asked for others */

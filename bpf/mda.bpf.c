@@ -27,7 +27,7 @@
 #include "habits.h"
 #include "seqs.h"
 #include "learning.h"
-#include "closed.h"
+#include "resets.h"
 #include "cookies.h"
 #include "pairing.h"
 #include "bulk.h"
@@ -35,6 +35,7 @@
 #include "adopt.h"
 #include "edges.h"
 #include "handover.h"
+#include "closing.h"
 
 char _license[] SEC("license") = "Dual BSD/GPL";
 
@@ -73,6 +74,8 @@ static __noinline int state_changed(struct bpf_sock_ops *ops, struct bpf_sock *s
 		return 0;
 	if (!link || link->left_at_ns)
 		return look_at_outsider(ops, tp);
+	if (ops->args[1] == BPF_TCP_FIN_WAIT1 || ops->args[1] == BPF_TCP_LAST_ACK)
+		hold_fin_if_unread(ops, link, tp);
 	paired(link); /* takes the entry out of `servers` when the client never sent */
 	if (ops->args[1] == BPF_TCP_CLOSE) {
 		has_closed(link, tp);
@@ -105,6 +108,10 @@ int follow(struct bpf_sock_ops *ops)
 		server_established(ops, sk);
 	else if (ops->op == BPF_SOCK_OPS_STATE_CB)
 		state_changed(ops, sk);
+	else if (ops->op == BPF_SOCK_OPS_HDR_OPT_LEN_CB)
+		make_room_for_option(ops, sk);
+	else if (ops->op == BPF_SOCK_OPS_WRITE_HDR_OPT_CB)
+		write_option(ops, sk);
 	else if (ops->op == BPF_SOCK_OPS_TCP_CONNECT_CB)
 		connects(sk);
 	else if (ops->op == BPF_SOCK_OPS_TCP_LISTEN_CB)

@@ -189,6 +189,7 @@ static __always_inline struct link *enter(struct bpf_sock_ops *ops, struct bpf_s
 		count_not_entered(error);
 		return NULL;
 	}
+	link->psock = (__u64)psock_of_member((void *)self->tcp_sock);
 	link->callbacks = ask_for_callbacks(ops);
 	return link;
 }

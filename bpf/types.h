@@ -226,6 +226,7 @@ enum event_kind {
 	EVENT_MISCOUNTED, /* a program was told less than there is by FIONREAD, for a socket in the sockhash */
 	EVENT_PROGRAM, /* a program was seen whose code was not looked at yet */
 	EVENT_RESET, /* a socket in the sockhash is being reset by its peer */
+	EVENT_CLOSED_UNREAD, /* a socket was closed with redirected bytes unread; `cookie` is its peer's */
 };
 
 /* A record of the ring buffer `events`, for what cannot wait until the process looks. */

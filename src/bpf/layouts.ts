@@ -168,7 +168,7 @@ export const layouts = {
     },
   },
   "link": {
-    "size": 128,
+    "size": 144,
     "fields": {
       "notice": { "offset": 0, "size": 8, "type": "notice" },
       "left_at_ns": { "offset": 8, "size": 8, "type": "u64" },
@@ -189,6 +189,8 @@ export const layouts = {
       "program": { "offset": 104, "size": 16, "type": "executable" },
       "callbacks": { "offset": 120, "size": 4, "type": "u32" },
       "handed_over": { "offset": 124, "size": 4, "type": "u32" },
+      "psock": { "offset": 128, "size": 8, "type": "u64" },
+      "fin_held_ns": { "offset": 136, "size": 8, "type": "u64" },
     },
   },
   "listening_at": {
@@ -391,7 +393,7 @@ export const enums = {
     "SOCK_MEMALLOC": 4,
   },
   "decision": { "ACCELERATE": 0, "RETURN_RULE": 1, "NO_ACCEPT_RULE": 2 },
-  "event_kind": { "EVENT_MISCOUNTED": 0, "EVENT_PROGRAM": 1, "EVENT_RESET": 2 },
+  "event_kind": { "EVENT_MISCOUNTED": 0, "EVENT_PROGRAM": 1, "EVENT_RESET": 2, "EVENT_CLOSED_UNREAD": 3 },
   "stranger_kind": {
     "STRANGER_LISTENER": 0,
     "STRANGER_CONNECTED": 1,

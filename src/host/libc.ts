@@ -71,12 +71,15 @@ export const SO_SNDBUF = 7;
 export const SO_RCVBUF = 8;
 export const SO_RCVLOWAT = 18;
 export const SO_COOKIE = 57;
+export const SOL_TCP = 6;
+export const TCP_INFO = 11;
 export const SO_SNDBUFFORCE = 32;
 export const MSG_PEEK = 2;
 export const MSG_DONTWAIT = 0x40;
 export const MSG_NOSIGNAL = 0x4000;
 export const FIONREAD = 0x541b;
 export const SHUT_WR = 1;
+export const SHUT_RDWR = 2;
 export const POLLIN = 1;
 export const POLLOUT = 4;
 

@@ -144,7 +144,7 @@ function dismissBlocking(object: BpfObject, members: Stranger[]): void {
   }
 }
 
-/** Sockets that were shut down or reset, and had no callback to leave by (bpf/closed.h). */
+/** Sockets that were shut down or reset, and had no callback to leave by (bpf/resets.h). */
 function takeOutClosed(object: BpfObject, closed: Stranger[]): void {
   for (const end of closed) {
     try {

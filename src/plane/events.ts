@@ -5,6 +5,7 @@ import { RingBuffer } from "../bpf/ring_buffer.ts";
 import { readStruct, type StructValue, u64 } from "../bpf/struct.ts";
 import { descriptorOfSocket } from "../host/process.ts";
 import { dismiss } from "./adopt.ts";
+import { findPeersOfClosed, type PeerOfClosed, resetPeerOfClosed } from "./closing.ts";
 import { makeEdge } from "./edges.ts";
 import { useForeignSocket } from "./foreign_socket.ts";
 import { keyOf } from "./member.ts";
@@ -15,10 +16,13 @@ const log = getLogger("mda");
 /** How soon again, and how long, while a socket cannot leave because something redirected is unread. */
 const AGAIN_MS = 1;
 const TRY_MS = 10_000;
+/** The same while a peer cannot be reset because it has not read all: after that the stream ends (bpf/closing.h). */
+const RESET_AGAIN_MS = 10;
+const RESET_TRY_MS = 1900;
 /** A peer is in a send now and then, for some microseconds. */
 const SWEEPS = 8;
 
-const { EVENT_PROGRAM, EVENT_RESET } = enums.event_kind;
+const { EVENT_PROGRAM, EVENT_CLOSED_UNREAD, EVENT_RESET } = enums.event_kind;
 
 type Event = StructValue<typeof layouts, "event">;
 
@@ -26,7 +30,8 @@ type Event = StructValue<typeof layouts, "event">;
  * Does what cannot wait until somebody looks. Readers that were told by FIONREAD that there is less than there is
  * (bpf/habits.h) may wait for an edge that does not come: their sockets are taken out at once, where nothing redirected is unread,
  * and get an edge; else an edge again and again until they have read what is there. Sockets that were reset, and have no
- * callback to leave by, are taken out (bpf/closed.h).
+ * callback to leave by, are taken out (bpf/resets.h). And peers of ends that were closed with redirected bytes unread are to see a
+ * reset (bpf/closing.h).
  *
  * @param programSeen is called when there is a program whose code is to be looked at; its process may not last long
  * @param signal ends it
@@ -37,29 +42,91 @@ export async function handleEvents(
   signal: AbortSignal,
 ): Promise<void> {
   let seen = false;
-  let reset: bigint[] = [];
-  const waiting = new Map<bigint, { reader: Event; until: number }>();
+  let asked: Event[] = [], closed: bigint[] = [], reset: bigint[] = [];
+  const miscounted = new Attempts((reader: Event) => help(object, reader), AGAIN_MS, TRY_MS, signal);
+  const cutShort = new Attempts(
+    (peer: PeerOfClosed) => resetPeer(object, peer),
+    RESET_AGAIN_MS,
+    RESET_TRY_MS,
+    signal,
+  );
   using records = new RingBuffer(object.map("events"), (bytes) => {
     const event = readStruct(layouts, "event", bytes);
     if (event.kind === EVENT_PROGRAM) seen = true;
+    else if (event.kind === EVENT_CLOSED_UNREAD) closed.push(event.cookie);
     else if (event.kind === EVENT_RESET) reset.push(event.cookie);
-    else waiting.set(event.cookie, { reader: event, until: performance.now() + TRY_MS });
+    else asked.push(event);
   });
   signal.addEventListener("abort", () => records.wake());
   if (signal.aborted) return;
   while (await records.next()) {
     if (reset.length > 0) takeOut(object, reset);
+    for (const reader of asked) miscounted.add(reader.cookie, reader);
+    for (const peer of findClosed(object, closed)) cutShort.add(peer.cookie, peer);
+    asked = [];
+    closed = [];
     reset = [];
     if (seen) programSeen();
     seen = false;
-    while (waiting.size > 0 && !signal.aborted) {
-      for (const [cookie, { reader, until }] of waiting) {
-        if (help(object, reader) || performance.now() > until) waiting.delete(cookie);
+  }
+  await miscounted.ended;
+  await cutShort.ended;
+}
+
+/** Tries again and again what cannot be done at once. */
+class Attempts<Subject> {
+  readonly #waiting = new Map<bigint, { subject: Subject; until: number }>();
+  #round: Promise<void> | undefined;
+
+  /** @param attempt returns whether there is nothing left to do */
+  constructor(
+    private readonly attempt: (subject: Subject) => boolean,
+    private readonly againMs: number,
+    private readonly tryMs: number,
+    private readonly signal: AbortSignal,
+  ) {}
+
+  /** What is under way when it has been aborted. */
+  get ended(): Promise<void> {
+    return this.#round ?? Promise.resolve();
+  }
+
+  add(cookie: bigint, subject: Subject): void {
+    if (this.attempt(subject)) return;
+    this.#waiting.set(cookie, { subject, until: performance.now() + this.tryMs });
+    this.#round ??= this.#again();
+  }
+
+  async #again(): Promise<void> {
+    while (this.#waiting.size > 0 && !this.signal.aborted) {
+      await new Promise((resolve) => setTimeout(resolve, this.againMs));
+      for (const [cookie, { subject, until }] of this.#waiting) {
+        if (this.attempt(subject) || performance.now() > until) this.#waiting.delete(cookie);
       }
-      if (waiting.size > 0) await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
     }
+    this.#round = undefined;
   }
 }
+
+function findClosed(object: BpfObject, cookies: bigint[]): PeerOfClosed[] {
+  try {
+    return findPeersOfClosed(object, cookies);
+  } catch (error) {
+    log.warn(`${(error as Error).message}; ${takenForWhole}`);
+    return [];
+  }
+}
+
+function resetPeer(object: BpfObject, peer: PeerOfClosed): boolean {
+  try {
+    return resetPeerOfClosed(object, peer);
+  } catch (error) {
+    log.warn(`${(error as Error).message}; ${takenForWhole}`);
+    return true;
+  }
+}
+
+const takenForWhole = "a program may take for whole what its peer has cut short";
 
 /** Returns whether there is nothing left to do. */
 function help(object: BpfObject, { cookie, inode, pid, fd }: Event): boolean {

@@ -28,7 +28,7 @@ export function handOver(object: BpfObject): void {
   const cookies = [...beside.keys()].map(number);
   if (cookies.length === 0) return;
   try {
-    for (const reader of find(object, cookies)) handOverTo(object, reader);
+    for (const reader of findSockets(object, cookies)) handOverTo(object, reader);
   } catch (error) {
     log.warn(`${(error as Error).message}; a program that has begun to splice may wait for bytes`);
   } finally {
@@ -43,7 +43,7 @@ function handOverTo(object: BpfObject, reader: Found): void {
     const bytes = object.map("links").lookup(u32(fd));
     if (!bytes || reader.unread === 0) return;
     const { program, peer, key } = readStruct(layouts, "link", bytes);
-    const [sender] = find(object, [peer.cookie]);
+    const [sender] = findSockets(object, [peer.cookie]);
     let moved = false;
     if (sender) useForeignSocket(sender, (senderFd) => void (moved = move(object, reader, fd, senderFd)));
     if (moved) {
@@ -58,7 +58,8 @@ function handOverTo(object: BpfObject, reader: Found): void {
   });
 }
 
-interface Found {
+/** A socket, by a descriptor that a process has of it. */
+export interface Found {
   cookie: bigint;
   pid: number;
   fd: number;
@@ -66,7 +67,7 @@ interface Found {
 }
 
 /** Where sockets are; those that nobody has open are left out. */
-function find(object: BpfObject, cookies: bigint[]): Found[] {
+export function findSockets(object: BpfObject, cookies: bigint[]): Found[] {
   const readers = object.map("readers");
   // Some may be looked for already, for an edge.
   const added = cookies.filter((cookie) => readers.lookup(u64(cookie)) === undefined);
@@ -104,7 +105,7 @@ function move(object: BpfObject, { cookie, unread }: Found, readerFd: number, se
 }
 
 function unreadBytes(object: BpfObject, cookie: bigint): number {
-  return find(object, [cookie])[0]?.unread ?? 0;
+  return findSockets(object, [cookie])[0]?.unread ?? 0;
 }
 
 /** What the reader would read next: redirected bytes before TCP's. */

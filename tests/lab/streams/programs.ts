@@ -17,6 +17,7 @@ export type ProgramName =
   | "habits"
   | "held"
   | "held_back"
+  | "killed"
   | "leaving"
   | "older"
   | "one_way"

@@ -29,7 +29,7 @@ static __noinline int is_reset(struct sock *sk)
 	struct event event = { .kind = EVENT_RESET };
 	struct link *link;
 
-	if (!sk || has_callbacks(socket_at(sk)))
+	if (!sk || has_callback(socket_at(sk), BPF_SOCK_OPS_STATE_CB_FLAG))
 		return 0;
 	link = bpf_sk_storage_get(&links, sk, 0, 0);
 	if (!link || link->left_at_ns)

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* A close(2) with redirected bytes unread. TCP answers one with a reset instead of the end of the stream, so that nobody takes
+ * what was cut short for whole; but tcp_close() looks at its own queue only, and sends a FIN.
+ *
+ *   state_changed    before the FIN is built: the psock has just been dropped, and something is in its queue
+ *   the FIN          gets an option that its receiver drops it for (a TCP MD5 signature where none is expected)
+ *   user space       sends a byte from the peer's end, which has no way to be read: an end that was closed answers data with
+ *                    a reset (tcp_rcv_state_process()), as it would have done to the peer's next message
+ *
+ * Should nobody come, the FIN is sent again without the option, and the stream ends as it would have done. */
+#pragma once
+
+#define FIN_HELD_NS 2000000000ull
+#define TCPHDR_FIN 1
+#define TCPOPT_MD5SIG 19
+#define TCPOLEN_MD5SIG 18
+#define SHUTDOWN_MASK 3
+
+static __always_inline bool is_empty(struct list_head *head)
+{
+	struct list_head *first = BPF_CORE_READ(head, next);
+
+	/* In memory that was freed the first word may be the allocator's. */
+	return !first || first == head || BPF_CORE_READ(first, prev) != head;
+}
+
+/* close(2) has taken the socket out of the sockhash, as shutdown(2) does not, and something is in its psock's queue. A psock is
+ * freed after an RCU grace period, which may have passed: then the queue is empty, or another's. */
+static __always_inline bool was_closed_unread(const struct link *link, struct sock *sk)
+{
+	struct sk_psock *psock = (void *)link->psock;
+
+	if (!psock || BPF_CORE_READ(sk, sk_shutdown) != SHUTDOWN_MASK || BPF_CORE_READ(psock, sk) != sk)
+		return false;
+	return is_empty(__builtin_preserve_access_index(&psock->link)) &&
+	       !is_empty(__builtin_preserve_access_index(&psock->ingress_msg));
+}
+
+/* From the callback that comes before the FIN is built. */
+static __always_inline void hold_fin_if_unread(struct bpf_sock_ops *ops, struct link *link, struct sock *sk)
+{
+	struct event event = { .kind = EVENT_CLOSED_UNREAD };
+	__u32 zero = 0;
+	struct control *now = bpf_map_lookup_elem(&control, &zero);
+
+	if (!link->peer.cookie || !now || !is_tended(now) || !was_closed_unread(link, sk))
+		return;
+	event.cookie = link->peer.cookie;
+	if (bpf_ringbuf_output(&events, &event, sizeof(event), 0))
+		return;
+	link->fin_held_ns = bpf_ktime_get_ns();
+	bpf_sock_ops_cb_flags_set(ops, ops->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_WRITE_HDR_OPT_CB_FLAG);
+}
+
+static __always_inline bool is_fin_held(struct bpf_sock_ops *ops, const struct link *link)
+{
+	return link && link->fin_held_ns && (ops->state == BPF_TCP_FIN_WAIT1 || ops->state == BPF_TCP_LAST_ACK) &&
+	       bpf_ktime_get_ns() - link->fin_held_ns < FIN_HELD_NS;
+}
+
+static __noinline int make_room_for_option(struct bpf_sock_ops *ops, struct bpf_sock *sk)
+{
+	if (!is_fin_held(ops, bpf_sk_storage_get(&links, sk, 0, 0)))
+		return 0;
+	if (ops->args[0] == BPF_WRITE_HDR_TCP_CURRENT_MSS || ops->skb_tcp_flags & TCPHDR_FIN)
+		bpf_reserve_hdr_opt(ops, TCPOLEN_MD5SIG, 0);
+	return 0;
+}
+
+static __noinline int write_option(struct bpf_sock_ops *ops, struct bpf_sock *sk)
+{
+	__u8 option[TCPOLEN_MD5SIG] = { TCPOPT_MD5SIG, TCPOLEN_MD5SIG };
+
+	if (is_fin_held(ops, bpf_sk_storage_get(&links, sk, 0, 0)) && ops->skb_tcp_flags & TCPHDR_FIN)
+		bpf_store_hdr_opt(ops, option, sizeof(option), 0);
+	return 0;
+}
