@@ -121,6 +121,7 @@ static __noinline int describe(struct stranger *stranger, struct sock *sk, struc
 	stranger->blocking = !(BPF_CORE_READ(file, f_flags) & O_NONBLOCK);
 	stranger->own_seq = own_seq(tp);
 	stranger->peer_seq = peer_seq(tp);
+	stranger->stuck = is_stuck(sk);
 	if (psock_of(sk)) {
 		stranger->kind = STRANGER_MEMBER;
 		stranger->unread_bytes = unread_bytes(sk);
@@ -213,6 +214,7 @@ static __noinline int join_ends(struct adoption *adoption)
 	/* Read from the sockets that are in: the descriptors may have become others' since the scan. */
 	if (client_tp && server_tp && client_link && server_link &&
 	    are_ends((void *)socket_at(client_tp), (void *)socket_at(server_tp))) {
+		remember_tcp(client_tp);
 		reset(client_link, client_key, &adoption->client_program);
 		reset(server_link, server_key, &adoption->server_program);
 		client_link->psock = (__u64)psock_of_member(socket_at(client_tp));

@@ -7,9 +7,9 @@
  * that to anyone: a reader with this many unread is full as well. */
 #define UNREAD_MESSAGES_MAX 128
 #define FAR_BEHIND (1ll << 40)
-/* For a program that might splice(2) it is better to have nothing in TCP behind redirected bytes (handover.h): it gets as much as
- * TCP's own buffer could grow to (tcp_rmem[2]). */
-#define SPLICER_UNREAD_BYTES (6 << 20)
+/* For a program that might splice(2) it is better to have nothing in TCP behind redirected bytes (handover.h): it gets more, but with
+ * what TCP takes (some 4 MB, tcp_wmem[2]) no more than half as much again as over TCP alone. */
+#define SPLICER_UNREAD_BYTES (7 << 18)
 #define SPLICER_UNREAD_MESSAGES 4096
 
 /* Redirecting adds to the reader's sk_rmem_alloc on some kernels (6.1 and 6.12 stable, 6.18) and not on others (5.10):

@@ -44,8 +44,8 @@ static __noinline int hand_over(struct link *link, struct sock *own, struct sock
 	/* The reader has taken some of it after all. */
 	if (!sent || unread < *sent)
 		return HANDOVER_REFUSE;
-	/* The send that this belongs to holds one reference, the sockhash the other: nobody else is in one, and this is all. */
-	if (references(psock_of(own)) == 2 && unread == *sent)
+	/* The send that this belongs to is the only one, and this is all. */
+	if (sends_under_way(psock_of(own)) == 1 && unread == *sent)
 		link->handed_over = 1;
 	return HANDOVER_PASS;
 }

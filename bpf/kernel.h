@@ -22,6 +22,7 @@
 #define ENOMEM 12
 #define EBUSY 16
 #define SK_USER_DATA_BPF 2
+#define SOCK_NOSPACE 2
 #define SK_USER_DATA_FLAGS 7
 #define S_IFMT 0170000
 #define S_IFSOCK 0140000
@@ -122,6 +123,7 @@ struct file {
 struct sock;
 
 struct socket {
+	unsigned long flags;
 	struct file *file;
 	struct sock *sk;
 };

@@ -64,17 +64,27 @@ static __always_inline struct notice peer_notice(const struct link *link)
 	return notice;
 }
 
-/* One reference to a psock is the sockhash's. tcp_bpf_sendmsg() holds another from before the verdict until after the
- * message is in the peer's queue. */
-static __always_inline int references(struct sk_psock *psock)
+#define SOCKMAPS_MAX 4
+
+/* How many sends of a socket are under way. Each sockmap that it is in holds a reference to its psock, ours one of them;
+ * tcp_bpf_sendmsg() holds another from before the verdict until after the message is in the peer's queue. */
+static __noinline int sends_under_way(struct sk_psock *psock)
 {
-	return BPF_CORE_READ(psock, refcnt.refs.counter);
+	int references = BPF_CORE_READ(psock, refcnt.refs.counter);
+	struct list_head *head = __builtin_preserve_access_index(&psock->link);
+	struct list_head *at = BPF_CORE_READ(head, next);
+
+	for (int i = 0; i < SOCKMAPS_MAX && at && at != head; i++) {
+		references--;
+		at = BPF_CORE_READ(at, next);
+	}
+	return references;
 }
 
 /* From the verdict on a message that passes because an end leaves: the sendmsg that it belongs to is the only one. */
 static __always_inline void note_if_quiet(struct link *link, struct sock *own)
 {
-	if (link->quiet != QUIET && references(psock_of(own)) == 2)
+	if (link->quiet != QUIET && sends_under_way(psock_of(own)) == 1)
 		link->quiet = QUIET;
 }
 
@@ -95,7 +105,7 @@ static __always_inline bool peer_is_quiet(struct link *link)
 	if (!peer || !is_still(link, peer) || BPF_CORE_READ(peer, __sk_common.skc_state) == BPF_TCP_CLOSE)
 		return true;
 	psock = psock_of(peer);
-	if (psock && references(psock) == 1)
+	if (psock && !sends_under_way(psock))
 		return true;
 	if (bpf_probe_read_kernel(&peer_link, sizeof(peer_link), (void *)link->peer.link))
 		return false;
@@ -138,6 +148,9 @@ static __always_inline void count_left(enum leave why)
 		break;
 	case LEAVE_UNKNOWN:
 		count(left_unknown, 1);
+		break;
+	case LEAVE_WITHOUT_MEMORY:
+		count(left_without_memory, 1);
 		break;
 	case LEAVE_CLOSED:
 		break;
@@ -261,7 +274,7 @@ static __always_inline enum sweep_result sweep_socket(struct link *link, struct 
 	if (!link->notice.leave && now && now->mode == MODE_REDIRECT && !peer_has_left(link))
 		return SWEPT;
 	/* A send of its own that is under way may redirect; one that begins while its peer has nothing unread passes. */
-	if (!psock || references(psock) != 1 || !may_leave(link, sk, sends_no_more)) {
+	if (!psock || sends_under_way(psock) || !may_leave(link, sk, sends_no_more)) {
 		note_passed_beside(link);
 		return SWEEP_LATER;
 	}
@@ -284,7 +297,7 @@ static __always_inline enum sweep_result sweep_half_adopted(struct sock *sk)
 {
 	struct sk_psock *psock = psock_of(sk);
 
-	return psock && references(psock) == 1 && !unread_bytes(sk) ? SWEEP_DELETE : SWEEP_LATER;
+	return psock && !sends_under_way(psock) && !unread_bytes(sk) ? SWEEP_DELETE : SWEEP_LATER;
 }
 
 /* From outside of the socket's callbacks, when it wants to leave or all pass. */

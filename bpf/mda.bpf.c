@@ -28,10 +28,10 @@
 #include "seqs.h"
 #include "learning.h"
 #include "resets.h"
+#include "memory.h"
 #include "cookies.h"
 #include "pairing.h"
 #include "bulk.h"
-#include "memory.h"
 #include "adopt.h"
 #include "edges.h"
 #include "handover.h"
@@ -203,8 +203,11 @@ int redirect(struct sk_msg_md *msg)
 		pass_behind(special);
 	if (flags & MSG_FASTOPEN)
 		pass(special); /* it fails, with EISCONN */
-	if (now->mode != MODE_REDIRECT && may_switch(link, peer))
+	if (now->mode != MODE_REDIRECT && may_switch(link, peer)) {
+		if (now->mode == MODE_WITHOUT_MEMORY)
+			pass(memory);
 		pass(stopping);
+	}
 	if (!may_send(own))
 		pass(closing); /* it fails, with EPIPE */
 	if (field(peer, __sk_common.skc_state) != BPF_TCP_ESTABLISHED && may_switch(link, peer))
@@ -243,8 +246,10 @@ int redirect(struct sk_msg_md *msg)
 		note_behind(link->peer.cookie, BEHIND_UNTIL_READ);
 		pass(full);
 	}
-	if (needs_memory(peer, msg->size) && memory_is_short(peer, msg->size))
+	if (needs_memory(peer, msg->size) && memory_is_short(peer, msg->size)) {
+		want_to_leave(link, own, LEAVE_WITHOUT_MEMORY);
 		pass_behind(memory);
+	}
 redirect:
 	if (bpf_msg_redirect_hash(msg, &sockets, &link->peer.key, BPF_F_INGRESS) != SK_PASS)
 		pass(peer_left);
@@ -424,6 +429,13 @@ int check(struct __sk_buff *packet)
 	struct found_in_code *found = packet_of(found_in_code, packet);
 
 	return found ? note_code(found) : 0;
+}
+
+/* Says whether TCP has no memory any more. */
+SEC("tc")
+int measure(struct __sk_buff *packet)
+{
+	return packet->len && tcp_memory_is_used_up();
 }
 
 /* Says that a process looks after readers for the next tended_jiffies. */

@@ -2,7 +2,11 @@
 /* The memory rule: a redirected message is charged to its reader (bpf_tcp_ingress()), and where TCP, or the reader's cgroup, has
  * used up its memory that fails the send with ENOMEM, which no TCP sender sees. TCP itself throws segments away and sends them
  * again. So a message that needs more than its reader has set aside passes to TCP while memory is short, as
- * __sk_mem_raise_allocated() would find it to be. */
+ * __sk_mem_raise_allocated() would find it to be, and both ends leave.
+ *
+ * A sender needs memory before the verdict (sk_msg_alloc()). TCP gives some to a socket that has nothing queued, however little there is
+ * (tcp_wmem_schedule()), so that it goes on; tcp_bpf_sendmsg() says EAGAIN, and with nothing on its way nobody would ever tell the
+ * program to try again. So once TCP has none at all the process has all sockets leave, and wakes those that are stuck. */
 #pragma once
 
 /* What a CPU takes at once from TCP's memory, in pages of 4 KiB (SK_MEMORY_PCPU_RESERVE), and from a cgroup's
@@ -53,6 +57,36 @@ static __always_inline bool cgroup_memory_is_short(struct sock *reader, long pag
 		counter = BPF_CORE_READ(counter, parent);
 	}
 	return false;
+}
+
+/* The process looks so often, by what sockets have shown: TCP's counters have no names that BPF knows. */
+static __always_inline void remember_tcp(struct sock *sk)
+{
+	struct learnt *learnt = all_learnt();
+
+	if (learnt && !learnt->tcp_prot)
+		learnt->tcp_prot = (__u64)BPF_CORE_READ(sk, __sk_common.skc_prot);
+}
+
+/* Not a sixteenth is left. */
+static __always_inline bool tcp_memory_is_used_up(void)
+{
+	struct learnt *learnt = all_learnt();
+	long limits[3] = {};
+	struct proto *prot;
+
+	if (!learnt || !learnt->tcp_prot)
+		return false;
+	prot = (void *)learnt->tcp_prot;
+	bpf_probe_read_kernel(limits, sizeof(limits), BPF_CORE_READ(prot, sysctl_mem));
+	return BPF_CORE_READ(prot, memory_allocated, counter) > limits[2] - (limits[2] >> 4);
+}
+
+static __always_inline bool is_stuck(struct sock *sk)
+{
+	struct tcp_sock *tp = (void *)sk;
+
+	return BPF_CORE_READ(sk, sk_socket, flags) & 1ul << SOCK_NOSPACE && BPF_CORE_READ(tp, write_seq) == BPF_CORE_READ(tp, snd_una);
 }
 
 static __noinline int memory_is_short(struct sock *reader, __u32 bytes)

@@ -108,10 +108,22 @@ static __noinline enum decision rules_decide(struct sock *sk, const struct answe
 	return decide(&connection, true);
 }
 
+static __always_inline bool is_without_memory(void)
+{
+	__u32 zero = 0;
+	struct control *now = bpf_map_lookup_elem(&control, &zero);
+
+	return now && now->mode == MODE_WITHOUT_MEMORY;
+}
+
 static __always_inline bool client_may_enter(struct sock *sk, struct answer *answer, const struct executable *program)
 {
 	if (refuse(exclusion_of(sk)) || refuse(answer->exclusion))
 		return false;
+	if (is_without_memory()) {
+		count(refused_no_memory, 1);
+		return false;
+	}
 	if (sends_zerocopy(sk)) {
 		count(refused_habit, 1);
 		return false;
@@ -173,9 +185,15 @@ static __always_inline void count_not_entered(long error)
 
 static __always_inline struct link *enter(struct bpf_sock_ops *ops, struct bpf_sock *sk, struct end *self)
 {
-	struct link *link = bpf_sk_storage_get(&links, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	struct link *link;
 	long error;
 
+	/* Who has a socket first keeps it: a sockmap with other programs would let us in. */
+	if (psock_of((void *)self->tcp_sock)) {
+		count(refused_other_sockmap, 1);
+		return NULL;
+	}
+	link = bpf_sk_storage_get(&links, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
 	if (!link) {
 		count(refused_no_storage, 1);
 		return NULL;
@@ -191,6 +209,7 @@ static __always_inline struct link *enter(struct bpf_sock_ops *ops, struct bpf_s
 	}
 	link->psock = (__u64)psock_of_member((void *)self->tcp_sock);
 	link->callbacks = ask_for_callbacks(ops);
+	remember_tcp((void *)self->tcp_sock);
 	return link;
 }
 

@@ -51,6 +51,7 @@ struct owner_key {
 enum mode {
 	MODE_REDIRECT,
 	MODE_PASS, /* stopping: a direction goes over to TCP when its reader has nothing redirected unread */
+	MODE_WITHOUT_MEMORY, /* the same, until TCP has memory again */
 };
 
 struct endpoint {
@@ -113,6 +114,7 @@ enum leave {
 	LEAVE_BY_RULE, /* of a later configuration */
 	LEAVE_BY_HABIT, /* of a program that has an end */
 	LEAVE_UNKNOWN, /* a program has an end now of which nothing is known */
+	LEAVE_WITHOUT_MEMORY, /* TCP's, or that of a cgroup, is used up */
 	LEAVE_CLOSED, /* by a reset or a timeout, and its program has not called close(2) yet */
 };
 
@@ -155,6 +157,8 @@ struct learnt {
 	__u32 habits_changed; /* how often what is known of a program has */
 	__u32 programs_found; /* how often one was seen for the first time */
 	__u32 sockets_leaving; /* how often one was put into `leaving`, which takes long to look through */
+	__u32 pad;
+	__u64 tcp_prot; /* kernel address of a struct proto of TCP, which knows TCP's memory; 0: no socket has entered yet */
 };
 
 /* What user space has found in a program's code, or in a library's that it uses. */
@@ -219,6 +223,8 @@ struct stranger {
 	__u32 recent_bytes;
 	__u32 mss;
 	__u32 blocking; /* of a member, now */
+	__u32 stuck; /* its program waits until it can send, while nothing is on its way that could end that */
+	__u32 pad;
 	__u64 unread_bytes; /* redirected to a member */
 };
 
@@ -310,7 +316,7 @@ struct counters {
 	__u64 refused_return_rule;
 	__u64 refused_no_accept_rule;
 	__u64 refused_map_full;
-	__u64 refused_no_memory; /* for the element of the sockhash */
+	__u64 refused_no_memory; /* for the element of the sockhash, or TCP's is used up */
 	__u64 refused_no_storage; /* bpf_sk_storage_get() gave none */
 	__u64 refused_other_sockmap; /* another sockmap with a program of its own has the socket */
 
@@ -343,4 +349,5 @@ struct counters {
 	__u64 left_by_rule;
 	__u64 left_by_habit;
 	__u64 left_unknown;
+	__u64 left_without_memory;
 };

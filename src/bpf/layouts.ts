@@ -75,7 +75,7 @@ export const layouts = {
     },
   },
   "counters": {
-    "size": 344,
+    "size": 352,
     "fields": {
       "connections_paired": { "offset": 0, "size": 8, "type": "u64" },
       "connections_adopted": { "offset": 8, "size": 8, "type": "u64" },
@@ -120,6 +120,7 @@ export const layouts = {
       "left_by_rule": { "offset": 320, "size": 8, "type": "u64" },
       "left_by_habit": { "offset": 328, "size": 8, "type": "u64" },
       "left_unknown": { "offset": 336, "size": 8, "type": "u64" },
+      "left_without_memory": { "offset": 344, "size": 8, "type": "u64" },
     },
   },
   "instance": {
@@ -141,11 +142,13 @@ export const layouts = {
     },
   },
   "learnt": {
-    "size": 12,
+    "size": 24,
     "fields": {
       "habits_changed": { "offset": 0, "size": 4, "type": "u32" },
       "programs_found": { "offset": 4, "size": 4, "type": "u32" },
       "sockets_leaving": { "offset": 8, "size": 4, "type": "u32" },
+      "pad": { "offset": 12, "size": 4, "type": "u32" },
+      "tcp_prot": { "offset": 16, "size": 8, "type": "u64" },
     },
   },
   "left": {
@@ -311,7 +314,7 @@ export const layouts = {
     },
   },
   "stranger": {
-    "size": 144,
+    "size": 152,
     "fields": {
       "sock": { "offset": 0, "size": 8, "type": "u64" },
       "cookie": { "offset": 8, "size": 8, "type": "u64" },
@@ -331,7 +334,9 @@ export const layouts = {
       "recent_bytes": { "offset": 124, "size": 4, "type": "u32" },
       "mss": { "offset": 128, "size": 4, "type": "u32" },
       "blocking": { "offset": 132, "size": 4, "type": "u32" },
-      "unread_bytes": { "offset": 136, "size": 8, "type": "u64" },
+      "stuck": { "offset": 136, "size": 4, "type": "u32" },
+      "pad": { "offset": 140, "size": 4, "type": "u32" },
+      "unread_bytes": { "offset": 144, "size": 8, "type": "u64" },
     },
   },
   "found_in_code": {
@@ -357,7 +362,7 @@ export const layouts = {
 } as const;
 
 export const enums = {
-  "mode": { "MODE_REDIRECT": 0, "MODE_PASS": 1 },
+  "mode": { "MODE_REDIRECT": 0, "MODE_PASS": 1, "MODE_WITHOUT_MEMORY": 2 },
   "exclusion": { "NOT_EXCLUDED": 0, "EXCLUDED_PROTOCOL": 1, "EXCLUDED_KERNEL": 2 },
   "leave": {
     "STAY": 0,
@@ -369,7 +374,8 @@ export const enums = {
     "LEAVE_BY_RULE": 6,
     "LEAVE_BY_HABIT": 7,
     "LEAVE_UNKNOWN": 8,
-    "LEAVE_CLOSED": 9,
+    "LEAVE_WITHOUT_MEMORY": 9,
+    "LEAVE_CLOSED": 10,
   },
   "behind": { "BEHIND_UNTIL_READ": 0, "BEHIND_AT_ONCE": 1 },
   "habit": {
@@ -459,6 +465,7 @@ export const functions = [
   "follow",
   "join",
   "judge",
+  "measure",
   "redirect",
   "sees_inq",
   "sees_ioctl",

@@ -73,6 +73,7 @@ export const SO_RCVLOWAT = 18;
 export const SO_COOKIE = 57;
 export const SOL_TCP = 6;
 export const TCP_INFO = 11;
+export const TCP_NOTSENT_LOWAT = 25;
 export const SO_SNDBUFFORCE = 32;
 export const MSG_PEEK = 2;
 export const MSG_DONTWAIT = 0x40;

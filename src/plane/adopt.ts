@@ -8,6 +8,7 @@ import type { UnknownPrograms } from "../config/unknown.ts";
 import { SystemError } from "../host/errno.ts";
 import * as libc from "../host/libc.ts";
 import { obstacleToOthersSockets } from "../host/reach.ts";
+import { isRedirecting } from "./control.ts";
 import { useForeignSocket } from "./foreign_socket.ts";
 import { keyOf } from "./member.ts";
 import {
@@ -77,6 +78,7 @@ export async function adoptConnections(
     obstacle: obstacleToOthersSockets(),
   };
   const scan = scanDescriptors(object, { members: reapply });
+  const enters = isRedirecting(object.map("control"));
   using processes = new Processes();
   let pause = performance.now() + SLICE_MS;
   for (const connection of findConnections(scan)) {
@@ -87,7 +89,7 @@ export async function adoptConnections(
     if (signal?.aborted) break;
     const { client, server, behindMptcp } = connection;
     if (client.kind === STRANGER_CONNECTED && server.kind === STRANGER_CONNECTED) {
-      if (result.full || behindMptcp || !canServe(client, server)) continue;
+      if (!enters || result.full || behindMptcp || !canServe(client, server)) continue;
       if (!pays(client, server) || !judge(object, connection)) continue;
       if (unknownPrograms !== "fast" && !areKnown(client, server)) {
         result.unknown++;

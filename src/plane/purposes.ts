@@ -72,6 +72,10 @@ export const purposes: Record<typeof functions[number] | ProbeProgram, Purpose> 
     does: "says that a process looks after readers that wait for edges (EPOLLET)",
     without: "what is sent to them would stay on TCP",
   },
+  measure: {
+    does: "says whether TCP has memory",
+    without: "connections could hang when it has none",
+  },
   check: {
     does: "notes what programs have in their code",
     without: learns,

@@ -48,11 +48,20 @@ export function findClosed(bytes: Uint8Array<ArrayBuffer>): Stranger[] {
   return findOfKind(bytes, STRANGER_CLOSED);
 }
 
+/** Those whose program waits until it can send, while nothing is on its way that could end that. */
+export function findStuck(bytes: Uint8Array<ArrayBuffer>): Stranger[] {
+  return findWith(bytes, "stuck", 1);
+}
+
 function findOfKind(bytes: Uint8Array<ArrayBuffer>, kind: number): Stranger[] {
+  return findWith(bytes, "kind", kind);
+}
+
+function findWith(bytes: Uint8Array<ArrayBuffer>, name: "kind" | "stuck", value: number): Stranger[] {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const found: Stranger[] = [];
   for (let at = 0; at + size <= bytes.length; at += size) {
-    if (view.getUint32(at + fields.kind.offset, true) === kind) {
+    if (view.getUint32(at + fields[name].offset, true) === value) {
       found.push(readStruct(layouts, "stranger", bytes, at));
     }
   }

@@ -9,6 +9,7 @@ import { nudgeReaders } from "./edges.ts";
 import { handleEvents } from "./events.ts";
 import { changeControl, readControl } from "./control.ts";
 import { costWhenIdle, everything } from "./hooks.ts";
+import { memoryKeeper } from "./memory.ts";
 import { checkPrograms, noteWatched, someAreUnknown, whatCouldBeDone } from "./programs.ts";
 import { handOver } from "./handover.ts";
 import { isAttached } from "./pins.ts";
@@ -71,6 +72,12 @@ export function tend(plane: DataPlane, { adopt }: TendOptions): Tending {
   const handling = handleEvents(plane.object, () => check(true), signal);
   repeat(checkOn(plane, full), signal);
   repeat(forgetClients(plane), signal);
+  const memory = memoryKeeper(
+    plane.object,
+    scans && obstacle === undefined,
+    () => adopt && scans && adopter.adoptSoon(),
+  );
+  repeat(memory, signal);
   const resets = plane.features.sees_resets ? watchResets(plane) : undefined;
   if (scans) {
     repeat(lookAfter(plane, obstacle === undefined), signal);

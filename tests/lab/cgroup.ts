@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { findCgroup2 } from "../../src/host/cgroup.ts";
 import { readMounts } from "../../src/host/mounts.ts";
 import { waitFor } from "./wait.ts";
@@ -59,6 +60,20 @@ export function createMemoryCgroup(name: string, bytes: number): Cgroup {
     ?.target;
   const cgroup = new Cgroup(`${v1 ?? findCgroup2()}/mda-test-${name}-${Deno.pid}-${++made}`);
   Deno.writeTextFileSync(`${cgroup.path}/${v1 ? "memory.limit_in_bytes" : "memory.max"}`, `${bytes}`);
+  return cgroup;
+}
+
+/**
+ * Makes a cgroup whose sockets may take so much memory: with cgroup v1 what is set aside for TCP, which has a limit of its own; else
+ * all of its processes' memory.
+ */
+export function createSocketMemoryCgroup(name: string, bytes: number): Cgroup {
+  const cgroup = createMemoryCgroup(name, bytes);
+  const limit = `${cgroup.path}/memory.kmem.tcp.limit_in_bytes`;
+  if (existsSync(limit)) {
+    Deno.writeTextFileSync(`${cgroup.path}/memory.limit_in_bytes`, "-1");
+    Deno.writeTextFileSync(limit, `${bytes}`);
+  }
   return cgroup;
 }
 

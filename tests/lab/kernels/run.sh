@@ -51,6 +51,7 @@ compile_workloads() {
 	done
 	local threaded=("${compiler[@]}" -std=gnu11 -O2 "${warnings[@]}" -pthread -static -s)
 	quietly "$work/gcc.log" 'compile the cases' "${threaded[@]}" -o "$work/differential" tests/differential/cases/*.c
+	quietly "$work/gcc.log" 'compile pressed' "${threaded[@]}" -o "$work/pressed" tests/lab/streams/pressed.c
 	quietly "$work/gcc.log" 'compile the torture' "${threaded[@]}" -o "$work/torture" tests/torture/torture.c
 }
 
@@ -81,7 +82,7 @@ build_initramfs() { # $1 its file, $2 what the machine runs
 	copy_libraries "$root" "$mda"
 	copy_libraries "$root" $deno # inside of mda, where ldd does not see it
 	install -m 644 $here/oncn-mda.conf "$root/etc/oncn-mda/oncn-mda.conf"
-	install -m 755 $here/{test,lockdown,lab,cases,given}.sh "${workloads[@]/#/$work/}" "$work"/{differential,torture} "$root/lab/"
+	install -m 755 $here/{test,lockdown,lab,cases,given}.sh "${workloads[@]/#/$work/}" "$work"/{differential,torture,pressed} "$root/lab/"
 	counters >"$root/lab/counters"
 	for file in "${with[@]}"; do
 		cp -L "$file" "$root/lab/"

@@ -171,6 +171,25 @@ queued 4 1 512 >/dev/null # is known from then on
 held 'small messages' "$small_on_tcp" 4 4 512
 held 'large messages' "$large_on_tcp" 6 4 8192
 
+# No memory for sockets: TCP's all, then that of the cgroup that reads.
+tcp_mem=$(cat /proc/sys/net/ipv4/tcp_mem)
+run pressed - 1 10 100 # is known from then on
+for bytes in 200 8192; do
+	before=$(redirected)
+	timeout 100 pressed - 60 100 $bytes /proc/sys/net/ipv4/tcp_mem '96 128 192' "$tcp_mem" >pressed.log 2>&1 ||
+		fail "tcp_mem used up, messages of $bytes bytes: $(cat pressed.log)"
+	[ "$(redirected)" -gt "$before" ] || fail "tcp_mem used up: none was redirected"
+done
+report "tcp_mem used up: $(cat pressed.log), no error"
+if grep -q memory /sys/fs/cgroup/cgroup.controllers; then
+	echo +memory >/sys/fs/cgroup/cgroup.subtree_control
+	mkdir /sys/fs/cgroup/pressed
+	echo 8M >/sys/fs/cgroup/pressed/memory.max
+	timeout 100 pressed /sys/fs/cgroup/pressed 60 100 8192 >pressed.log 2>&1 || fail "memory.max reached: $(cat pressed.log)"
+	rmdir /sys/fs/cgroup/pressed
+	report "memory.max reached: $(cat pressed.log), no error"
+fi
+
 sysctl -q net.ipv4.tcp_syncookies=1 # as it was for the cases on plain TCP
 run_cases_under_mda
 

@@ -22,6 +22,7 @@ export type ProgramName =
   | "older"
   | "one_way"
   | "order"
+  | "pressed"
   | "splices"
   | "stutter"
   | "waits"
