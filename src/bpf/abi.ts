@@ -8,6 +8,8 @@ export const abi = {
       "id": { "offset": 4, "size": 4, "type": "u32" },
       "tag": { "offset": 8, "size": 8, "type": "u8", "length": 8 },
       "load_time": { "offset": 40, "size": 8, "type": "u64" },
+      "nr_map_ids": { "offset": 52, "size": 4, "type": "u32" },
+      "map_ids": { "offset": 56, "size": 8, "type": "u64" },
       "name": { "offset": 64, "size": 16, "type": "char", "length": 16 },
     },
   },
@@ -86,7 +88,14 @@ export const abi = {
 } as const;
 
 export const abiEnums = {
-  "bpf_attach_type": { "BPF_SK_MSG_VERDICT": 7, "BPF_PERF_EVENT": 41 },
+  "bpf_attach_type": {
+    "BPF_CGROUP_SOCK_OPS": 3,
+    "BPF_SK_SKB_STREAM_PARSER": 4,
+    "BPF_SK_SKB_STREAM_VERDICT": 5,
+    "BPF_SK_MSG_VERDICT": 7,
+    "BPF_SK_SKB_VERDICT": 38,
+    "BPF_PERF_EVENT": 41,
+  },
   "bpf_link_type": { "BPF_LINK_TYPE_CGROUP": 3 },
   "bpf_map_type": {
     "BPF_MAP_TYPE_HASH": 1,
@@ -94,10 +103,16 @@ export const abiEnums = {
     "BPF_MAP_TYPE_PERCPU_ARRAY": 6,
     "BPF_MAP_TYPE_LRU_PERCPU_HASH": 10,
     "BPF_MAP_TYPE_LPM_TRIE": 11,
+    "BPF_MAP_TYPE_SOCKMAP": 15,
     "BPF_MAP_TYPE_SOCKHASH": 18,
     "BPF_MAP_TYPE_SK_STORAGE": 24,
   },
-  "bpf_prog_type": { "BPF_PROG_TYPE_SCHED_CLS": 3, "BPF_PROG_TYPE_SOCK_OPS": 13, "BPF_PROG_TYPE_SK_MSG": 16 },
+  "bpf_prog_type": {
+    "BPF_PROG_TYPE_SCHED_CLS": 3,
+    "BPF_PROG_TYPE_SOCK_OPS": 13,
+    "BPF_PROG_TYPE_SK_SKB": 14,
+    "BPF_PROG_TYPE_SK_MSG": 16,
+  },
   "bpf_func_id": {
     "BPF_FUNC_get_current_task": 35,
     "BPF_FUNC_probe_read_kernel": 113,

@@ -52,7 +52,7 @@ interface MapLayout {
  * end.
  */
 const abiFields: Record<string, string[]> = {
-  bpf_prog_info: ["type", "id", "tag", "load_time", "name"],
+  bpf_prog_info: ["type", "id", "tag", "load_time", "nr_map_ids", "map_ids", "name"],
   bpf_map_info: ["type", "id", "key_size", "value_size", "max_entries", "map_flags", "name"],
   bpf_link_info: ["type", "id", "prog_id", "cgroup"],
   bpf_test_run_opts: ["sz", "data_in", "data_out", "data_size_in", "data_size_out", "retval"],
@@ -62,7 +62,14 @@ const abiFields: Record<string, string[]> = {
   btf_var_secinfo: ["type", "offset", "size"],
 };
 const abiEnums: Record<string, string[]> = {
-  bpf_attach_type: ["BPF_SK_MSG_VERDICT", "BPF_PERF_EVENT"],
+  bpf_attach_type: [
+    "BPF_CGROUP_SOCK_OPS",
+    "BPF_SK_SKB_STREAM_PARSER",
+    "BPF_SK_SKB_STREAM_VERDICT",
+    "BPF_SK_MSG_VERDICT",
+    "BPF_SK_SKB_VERDICT",
+    "BPF_PERF_EVENT",
+  ],
   bpf_link_type: ["BPF_LINK_TYPE_CGROUP"],
   bpf_map_type: [
     "BPF_MAP_TYPE_HASH",
@@ -70,10 +77,16 @@ const abiEnums: Record<string, string[]> = {
     "BPF_MAP_TYPE_PERCPU_ARRAY",
     "BPF_MAP_TYPE_LRU_PERCPU_HASH",
     "BPF_MAP_TYPE_LPM_TRIE",
+    "BPF_MAP_TYPE_SOCKMAP",
     "BPF_MAP_TYPE_SOCKHASH",
     "BPF_MAP_TYPE_SK_STORAGE",
   ],
-  bpf_prog_type: ["BPF_PROG_TYPE_SCHED_CLS", "BPF_PROG_TYPE_SOCK_OPS", "BPF_PROG_TYPE_SK_MSG"],
+  bpf_prog_type: [
+    "BPF_PROG_TYPE_SCHED_CLS",
+    "BPF_PROG_TYPE_SOCK_OPS",
+    "BPF_PROG_TYPE_SK_SKB",
+    "BPF_PROG_TYPE_SK_MSG",
+  ],
   bpf_func_id: [
     "BPF_FUNC_get_current_task",
     "BPF_FUNC_probe_read_kernel",

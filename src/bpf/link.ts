@@ -43,11 +43,7 @@ export class BpfLink implements Disposable {
   }
 
   info(): LinkInfo {
-    const bytes = new Uint8Array(new ArrayBuffer(abi.bpf_link_info.size));
-    const length = new Uint8Array(new Uint32Array([bytes.length]).buffer);
-    callForNumber("describe a link", (s) => s.bpf_obj_get_info_by_fd(this.fd, bytes, length));
-    const info = readStruct(abi, "bpf_link_info", bytes);
-    return { id: info.id, type: info.type, programId: info.prog_id, cgroupId: info.cgroup.cgroup_id };
+    return linkInfo(this.fd);
   }
 
   /** Makes the link outlive this process, under `path` on a bpffs. */
@@ -115,4 +111,13 @@ export class EventLink implements Disposable {
   [Symbol.dispose](): void {
     this.close();
   }
+}
+
+/** What a link is, by a descriptor of it. */
+export function linkInfo(fd: number): LinkInfo {
+  const bytes = new Uint8Array(new ArrayBuffer(abi.bpf_link_info.size));
+  const length = new Uint8Array(new Uint32Array([bytes.length]).buffer);
+  callForNumber("describe a link", (s) => s.bpf_obj_get_info_by_fd(fd, bytes, length));
+  const info = readStruct(abi, "bpf_link_info", bytes);
+  return { id: info.id, type: info.type, programId: info.prog_id, cgroupId: info.cgroup.cgroup_id };
 }

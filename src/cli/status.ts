@@ -1,4 +1,5 @@
 import { checkVersion } from "../plane/found.ts";
+import { findNeighbours, type Neighbour } from "../plane/neighbours.ts";
 import { readStatus, type Status } from "../plane/status.ts";
 import { type Format, print, printAs } from "./output.ts";
 
@@ -11,9 +12,15 @@ export interface StatusOptions {
 export async function status({ pinDir, output }: StatusOptions): Promise<number> {
   await checkVersion("tell the status", pinDir);
   const status = readStatus(pinDir);
-  if (output === "table") print(toTable(status));
-  else await printAs(output, status);
+  const neighbours = await neighboursOf(status, pinDir);
+  if (output === "table") print(toTable(status, neighbours));
+  else await printAs(output, { ...status, neighbours });
   return status.enabled ? 0 : 1;
+}
+
+/** Those of a data plane that is attached. */
+async function neighboursOf({ enabled, cgroup }: Status, pinDir: string): Promise<Neighbour[]> {
+  return enabled ? (await findNeighbours({ pinDir, cgroup })).found : [];
 }
 
 /** A line for each number; of the reasons why something went to TCP, and of the rules, those that there were. */
@@ -32,6 +39,7 @@ function toTable(
     refused_errors,
     left,
   }: Status,
+  neighbours: Neighbour[],
 ): string {
   const rows = [
     ["enabled", enabled ? "yes" : "no"],
@@ -52,9 +60,23 @@ function toTable(
     ["programs: accelerated", count(programs.accelerated)],
     ["programs: learning", count(programs.learning)],
     ...programs.left.map(({ name, why }) => [`programs: ${why}`, name]),
+    ...neighbours.flatMap(rowsOfNeighbour),
   ];
   const width = Math.max(...rows.map(([name]) => name!.length));
   return rows.map(([name, value]) => `${name!.padEnd(width)}  ${value}\n`).join("");
+}
+
+/** Its name, and below it each place where it is. */
+function rowsOfNeighbour({ kind, name, id, attached, pinned, processes }: Neighbour): string[][] {
+  const places = [
+    ...attached.map((place) => `on ${place}`),
+    ...pinned.map((path) => `pinned at ${path}`),
+    ...processes.map(({ pid, name }) => `process ${pid} (${name})`),
+  ];
+  return [
+    [`neighbours: ${kind}`, `${name ?? "unknown"} (id ${id})`],
+    ...places.map((place) => ["", place]),
+  ];
 }
 
 /** `passed peer_left` as "passed: peer left" */

@@ -39,7 +39,8 @@ export function findCgroup2(): string {
   );
 }
 
-function isCgroup2(path: string): boolean {
+/** Whether `path` is on a cgroup2. */
+export function isCgroup2(path: string): boolean {
   return libc.filesystemOf(path).magic === CGROUP2_SUPER_MAGIC;
 }
 

@@ -6,6 +6,7 @@ import { checkHost } from "../host/kernel.ts";
 import { takePinDirectory } from "../host/lock.ts";
 import { type Adoption, adoptOnceKnown } from "./adopt.ts";
 import type { Found } from "./found.ts";
+import { reportNeighbours } from "./neighbour_watch.ts";
 import { attachedCgroupId } from "./pins.ts";
 import type { UnknownPrograms } from "../config/unknown.ts";
 import { checkPrograms } from "./programs.ts";
@@ -66,6 +67,7 @@ export async function enableDataPlane(options: EnableOptions): Promise<Enabled> 
       ? await adoptOnceKnown(plane.object, { reapply: false, allSockets, unknownPrograms })
       : undefined;
     await checkPrograms(plane.object);
+    await reportNeighbours({ pinDir, cgroup });
     return { rules: rules.length, cgroup, found: plane.found, adoption };
   } finally {
     removePinDirectory(pinDir, []);

@@ -12,6 +12,7 @@ import { costWhenIdle, everything } from "./hooks.ts";
 import { memoryKeeper } from "./memory.ts";
 import { checkPrograms, noteWatched, someAreUnknown, whatCouldBeDone } from "./programs.ts";
 import { handOver } from "./handover.ts";
+import { NeighbourWatch } from "./neighbour_watch.ts";
 import { isAttached } from "./pins.ts";
 import { attach, type DataPlane } from "./start.ts";
 import { sweepHalfWay, sweepLeaving } from "./sweep.ts";
@@ -52,7 +53,7 @@ export interface Tending extends AsyncDisposable {
 
 /**
  * Looks after a data plane: makes edges for readers that were full, hands over what programs that begin to splice wait for,
- * looks into the code of new programs, takes adopted sockets out that want to leave, adopts connections, attaches to the cgroup again when it was removed and is back, and warns when the sockhash is full.
+ * looks into the code of new programs, takes adopted sockets out that want to leave, adopts connections, attaches to the cgroup again when it was removed and is back, and warns when the sockhash is full and of neighbours.
  */
 export function tend(plane: DataPlane, { adopt }: TendOptions): Tending {
   const ending = new AbortController();
@@ -70,7 +71,6 @@ export function tend(plane: DataPlane, { adopt }: TendOptions): Tending {
   const check = checker(plane, () => adopt && scans && adopter.adoptSoon(), signal);
   repeat(() => check(), signal);
   const handling = handleEvents(plane.object, () => check(true), signal);
-  repeat(checkOn(plane, full), signal);
   repeat(forgetClients(plane), signal);
   const memory = memoryKeeper(
     plane.object,
@@ -79,6 +79,9 @@ export function tend(plane: DataPlane, { adopt }: TendOptions): Tending {
   );
   repeat(memory, signal);
   const resets = plane.features.sees_resets ? watchResets(plane) : undefined;
+  const neighbours = new NeighbourWatch({ ...plane.options, signal });
+  repeat(() => neighbours.look(), signal);
+  repeat(checkOn(plane, full, neighbours), signal);
   if (scans) {
     repeat(lookAfter(plane, obstacle === undefined), signal);
     repeat(() => (handOver(plane.object), LOOK_MS), signal);
@@ -91,6 +94,7 @@ export function tend(plane: DataPlane, { adopt }: TendOptions): Tending {
       resets?.[Symbol.dispose]();
       await adopter.adopted;
       await handling;
+      await neighbours.searched;
     },
   };
 }
@@ -311,14 +315,16 @@ class Adopter {
 
 const count = (connections: number) => `${connections} connection${connections === 1 ? "" : "s"}`;
 
-/** Looks whether it is still attached, and has room. */
-function checkOn(plane: DataPlane, full: () => void): () => number {
+/** Looks whether it is still attached, has room, and is refused sockets. */
+function checkOn(plane: DataPlane, full: () => void, neighbours: NeighbourWatch): () => number {
   const { object, options: { cgroup, pinDir } } = plane;
-  const refusedBefore = refusedForRoom(plane);
+  const refusedBefore = readRefused(plane).map_full;
   let attached = true;
   const report = once((error: Error) => log.warn(`${error.message}; tried again every second`));
   return () => {
-    if (refusedForRoom(plane) > refusedBefore) full();
+    const { map_full, other_sockmap } = readRefused(plane);
+    if (map_full > refusedBefore) full();
+    neighbours.refused(other_sockmap);
     const now = isAttached(pinDir);
     if (attached && !now) log.warn(`${cgroup} was removed: nothing is accelerated until it is there again`);
     attached = now || attachAgain();
@@ -345,9 +351,14 @@ function isThere(path: string): boolean {
   }
 }
 
-function refusedForRoom({ object }: DataPlane): bigint {
-  const cpus = object.map("counters").lookupPerCpu(u32(0))!;
-  return cpus.reduce((sum, cpu) => sum + readStruct(layouts, "counters", cpu).refused_map_full, 0n);
+function readRefused({ object }: DataPlane): { map_full: bigint; other_sockmap: bigint } {
+  const cpus = object.map("counters").lookupPerCpu(u32(0))!.map((cpu) =>
+    readStruct(layouts, "counters", cpu)
+  );
+  return {
+    map_full: cpus.reduce((sum, { refused_map_full }) => sum + refused_map_full, 0n),
+    other_sockmap: cpus.reduce((sum, { refused_other_sockmap }) => sum + refused_other_sockmap, 0n),
+  };
 }
 
 function warnFull({ object }: DataPlane): void {
