@@ -112,12 +112,19 @@ const socketAttachments = [
  * @param fd a descriptor of the map
  */
 export function socketProgramsOf(fd: number): number[] | undefined {
-  try {
-    return socketAttachments.flatMap((type) => attachedTo(fd, type, 0));
-  } catch (error) {
-    if (error instanceof BpfError && error.code === "EINVAL") return undefined;
-    throw error;
+  const programs: number[] = [];
+  for (const type of socketAttachments) {
+    try {
+      programs.push(...attachedTo(fd, type, 0));
+    } catch (error) {
+      if (!(error instanceof BpfError)) throw error;
+      if (error.code === "EINVAL") return undefined;
+      // Of the two kinds of verdicts about a stream there can be one, and some kernels have no parsers
+      // (sock_map_prog_link_lookup()).
+      if (error.code !== "EBUSY" && error.code !== "EOPNOTSUPP") throw error;
+    }
   }
+  return programs;
 }
 
 function attachedTo(fd: number, type: number, flags: number): number[] {

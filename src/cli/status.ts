@@ -8,19 +8,22 @@ export interface StatusOptions {
   output: Format;
 }
 
+/** What `mda status -o json` prints. */
+export interface StatusReport extends Status {
+  /** Other BPF programs that share sockets with it, while it is enabled; see docs/troubleshooting.md. */
+  neighbours: Neighbour[];
+}
+
 /** Prints what the mda of a pin directory has done so far. Returns the exit status: 0 when it accelerates. */
 export async function status({ pinDir, output }: StatusOptions): Promise<number> {
   await checkVersion("tell the status", pinDir);
   const status = readStatus(pinDir);
-  const neighbours = await neighboursOf(status, pinDir);
-  if (output === "table") print(toTable(status, neighbours));
-  else await printAs(output, { ...status, neighbours });
-  return status.enabled ? 0 : 1;
-}
-
-/** Those of a data plane that is attached. */
-async function neighboursOf({ enabled, cgroup }: Status, pinDir: string): Promise<Neighbour[]> {
-  return enabled ? (await findNeighbours({ pinDir, cgroup })).found : [];
+  const { enabled, cgroup } = status;
+  const neighbours = enabled ? (await findNeighbours({ pinDir, cgroup })).found : [];
+  const report: StatusReport = { ...status, neighbours };
+  if (output === "table") print(toTable(report));
+  else await printAs(output, report);
+  return enabled ? 0 : 1;
 }
 
 /** A line for each number; of the reasons why something went to TCP, and of the rules, those that there were. */
@@ -38,8 +41,8 @@ function toTable(
     refused,
     refused_errors,
     left,
-  }: Status,
-  neighbours: Neighbour[],
+    neighbours,
+  }: StatusReport,
 ): string {
   const rows = [
     ["enabled", enabled ? "yes" : "no"],

@@ -140,8 +140,10 @@ class Search {
       if (!(error instanceof BpfError)) throw error;
       this.#allPrograms = false;
       this.#unknown.push(
-        `not all BPF programs can be listed, which takes CAP_SYS_ADMIN (${error.code}): only those that are attached to a cgroup, ` +
-          "pinned, or open in a process",
+        `not all BPF programs can be listed (${
+          error.message.split("\n")[0]
+        }), only those that are attached to a cgroup, pinned, or open in ` +
+          "a process",
       );
       yield* this.#lookAround();
     }

@@ -15,7 +15,7 @@ const KEYS_A_STEP = 2000;
 
 type CounterGroup = Record<string, number>;
 
-/** What `mda status -o json` prints: names stay, new ones may come. */
+/** What `mda status -o json` prints, but for the neighbours: names stay, new ones may come. */
 export interface Status {
   enabled: boolean;
   /** The cgroup's directory, empty when nothing is pinned. */

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
+import type { StatusReport } from "../../src/cli/status.ts";
 import type { Status } from "../../src/plane/status.ts";
 import type { Cgroup } from "./cgroup.ts";
 import { type Output, type Place, Program, start, tryRun } from "./program.ts";
@@ -75,7 +76,7 @@ export class Mda implements AsyncDisposable {
   }
 
   /** What `mda status` says, which must be that it is enabled. */
-  async status(): Promise<Status> {
+  async status(): Promise<StatusReport> {
     const { code, status } = await statusOf(this.pinDir, this.version);
     assert.equal(code, 0);
     return status;
@@ -112,7 +113,7 @@ export class Mda implements AsyncDisposable {
 export async function statusOf(
   pinDir: string,
   version = binary,
-): Promise<{ code: number; status: Status }> {
+): Promise<{ code: number; status: StatusReport }> {
   const { code, stdout, stderr } = await runMda(["--pin-dir", pinDir, "status", "-o", "json"], {}, version);
   assert.equal(stderr, "");
   return { code, status: JSON.parse(stdout) };

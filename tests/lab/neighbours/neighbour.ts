@@ -5,7 +5,7 @@ import { type Program, start } from "../program.ts";
 
 const holder = fileURLToPath(new URL("hold.ts", import.meta.url));
 
-export interface NeighbourOptions {
+export interface OtherOwnerOptions {
   cgroup: Cgroup;
   /** A sockops program that asks for callbacks of its own; or one that puts sockets into a sockhash with such a program. */
   kind: "watcher" | "messages" | "stream";
@@ -27,7 +27,7 @@ export class OtherOwner implements AsyncDisposable {
   ) {}
 
   static async start(
-    { cgroup, kind, verdict = 1, redirects = false }: NeighbourOptions,
+    { cgroup, kind, verdict = 1, redirects = false }: OtherOwnerOptions,
   ): Promise<OtherOwner> {
     const pinDir = newPinDir();
     const args = [cgroup.path, pinDir, kind, `${verdict}`, `${Number(redirects)}`];
