@@ -196,19 +196,21 @@ class Search {
 
   *#each<T>(files: Generator<T | undefined>, late: string, action: (file: T) => void): Generator<void> {
     let spent = 0;
-    for (;;) {
-      const begin = performance.now();
-      const { done, value } = files.next();
-      if (done) return;
-      if (value) action(value);
-      spent += performance.now() - begin;
-      if (spent > PART_MS) {
-        files.return(undefined);
-        this.#unknown.push(`${late} within ${PART_MS} ms`);
-        return;
+    try {
+      for (;;) {
+        const begin = performance.now();
+        const { done, value } = files.next();
+        if (done) return;
+        if (value) action(value);
+        spent += performance.now() - begin;
+        if (spent > PART_MS) break;
+        yield;
       }
-      yield;
+    } finally {
+      // What it has open is closed, too, when the whole search is given up.
+      files.return(undefined);
     }
+    this.#unknown.push(`${late} within ${PART_MS} ms`);
   }
 
   #note({ file: { kind, type }, fd }: Reached): void {

@@ -58,12 +58,16 @@ async function assertNamed(mda: Mda, other: OtherOwner, kind: Kind, cgroup: Cgro
 const refusals = (mda: Mda) =>
   mda.program.stderr.split("connections stay on TCP because others have").length - 1;
 
-for (const redirects of [false, true]) {
-  const what = redirects ? "a textbook's sockhash" : "a sockhash whose program only looks at messages";
+const owners: Record<string, Partial<OtherOwnerOptions>> = {
+  "a sockhash whose program only looks at messages": {},
+  "a tracer's sockhash, which has clients only,": { clientsOnly: true },
+  "a textbook's sockhash": { redirects: true },
+};
 
+for (const [what, options] of Object.entries(owners)) {
   Deno.test(`${what} that was there first keeps the sockets, mda says whose it is, and no byte is wrong`, async () => {
     await using cgroup = createCgroup("first");
-    await using other = await OtherOwner.start({ cgroup, kind: "messages", redirects });
+    await using other = await OtherOwner.start({ cgroup, kind: "messages", ...options });
     await using mda = await Mda.start({ cgroup });
     await mda.program.says(/neighbour: sk_msg program other_messages/);
     await assertNamed(mda, other, "messages", cgroup);

@@ -1,7 +1,7 @@
 /**
  * Attaches programs of tests/bpf/fixtures/neighbour.bpf.c, and keeps them until SIGTERM:
  *
- *     deno run --allow-all hold.ts CGROUP PIN_DIR KIND VERDICT REDIRECTS
+ *     deno run --allow-all hold.ts CGROUP PIN_DIR KIND VERDICT REDIRECTS CLIENTS_ONLY
  *
  * KIND is `watcher` (a sockops program alone), `messages` (sockets go into a sockhash with an sk_msg program) or `stream` (with
  * an sk_skb program). What holds them besides this process is pinned at PIN_DIR, unless that is empty. Prints the numbers of
@@ -13,11 +13,11 @@ import { openObject } from "../../../src/bpf/object.ts";
 import { openCgroup } from "../../../src/host/cgroup.ts";
 import { compileFixture } from "../../bpf/compile.ts";
 
-const [cgroup, pinDir, kind, verdict, redirects] = Deno.args;
+const [cgroup, pinDir, kind, verdict, redirects, clients_only] = Deno.args;
 const { BPF_SK_MSG_VERDICT, BPF_SK_SKB_STREAM_VERDICT } = abiEnums.bpf_attach_type;
 
 const object = openObject(compileFixture("neighbour"), "neighbour", {
-  rodata: { verdict: Number(verdict), redirects: Number(redirects) },
+  rodata: { verdict: Number(verdict), redirects: Number(redirects), clients_only: Number(clients_only) },
 });
 object.load();
 const tracker = object.program(kind === "watcher" ? "other_watcher" : "other_tracker");

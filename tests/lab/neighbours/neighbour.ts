@@ -13,6 +13,8 @@ export interface OtherOwnerOptions {
   verdict?: 0 | 1;
   /** Whether it redirects messages, as textbooks do. */
   redirects?: boolean;
+  /** Whether it takes the sockets of clients only. */
+  clientsOnly?: boolean;
 }
 
 /** A process with BPF programs of its own for the sockets of a cgroup. `await using` ends it, and with it the programs. */
@@ -27,10 +29,10 @@ export class OtherOwner implements AsyncDisposable {
   ) {}
 
   static async start(
-    { cgroup, kind, verdict = 1, redirects = false }: OtherOwnerOptions,
+    { cgroup, kind, verdict = 1, redirects = false, clientsOnly = false }: OtherOwnerOptions,
   ): Promise<OtherOwner> {
     const pinDir = newPinDir();
-    const args = [cgroup.path, pinDir, kind, `${verdict}`, `${Number(redirects)}`];
+    const args = [cgroup.path, pinDir, kind, `${verdict}`, `${Number(redirects)}`, `${Number(clientsOnly)}`];
     const program = start({}, [Deno.execPath(), "run", "-A", "--no-check", "-q", holder, ...args]);
     try {
       const [, sockops, other] = await program.says(/^attached (\d+) ?(\d*)$/m);
