@@ -106,8 +106,8 @@ const socketAttachments = [
 ];
 
 /**
- * The programs that the sockets of a sockmap or sockhash have from it; undefined where the kernel does not tell, as before
- * 5.18.
+ * The programs that the sockets of a sockmap or sockhash have from it; undefined where the kernel does not tell: older ones
+ * refuse the question (EINVAL).
  *
  * @param fd a descriptor of the map
  */

@@ -315,8 +315,8 @@ class Search {
     const all = [...this.#sockmaps.values()];
     const isAttached = all.some(({ programs }) => programs?.includes(program.id));
     // Else it may be attached to one that was not seen, or of which the kernel does not tell.
-    const isDetached = !isAttached && this.#allPrograms &&
-      all.every(({ programs }) => programs !== undefined);
+    const areSeen = this.#allPrograms || all.length > 0;
+    const isDetached = !isAttached && areSeen && all.every(({ programs }) => programs !== undefined);
     return !isDetached || this.detached;
   }
 
