@@ -54,18 +54,19 @@ export async function linesOf(running: Program): Promise<string[]> {
 }
 
 /**
- * The sequences that come to something else than on plain TCP, in each of several runs.
+ * The sequences that come to something else in a cgroup with mda than on plain TCP, in each of several runs.
  *
- * @param underMda runs them there
+ * @param run runs them, in a cgroup or on plain TCP
  */
 export async function differences(
   some: Some,
-  underMda: (some: Some) => Promise<string[]>,
+  cgroup: Cgroup,
+  run: (some: Some, cgroup?: Cgroup) => Promise<string[]> = runSequences,
 ): Promise<string[]> {
   let different: number[] | undefined;
   let told: string[] = [];
   for (let time = 0; time < TRIES && different?.length !== 0; time++) {
-    const [onTcp, accelerated] = await Promise.all([runSequences(some), underMda(some)]);
+    const [onTcp, accelerated] = await Promise.all([run(some), run(some, cgroup)]);
     const indices = onTcp.keys().filter((index) => onTcp[index] !== accelerated[index]).toArray();
     different = different?.filter((index) => indices.includes(index)) ?? indices;
     told = different.map((index) => `TCP ${onTcp[index]}\nmda ${accelerated[index]}`);

@@ -34,7 +34,7 @@ function attachOther(cgroup: Cgroup, callbacks: number, verdict: number): Other 
 }
 
 /** Without any callback a shutdown shows in a scan of descriptors, every two seconds. */
-async function runPatiently(some: Some, cgroup: Cgroup): Promise<string[]> {
+async function runPatiently(some: Some, cgroup?: Cgroup): Promise<string[]> {
   await using running = await openSequences(some, 3000, cgroup);
   await running.tell("go");
   return await linesOf(running);
@@ -79,7 +79,7 @@ for (const order of ["before", "after"]) {
       assert.deepEqual(growth.left, { blocking: 1, with_peer: 1 });
       const some = { first: 20_000, count: 100 };
       const run = callbacks === STATE_CB ? runSequences : runPatiently;
-      assert.deepEqual(await differences(some, (some) => run(some, cgroup)), []);
+      assert.deepEqual(await differences(some, cgroup, run), []);
       const other = before ?? after!;
       if (callbacks === STATE_CB) {
         assert.ok(other.statesChanged() > 0n, "its own callbacks do not come any more");
