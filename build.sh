@@ -95,6 +95,8 @@ ip                         iproute2        iproute
 iptables                   iptables        iptables
 ps                         procps          procps-ng
 strace                     strace          strace
+gdb                        gdb             gdb
+systemd-socket-activate    systemd         systemd
 curl                       curl            curl
 ssh                        openssh-client  openssh-clients
 sshd                       openssh-server  openssh-server

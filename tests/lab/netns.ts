@@ -4,6 +4,8 @@ let made = 0;
 
 /** A network namespace of the test's own, with its loopback up. `await using` removes it. */
 export class NetworkNamespace implements AsyncDisposable {
+  #named = true;
+
   constructor(readonly name: string) {}
 
   get path(): string {
@@ -25,8 +27,14 @@ export class NetworkNamespace implements AsyncDisposable {
     await run({ netns: this }, ["sysctl", "-qw", `${name}=${value}`]);
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
+  /** Takes its name away: it goes with the last process or socket in it. */
+  async remove(): Promise<void> {
+    this.#named = false;
     await run({}, ["ip", "netns", "del", this.name]);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#named) await this.remove();
   }
 }
 

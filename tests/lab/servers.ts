@@ -1,5 +1,5 @@
 /** Unchanged servers, started in a place and stopped with it. */
-import { type Place, type Program, start } from "./program.ts";
+import { type Place, type Program, run, start } from "./program.ts";
 import { waitFor } from "./wait.ts";
 
 /** A server that listens. `await using` ends it. */
@@ -34,11 +34,7 @@ export async function startServer(
   argv: (directory: string) => string[],
   files: (directory: string) => Record<string, string> = () => ({}),
 ): Promise<Server> {
-  const directory = await Deno.makeTempDir({ prefix: "mda-test-" });
-  await Deno.chmod(directory, 0o777);
-  for (const [name, text] of Object.entries(files(directory))) {
-    await Deno.writeTextFile(`${directory}/${name}`, text);
-  }
+  const directory = await makeDirectory(files);
   const program = start(place, argv(directory), { cwd: directory });
   const server = new Server(program, port, directory);
   try {
@@ -51,6 +47,15 @@ export async function startServer(
     await server[Symbol.asyncDispose]();
     throw error;
   }
+}
+
+async function makeDirectory(files: (directory: string) => Record<string, string>): Promise<string> {
+  const directory = await Deno.makeTempDir({ prefix: "mda-test-" });
+  await Deno.chmod(directory, 0o777);
+  for (const [name, text] of Object.entries(files(directory))) {
+    await Deno.writeTextFile(`${directory}/${name}`, text);
+  }
+  return directory;
 }
 
 export function startRedis(
@@ -71,26 +76,30 @@ export function startMemcached(
   return startServer(place, port, () => ["memcached", ...options]);
 }
 
-/**
- * @param locations the inside of nginx's server block; `bodies` are files that it serves, `upstreams` what stands before
- *   the server block, `listen` more parameters of its listen directive
- */
-export function startNginx(
-  place: Place,
+/** What an nginx is to do. */
+export interface NginxOptions {
+  /** The inside of its server block. */
+  locations?: string;
+  /** Files that it serves. */
+  bodies?: Record<string, string>;
+  sendfile?: boolean;
+  /** What stands before the server block. */
+  upstreams?: string;
+  /** More parameters of its listen directive. */
+  listen?: string;
+}
+
+/** Of an nginx with one worker, and everything else in a directory: nginx.pid too. */
+function nginxConfiguration(
+  directory: string,
   { port, address = "127.0.0.1" }: ServerOptions,
-  { locations = "", bodies = {}, sendfile = true, upstreams = "", listen = "" }: {
-    locations?: string;
-    bodies?: Record<string, string>;
-    sendfile?: boolean;
-    upstreams?: string;
-    listen?: string;
-  } = {},
-): Promise<Server> {
-  const configuration = (directory: string) => `
-daemon off;
+  { locations = "", sendfile = true, upstreams = "", listen = "" }: NginxOptions,
+  main: string,
+): string {
+  return `
+${main}
 worker_processes 1;
 pid ${directory}/nginx.pid;
-error_log stderr;
 events { worker_connections 4000; }
 http {
   access_log off;
@@ -109,12 +118,59 @@ http {
   }
 }
 `;
+}
+
+export function startNginx(place: Place, server: ServerOptions, options: NginxOptions = {}): Promise<Server> {
+  const main = "daemon off;\nerror_log stderr;";
   return startServer(
     place,
-    port,
+    server.port,
     (directory) => ["nginx", "-p", directory, "-e", "stderr", "-c", `${directory}/nginx.conf`],
-    (directory) => ({ "nginx.conf": configuration(directory), ...bodies }),
+    (directory) => ({
+      "nginx.conf": nginxConfiguration(directory, server, options, main),
+      ...options.bodies,
+    }),
   );
+}
+
+/** An nginx that runs as a daemon, of whatever number now. `await using` ends it. */
+export class NginxDaemon implements AsyncDisposable {
+  private constructor(readonly directory: string) {}
+
+  static async start(place: Place, server: ServerOptions, options: NginxOptions = {}): Promise<NginxDaemon> {
+    const directory = await makeDirectory((directory) => ({
+      "nginx.conf": nginxConfiguration(directory, server, options, `error_log ${directory}/error.log;`),
+      ...options.bodies,
+    }));
+    const daemon = new NginxDaemon(directory);
+    try {
+      // It listens before it becomes a daemon. Its next binary is found by its path.
+      const nginx = ["sh", "-c", 'exec "$(command -v nginx)" "$@"', "nginx"];
+      const files = ["-e", `${directory}/error.log`, "-c", `${directory}/nginx.conf`];
+      await run(place, [...nginx, "-p", directory, ...files]);
+      await waitFor("the number of nginx", () => daemon.pid);
+      return daemon;
+    } catch (error) {
+      await daemon[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  /** Of its master process that came last; `undefined` when none runs. */
+  get pid(): number | undefined {
+    try {
+      return Number(Deno.readTextFileSync(`${this.directory}/nginx.pid`)) || undefined;
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return undefined;
+      throw error;
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.pid) Deno.kill(this.pid, "SIGTERM");
+    await waitFor("the end of nginx", () => this.pid === undefined);
+    await Deno.remove(this.directory, { recursive: true });
+  }
 }
 
 /** @param sections the configuration from the first `defaults` on; one thread, as a sidecar has */

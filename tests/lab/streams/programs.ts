@@ -14,6 +14,7 @@ const timeoutMs = 70_000;
 export type ProgramName =
   | "alone"
   | "asleep"
+  | "ends"
   | "habits"
   | "held"
   | "held_back"
