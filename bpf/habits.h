@@ -101,18 +101,18 @@ static __always_inline bool stamps_what_it_sends(struct sock *sk)
 	return casts_addresses ? BPF_CORE_READ_BITFIELD(sk, sk_tsflags) != 0 : BPF_CORE_READ_BITFIELD_PROBED(sk, sk_tsflags) != 0;
 }
 
-static __noinline int has_asked_for_pacing(struct sock *sk)
-{
-	struct inet_connection_sock *icsk = (void *)sk;
-
-	return BPF_CORE_READ(sk, sk_max_pacing_rate) != ~0ul || BPF_CORE_READ_BITFIELD_PROBED(icsk, icsk_ca_setsockopt);
-}
-
 /* Its program wants it to be paced: by SO_MAX_PACING_RATE, or by a congestion control of its choice that paces. That a whole host
  * paces (net.ipv4.tcp_congestion_control, net.core.default_qdisc) is for networks, and means nobody here. */
 static __always_inline bool is_paced(struct sock *sk)
 {
-	return field(sk, sk_pacing_status) && has_asked_for_pacing(sk);
+	struct inet_connection_sock *icsk = (void *)sk;
+
+	if (!field(sk, sk_pacing_status))
+		return false;
+	if (field(sk, sk_max_pacing_rate) != ~0ul)
+		return true;
+	return casts_addresses ? BPF_CORE_READ_BITFIELD(icsk, icsk_ca_setsockopt) :
+				 BPF_CORE_READ_BITFIELD_PROBED(icsk, icsk_ca_setsockopt);
 }
 
 static __always_inline struct executable executable_of(struct mm_struct *mm)
@@ -412,18 +412,6 @@ static __noinline int has_habit(struct sock *sk, enum habit habit)
 	cookie = BPF_CORE_READ(sk, __sk_common.skc_cookie.counter);
 	bpf_map_update_elem(&beside, &cookie, &none, BPF_NOEXIST);
 	return 0;
-}
-
-/* A kernel pointer in an array of them: struct timespec64 begins with a 64-bit number, and bpf_rdonly_cast() knows kernel types
- * only. */
-static __always_inline void *pointer_at(void *address)
-{
-	void *pointer = NULL;
-
-	if (casts_addresses)
-		return (void *)((struct timespec64 *)bpf_rdonly_cast(address, bpf_core_type_id_kernel(struct timespec64)))->tv_sec;
-	bpf_probe_read_kernel(&pointer, sizeof(pointer), address);
-	return pointer;
 }
 
 #define cast_to(type, address) \

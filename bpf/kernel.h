@@ -177,10 +177,15 @@ struct page_counter {
 	struct page_counter *parent;
 };
 
+struct mem_cgroup_per_node {
+	unsigned long lru_zone_size[5]; /* for each zone */
+};
+
 struct mem_cgroup {
 	struct page_counter memory;
 	struct page_counter tcpmem; /* cgroup v1 */
 	bool tcpmem_active;
+	struct mem_cgroup_per_node *nodeinfo[1];
 };
 
 struct sk_filter;

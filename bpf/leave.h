@@ -100,18 +100,19 @@ static __always_inline bool peer_is_quiet(struct link *link)
 {
 	struct sock *peer = (void *)link->peer.tcp_sock;
 	struct sk_psock *psock;
-	struct link peer_link;
+	__u64 left_at_ns;
+	__u32 quiet;
 
 	if (!peer || !is_still(link, peer) || BPF_CORE_READ(peer, __sk_common.skc_state) == BPF_TCP_CLOSE)
 		return true;
 	psock = psock_of(peer);
 	if (psock && !sends_under_way(psock))
 		return true;
-	if (bpf_probe_read_kernel(&peer_link, sizeof(peer_link), (void *)link->peer.link))
+	if (bpf_probe_read_kernel(&quiet, sizeof(quiet), (void *)link->peer.link + offsetof(struct link, quiet)) ||
+	    bpf_probe_read_kernel(&left_at_ns, sizeof(left_at_ns), (void *)link->peer.link + offsetof(struct link, left_at_ns)))
 		return false;
 	/* A peer that left may have been in a sendmsg that outlived its place in the sockhash, but not by seconds. */
-	return peer_link.quiet == QUIET ||
-	       (peer_link.left_at_ns && bpf_ktime_get_ns() - peer_link.left_at_ns > LEFT_SETTLES_NS);
+	return quiet == QUIET || (left_at_ns && bpf_ktime_get_ns() - left_at_ns > LEFT_SETTLES_NS);
 }
 
 /* Quiet first: a peer that begins a send after that sees that nothing is unread, and passes. And unless this socket sends

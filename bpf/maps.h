@@ -95,6 +95,8 @@ struct link {
 	__u32 peer_can_splice; /* as far as is known */
 	struct executable program;
 	__u32 callbacks; /* that it has for us: see callbacks.h */
+	__u32 memory_seen; /* in which jiffy there was enough, see memory.h */
+	__u32 pad;
 	__u32 handed_over; /* all that was redirected and not read is sent again through TCP, see handover.h */
 	__u64 psock; /* that the sockhash has given it */
 	__u64 fin_held_ns; /* see closing.h */

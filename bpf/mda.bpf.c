@@ -246,7 +246,7 @@ int redirect(struct sk_msg_md *msg)
 		note_behind(link->peer.cookie, BEHIND_UNTIL_READ);
 		pass(full);
 	}
-	if (needs_memory(peer, msg->size) && memory_is_short(peer, msg->size)) {
+	if (is_memory_to_be_looked_at(link, peer, msg->size) && memory_is_short(link, peer, msg->size)) {
 		want_to_leave(link, own, LEAVE_WITHOUT_MEMORY);
 		pass_behind(memory);
 	}

@@ -17,55 +17,83 @@
 #define PAGE_BITS 12
 /* Flags, in the lowest bits of sk_memcg on some kernels. */
 #define MEMCG_FLAGS 7ul
+#define NR_LRU_LISTS 5
+#define LRU_INACTIVE_FILE 2
+#define LRU_ACTIVE_FILE 3
+#define ZONES_MAX 6
+#define FILE_PAGES_ENOUGH 1024
 
-static __always_inline bool needs_memory(struct sock *reader, __u32 bytes)
+/* Smaller ones share what is found in a jiffy: a page or so each cannot take a batch in that time. */
+#define LARGE_BYTES 4096
+
+/* Most often nothing is set aside when the reader's queue is empty (sk_mem_uncharge()), so this has to be cheap. */
+static __always_inline bool is_memory_to_be_looked_at(const struct link *link, struct sock *reader, __u32 bytes)
 {
-	return (int)bytes > field(reader, sk_forward_alloc);
+	return (int)bytes > field(reader, sk_forward_alloc) && (bytes >= LARGE_BYTES || link->memory_seen != (__u32)bpf_jiffies64());
 }
 
 /* All of TCP's. */
 static __always_inline bool tcp_memory_is_short(struct sock *reader, long pages)
 {
-	struct proto *prot = BPF_CORE_READ(reader, __sk_common.skc_prot);
-	long allocated = BPF_CORE_READ(prot, memory_allocated, counter);
-	unsigned long pressure = 0;
-	long limits[3] = {};
+	struct proto *prot = field(reader, __sk_common.skc_prot);
+	long allocated = (long)pointer_at(field(prot, memory_allocated));
+	long *limits = field(prot, sysctl_mem);
 
-	bpf_probe_read_kernel(&pressure, sizeof(pressure), BPF_CORE_READ(prot, memory_pressure));
-	bpf_probe_read_kernel(limits, sizeof(limits), BPF_CORE_READ(prot, sysctl_mem));
-	return pressure || allocated >= limits[1] || allocated + pages + TCP_BATCH_PAGES > limits[2];
+	return pointer_at(field(prot, memory_pressure)) || allocated >= (long)pointer_at(limits + 1) ||
+	       allocated + pages + TCP_BATCH_PAGES > (long)pointer_at(limits + 2);
+}
+
+/* Pages of files in the cgroup, which make room when they are needed. Those of the first node of memory. */
+static __noinline long file_pages(struct mem_cgroup *memcg)
+{
+	struct mem_cgroup_per_node *node = NULL;
+	unsigned long sizes[NR_LRU_LISTS] = {};
+	__u32 zones = bpf_core_field_size(node->lru_zone_size) / sizeof(sizes);
+	long pages = 0;
+
+	bpf_probe_read_kernel(&node, sizeof(node), __builtin_preserve_access_index(&memcg->nodeinfo));
+	if (!node)
+		return 0;
+	for (__u32 i = 0; i < ZONES_MAX && i < zones; i++) {
+		bpf_probe_read_kernel(sizes, sizeof(sizes), (void *)node + bpf_core_field_offset(struct mem_cgroup_per_node, lru_zone_size) +
+								    i * sizeof(sizes));
+		pages += sizes[LRU_INACTIVE_FILE] + sizes[LRU_ACTIVE_FILE];
+	}
+	return pages;
 }
 
 /* That of the cgroup that pays for the socket, or of one above it. */
-static __always_inline bool cgroup_memory_is_short(struct sock *reader, long pages)
+static __noinline int cgroup_memory_is_short(struct sock *reader, long pages)
 {
 	struct page_counter *counter;
 	struct mem_cgroup *memcg;
+	bool is_short = false;
 
-	if (!bpf_core_field_exists(reader->sk_memcg))
-		return false;
 	memcg = (void *)((__u64)BPF_CORE_READ(reader, sk_memcg) & ~MEMCG_FLAGS);
-	if (!memcg)
-		return false;
-	counter = __builtin_preserve_access_index(&memcg->memory);
 	/* cgroup v1 has a limit for this alone, and charges nothing where none is set. */
 	if (bpf_core_field_exists(memcg->tcpmem_active) && BPF_CORE_READ(memcg, tcpmem_active))
 		counter = __builtin_preserve_access_index(&memcg->tcpmem);
-	for (int i = 0; i < CGROUPS_MAX && counter; i++) {
-		if (BPF_CORE_READ(counter, usage.counter) + pages + CGROUP_BATCH_PAGES > (long)BPF_CORE_READ(counter, max))
-			return true;
+	else
+		counter = __builtin_preserve_access_index(&memcg->memory);
+	for (int i = 0; i < CGROUPS_MAX && counter && !is_short; i++) {
+		is_short = BPF_CORE_READ(counter, usage.counter) + pages + CGROUP_BATCH_PAGES > (long)BPF_CORE_READ(counter, max);
 		counter = BPF_CORE_READ(counter, parent);
 	}
-	return false;
+	if (!is_short || (bpf_core_field_exists(memcg->tcpmem_active) && BPF_CORE_READ(memcg, tcpmem_active)))
+		return is_short;
+	/* Full of what has been read from files, as most are: there is room for a message. */
+	return file_pages(memcg) < FILE_PAGES_ENOUGH;
 }
 
 /* The process looks so often, by what sockets have shown: TCP's counters have no names that BPF knows. */
-static __always_inline void remember_tcp(struct sock *sk)
+static __noinline int remember_tcp(struct sock *sk)
 {
 	struct learnt *learnt = all_learnt();
 
-	if (learnt && !learnt->tcp_prot)
-		learnt->tcp_prot = (__u64)BPF_CORE_READ(sk, __sk_common.skc_prot);
+	if (!learnt || learnt->tcp_prot)
+		return 0;
+	learnt->tcp_prot = (__u64)BPF_CORE_READ(sk, __sk_common.skc_prot);
+	return 1;
 }
 
 /* Not a sixteenth is left. */
@@ -89,9 +117,15 @@ static __always_inline bool is_stuck(struct sock *sk)
 	return BPF_CORE_READ(sk, sk_socket, flags) & 1ul << SOCK_NOSPACE && BPF_CORE_READ(tp, write_seq) == BPF_CORE_READ(tp, snd_una);
 }
 
-static __noinline int memory_is_short(struct sock *reader, __u32 bytes)
+/* Whether the message must not be redirected. Notes when it may. */
+static __always_inline bool memory_is_short(struct link *link, struct sock *reader, __u32 bytes)
 {
 	long pages = (bytes >> PAGE_BITS) + 1;
 
-	return tcp_memory_is_short(reader, pages) || cgroup_memory_is_short(reader, pages);
+	if (tcp_memory_is_short(reader, pages))
+		return true;
+	if (bpf_core_field_exists(reader->sk_memcg) && field(reader, sk_memcg) && cgroup_memory_is_short(reader, pages))
+		return true;
+	link->memory_seen = bpf_jiffies64();
+	return false;
 }

@@ -108,7 +108,7 @@ static __noinline enum decision rules_decide(struct sock *sk, const struct answe
 	return decide(&connection, true);
 }
 
-static __always_inline bool is_without_memory(void)
+static __noinline int is_without_memory(void)
 {
 	__u32 zero = 0;
 	struct control *now = bpf_map_lookup_elem(&control, &zero);
@@ -213,13 +213,37 @@ static __always_inline struct link *enter(struct bpf_sock_ops *ops, struct bpf_s
 	return link;
 }
 
-static __noinline int client_established(struct bpf_sock_ops *ops, struct bpf_sock *sk)
+/* Not inlined, so that what it needs is not on the stack while the rules decide: 5.10 counts strictly. */
+static __noinline int client_enters(struct bpf_sock_ops *ops, struct bpf_sock *sk, const struct executable *server_program)
 {
 	struct handshake key = { ops->snd_nxt, ops->rcv_nxt };
 	struct tcp_sock *tp = (void *)bpf_skc_to_tcp_sock(sk);
 	struct waiting_client waiting = {};
 	const struct executable *program;
 	struct link *link;
+
+	if (!tp)
+		return 0;
+	waiting.server_program = *server_program;
+	waiting.end.cookie = bpf_get_socket_cookie(ops);
+	waiting.end.key = waiting.end.cookie << 1;
+	waiting.end.tcp_sock = (__u64)tp;
+	link = enter(ops, sk, &waiting.end);
+	if (!link)
+		return 0;
+	program = program_of_client((void *)tp);
+	if (program)
+		link->program = *program;
+	link->notice.programs = 1;
+	bpf_map_update_elem(&clients, &key, &waiting, BPF_ANY);
+	return 1;
+}
+
+static __noinline int client_established(struct bpf_sock_ops *ops, struct bpf_sock *sk)
+{
+	struct handshake key = { ops->snd_nxt, ops->rcv_nxt };
+	struct tcp_sock *tp = (void *)bpf_skc_to_tcp_sock(sk);
+	const struct executable *program;
 	struct answer *answer;
 	bool may_enter;
 
@@ -234,21 +258,10 @@ static __noinline int client_established(struct bpf_sock_ops *ops, struct bpf_so
 	may_enter = client_may_enter((void *)tp, answer, program);
 	if (answer->to_observe & OBSERVE_CLIENT && program)
 		observe(ops, (void *)tp, program, 0);
-	waiting.server_program = answer->server_program;
+	if (may_enter)
+		client_enters(ops, sk, &answer->server_program);
 	if (!(answer->to_observe & OBSERVE_SERVER))
 		bpf_map_delete_elem(&answers, &key);
-	if (!may_enter)
-		return 0;
-	waiting.end.cookie = bpf_get_socket_cookie(ops);
-	waiting.end.key = waiting.end.cookie << 1;
-	waiting.end.tcp_sock = (__u64)tp;
-	link = enter(ops, sk, &waiting.end);
-	if (!link)
-		return 0;
-	if (program)
-		link->program = *program;
-	link->notice.programs = 1;
-	bpf_map_update_elem(&clients, &key, &waiting, BPF_ANY);
 	return 0;
 }
 

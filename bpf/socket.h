@@ -15,6 +15,18 @@ const volatile bool casts_addresses = false;
 /* A field of what socket_at() gave, or of what bpf_skc_to_tcp_sock() gave. */
 #define field(pointer, path) (casts_addresses ? (pointer)->path : BPF_CORE_READ(pointer, path))
 
+/* A kernel pointer, or another number of 64 bits, at an address: struct timespec64 begins with a 64-bit number, and bpf_rdonly_cast() knows kernel types
+ * only. */
+static __always_inline void *pointer_at(void *address)
+{
+	void *pointer = NULL;
+
+	if (casts_addresses)
+		return (void *)((struct timespec64 *)bpf_rdonly_cast(address, bpf_core_type_id_kernel(struct timespec64)))->tv_sec;
+	bpf_probe_read_kernel(&pointer, sizeof(pointer), address);
+	return pointer;
+}
+
 /* Also sockets in blocking mode: their reads may end early with EAGAIN (docs/limits). */
 const volatile bool all_sockets = false;
 

@@ -171,7 +171,7 @@ export const layouts = {
     },
   },
   "link": {
-    "size": 144,
+    "size": 152,
     "fields": {
       "notice": { "offset": 0, "size": 8, "type": "notice" },
       "left_at_ns": { "offset": 8, "size": 8, "type": "u64" },
@@ -191,9 +191,11 @@ export const layouts = {
       "peer_can_splice": { "offset": 96, "size": 4, "type": "u32" },
       "program": { "offset": 104, "size": 16, "type": "executable" },
       "callbacks": { "offset": 120, "size": 4, "type": "u32" },
-      "handed_over": { "offset": 124, "size": 4, "type": "u32" },
-      "psock": { "offset": 128, "size": 8, "type": "u64" },
-      "fin_held_ns": { "offset": 136, "size": 8, "type": "u64" },
+      "memory_seen": { "offset": 124, "size": 4, "type": "u32" },
+      "pad": { "offset": 128, "size": 4, "type": "u32" },
+      "handed_over": { "offset": 132, "size": 4, "type": "u32" },
+      "psock": { "offset": 136, "size": 8, "type": "u64" },
+      "fin_held_ns": { "offset": 144, "size": 8, "type": "u64" },
     },
   },
   "listening_at": {
