@@ -8,7 +8,7 @@ const log = getLogger("mda");
 /** Others have the processor for so long between two turns of a search. */
 const PAUSE_MS = 8;
 /** How often it is looked whether another sockops program was attached. */
-const LOOK_MS = 10_000;
+const LOOK_MS = 2000;
 /** How soon they are looked for again while connections are refused because of them. */
 const AGAIN_MS = 300_000;
 

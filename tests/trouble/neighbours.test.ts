@@ -10,7 +10,7 @@ import { Load } from "../lifecycle/load.ts";
 import { Commands } from "./commands.ts";
 
 /** How long each state of mda and its neighbour lasts under traffic. */
-const stateMs = 1500;
+const stateMs = 800;
 
 type Kind = OtherOwnerOptions["kind"];
 
@@ -125,7 +125,7 @@ Deno.test("mda that was there first keeps the sockets, and both can be restarted
     assert.ok(growth.paired > 0 && growth.messages > 1000, JSON.stringify(growth));
   };
   accelerated(await mda.during(() => sleep(stateMs)));
-  // A sockops program that comes later is noticed within ten seconds.
+  // A sockops program that comes later is noticed within two seconds.
   await mda.program.says(/neighbour: sk_msg program other_messages/, 15_000);
   await assertNamed(mda, other, "messages", cgroup);
   await other[Symbol.asyncDispose]();
