@@ -202,7 +202,7 @@ int redirect(struct sk_msg_md *msg)
 	if (special)
 		pass_behind(special);
 	if (flags & MSG_FASTOPEN)
-		pass(special); /* it fails, with EISCONN */
+		pass_behind(special); /* it fails with EISCONN, or is sent where tcp_bpf_push() does not know the flag */
 	if (now->mode != MODE_REDIRECT && may_switch(link, peer)) {
 		if (now->mode == MODE_WITHOUT_MEMORY)
 			pass(memory);
@@ -240,6 +240,7 @@ int redirect(struct sk_msg_md *msg)
 	if (peer_waits_for_acknowledgement(&notice, own) && may_switch(link, peer)) {
 		count(passed_acknowledging, 1);
 		link->on_tcp = 1;
+		link->notice.passes = 0; /* else the two could go on so for ever */
 		return SK_PASS;
 	}
 	if (reader_is_full(link, peer)) {
