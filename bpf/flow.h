@@ -11,6 +11,8 @@
  * what TCP takes (some 4 MB, tcp_wmem[2]) no more than half as much again as over TCP alone. */
 #define SPLICER_UNREAD_BYTES (7 << 18)
 #define SPLICER_UNREAD_MESSAGES 4096
+#define SOCK_SNDBUF_LOCK 1
+#define SOCK_RCVBUF_LOCK 2
 
 /* Redirecting adds to the reader's sk_rmem_alloc on some kernels (6.1 and 6.12 stable, 6.18) and not on others (5.10):
  * user space tries it before this object is loaded. */
@@ -72,15 +74,33 @@ static __always_inline __s64 unread_bytes_of_member(struct sock *sk)
 	return unread_bytes_in(psock_of_member(sk));
 }
 
-static __always_inline bool reader_is_full(struct link *link, struct sock *reader)
+static __always_inline bool has_set_buffer(struct sock *sk, __u8 lock)
 {
-	int limit = link->peer_can_splice ? SPLICER_UNREAD_BYTES : field(reader, sk_rcvbuf);
+	__u8 locks = casts_addresses ? BPF_CORE_READ_BITFIELD(sk, sk_userlocks) : BPF_CORE_READ_BITFIELD_PROBED(sk, sk_userlocks);
+
+	return locks & lock;
+}
+
+/* A program that might splice gets more than its buffer, unless one of the two has said how much there may be. */
+static __always_inline bool gets_more(const struct link *link, struct sock *own, struct sock *reader)
+{
+	return link->peer_can_splice && !has_set_buffer(reader, SOCK_RCVBUF_LOCK) && !has_set_buffer(own, SOCK_SNDBUF_LOCK);
+}
+
+/* @size: of the message that would come to it */
+static __always_inline bool reader_is_full(struct link *link, struct sock *own, struct sock *reader, __u32 size)
+{
+	bool more = gets_more(link, own, reader);
+	int limit = more ? SPLICER_UNREAD_BYTES : field(reader, sk_rcvbuf);
 	struct unread unread = {};
 	struct sk_psock *psock;
 	__s64 bytes;
 
 	bytes = charges_receiver ? field(reader, sk_backlog.rmem_alloc.counter) : unread_bytes_of_member(reader);
 	if (bytes >= limit)
+		return true;
+	/* Who has said how much there may be gets a half of it here, and no more than that: TCP has room for as much again. */
+	if (!more && bytes + size > limit >> 1 && has_set_buffer(reader, SOCK_RCVBUF_LOCK))
 		return true;
 	if (!bytes) {
 		if (link->burst)
@@ -90,7 +110,7 @@ static __always_inline bool reader_is_full(struct link *link, struct sock *reade
 	/* So many that they could be too many: count them. */
 	if (++link->burst < UNREAD_MESSAGES_MAX)
 		return false;
-	if (link->peer_can_splice)
+	if (more)
 		return link->burst >= SPLICER_UNREAD_MESSAGES;
 	psock = psock_of_member(reader);
 	if (psock)

@@ -229,6 +229,7 @@ struct sock {
 	struct socket *sk_socket;
 	void *sk_user_data;
 	__u8 sk_kern_sock : 1;
+	__u8 sk_userlocks : 4;
 	__u8 sk_shutdown;
 };
 

@@ -64,7 +64,7 @@ struct notice {
 	__u16 leave; /* enum leave */
 	__u16 programs; /* how often its program has become another */
 	__u16 cpu; /* that it last sent on, plus 1; 0: it has not sent yet */
-	__u16 passes; /* its last message went to TCP; see order.h */
+	__u16 passes; /* its messages go to TCP, for a reason that lasts; see order.h */
 };
 
 /* Whether a socket still redirects. */

@@ -131,8 +131,20 @@ int follow(struct bpf_sock_ops *ops)
 	({                              \
 		count(passed_##why, 1); \
 		link->on_tcp = 1;       \
-		link->notice.passes = 1; \
 		return SK_PASS;         \
+	})
+
+/* As will the next ones. */
+#define pass_all(why)                    \
+	({                               \
+		link->notice.passes = 1; \
+		pass(why);               \
+	})
+
+#define pass_all_behind(why)             \
+	({                               \
+		link->notice.passes = 1; \
+		pass_behind(why);        \
 	})
 
 /* Often enough for a server's end to have come. */
@@ -213,23 +225,23 @@ int redirect(struct sk_msg_md *msg)
 	if (field(peer, __sk_common.skc_state) != BPF_TCP_ESTABLISHED && may_switch(link, peer))
 		pass(closing);
 	if (!all_sockets && !nonblocking(peer))
-		pass_behind(blocking);
+		pass_all_behind(blocking);
 	if (!all_sockets && (link->key & 1) && !notice.cpu)
 		pass(silent_client);
 	if (!is_tended(now) && may_switch(link, peer) && !is_watched_by_level(peer))
-		pass(untended);
+		pass_all(untended);
 	if (has_ulp(own) || has_ulp(peer)) {
 		learn_protocol(link, own);
 		pass_behind(protocol);
 	}
 	if (field(peer, sk_rcvlowat) > 1)
-		pass_behind(lowat);
+		pass_all_behind(lowat);
 	if (has_special_option(peer) || stamps_what_it_sends(own)) {
 		learn_block_io(link, peer);
-		pass_behind(option);
+		pass_all_behind(option);
 	}
 	if (is_paced(own) && may_switch(link, peer))
-		pass(option);
+		pass_all(option);
 	if (tcp_bytes_are_unread(link, (void *)own, (void *)peer))
 		pass(unread);
 	due = refresh_is_due((void *)own);
@@ -243,7 +255,7 @@ int redirect(struct sk_msg_md *msg)
 		link->notice.passes = 0; /* else the two could go on so for ever */
 		return SK_PASS;
 	}
-	if (reader_is_full(link, peer)) {
+	if (reader_is_full(link, own, peer, msg->size)) {
 		note_behind(link->peer.cookie, BEHIND_UNTIL_READ);
 		pass(full);
 	}
