@@ -20,6 +20,7 @@
 #include <linux/fcntl.h>
 #include <linux/memfd.h>
 #include <linux/mman.h>
+#include <linux/resource.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -37,6 +38,9 @@
 #endif
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+/* Deno's own, and some for what the commands open. */
+#define DESCRIPTORS_NEEDED 24
 
 static uintptr_t page_bytes; /* 4 KiB; on arm64 also 16 or 64, as the kernel was built */
 
@@ -124,6 +128,14 @@ static char *append_number(char *end, unsigned long value)
 	return end + 1;
 }
 
+/* What to do about it, where that is known. */
+static const char *advice(long result)
+{
+	return result == -EMFILE ? "; raise the limit of open files (ulimit -n, in a unit LimitNOFILE=)" :
+	       result == -ENFILE ? "; raise this host's limit of open files (sysctl fs.file-max)" :
+				   "";
+}
+
 static void __attribute__((noreturn)) fail(const char *what, const char *name, long result)
 {
 	static const struct {
@@ -152,6 +164,7 @@ static void __attribute__((noreturn)) fail(const char *what, const char *name, l
 	say(name);
 	say(": ");
 	say(text);
+	say(advice(result));
 	say("\n");
 	call(__NR_exit_group, 1, 0, 0, 0, 0, 0);
 	__builtin_unreachable();
@@ -324,6 +337,24 @@ static int program_memfd(void)
 	return script;
 }
 
+/* Deno panics when it finds too few descriptors. Up to the hard limit it would raise the limit itself. */
+static void check_descriptors(int fd)
+{
+	struct {
+		uint64_t soft, hard;
+	} limit;
+	long copies[DESCRIPTORS_NEEDED];
+
+	if (call(__NR_prlimit64, 0, RLIMIT_NOFILE, 0, (long)&limit, 0, 0) == 0) {
+		limit.soft = limit.hard;
+		call(__NR_prlimit64, 0, RLIMIT_NOFILE, (long)&limit, 0, 0, 0);
+	}
+	for (size_t i = 0; i < COUNT(copies); i++)
+		copies[i] = checked(call(__NR_fcntl, fd, F_DUPFD_CLOEXEC, 3, 0, 0, 0), "start Deno", "");
+	for (size_t i = 0; i < COUNT(copies); i++)
+		call(__NR_close, copies[i], 0, 0, 0, 0, 0);
+}
+
 static bool dropped(const char *variable)
 {
 	for (size_t i = 0; i < COUNT(environment_dropped); i++)
@@ -389,10 +420,13 @@ void __attribute__((noreturn, used)) launch(const uintptr_t *stack)
 	struct start start = read_stack(stack);
 	struct image deno, linker;
 	char script[40] = "/proc/self/fd/";
+	int script_fd;
 
 	page_bytes = (uintptr_t)auxiliary_value(&start, AT_PAGESZ);
 	deno = map_deno(&start);
 	linker = map_linker(deno.interpreter);
-	append_number(script + 14, (unsigned long)program_memfd());
+	script_fd = program_memfd();
+	check_descriptors(script_fd);
+	append_number(script + 14, (unsigned long)script_fd);
 	enter(&start, script, &deno, &linker);
 }

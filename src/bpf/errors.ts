@@ -1,4 +1,4 @@
-import { describeErrno, errnoName } from "../host/errno.ts";
+import { commonAdvice, describeErrno, errnoName } from "../host/errno.ts";
 import { errno } from "../host/libc.ts";
 import { type Libbpf, libbpf } from "./library.ts";
 import { takeMessages } from "./messages.ts";
@@ -36,9 +36,8 @@ export class BpfError extends Error {
     const shown = whole ? log : log.slice(-verifierLines);
     const omitted = log.length - shown.length;
     const code = errnoName(errno);
-    const remedy = typeof advice === "function"
-      ? advice({ code, refusal: refusalIn(said, log) })
-      : advice[code];
+    const remedy = commonAdvice[code] ??
+      (typeof advice === "function" ? advice({ code, refusal: refusalIn(said, log) }) : advice[code]);
     const parts = [
       `Cannot ${task}: ${describe(errno)}${remedy ? `; ${remedy}` : ""}`,
       ...said.map((line) => `  ${line}`),

@@ -27,7 +27,13 @@ export function openPinnedFd(path: string, kind: BpfKind): number | undefined {
     if (error instanceof BpfError && error.code === "ENOENT") return undefined;
     throw error;
   }
-  const found = kindOf(fd);
+  let found: BpfKind | undefined;
+  try {
+    found = kindOf(fd);
+  } catch (error) {
+    libc.close(fd);
+    throw error;
+  }
   if (found !== kind) {
     libc.close(fd);
     throw new Error(

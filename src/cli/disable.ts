@@ -1,3 +1,4 @@
+import { checkDescriptors } from "../host/descriptors.ts";
 import { disableDataPlane, type DisableOptions } from "../plane/disable.ts";
 import type { Loss } from "../plane/unread.ts";
 import { print, printError } from "./output.ts";
@@ -5,6 +6,7 @@ import { plural } from "./words.ts";
 
 /** Stops accelerating. Returns the exit status: 0, also when nothing was accelerated. */
 export async function disable(options: DisableOptions): Promise<number> {
+  checkDescriptors();
   const { wasEnabled, process, stay } = await disableDataPlane(options, reportLoss);
   const stopped = process ? `disabled: process ${process.pid} has stopped` : "disabled";
   if (!wasEnabled) print("was not enabled\n");

@@ -1,3 +1,4 @@
+import { checkDescriptors } from "../host/descriptors.ts";
 import { enableDataPlane, type EnableOptions } from "../plane/enable.ts";
 import { configureLog } from "./log.ts";
 import { print, printError } from "./output.ts";
@@ -6,6 +7,7 @@ import { plural } from "./words.ts";
 /** Accelerates without a process. Returns the exit status. */
 export async function enable(options: EnableOptions): Promise<number> {
   configureLog("text");
+  checkDescriptors();
   const { rules, cgroup, found, adoption } = await enableDataPlane(options);
   const parts = [
     `${found === "same maps" ? "enabled anew" : "enabled"} for ${cgroup}`,
@@ -13,8 +15,9 @@ export async function enable(options: EnableOptions): Promise<number> {
   ];
   if (adoption) parts.push(`${plural(adoption.adopted, "open connection")} adopted`);
   print(`${parts.join("; ")}\n`);
-  if (adoption?.obstacle) {
-    printError(`mda: ${adoption.obstacle}; connections that are already open stay on TCP\n`);
+  const obstacle = adoption?.obstacle ?? adoption?.shortage?.message;
+  if (obstacle) {
+    printError(`mda: ${obstacle}; connections that are already open stay on TCP\n`);
   }
   if (adoption?.full) {
     printError(

@@ -1,5 +1,7 @@
 import { CommanderError } from "@commander-js/extra-typings";
 import { ConfigurationError } from "../config/mistakes.ts";
+import { isShortage } from "../host/descriptors.ts";
+import { commonAdvice } from "../host/errno.ts";
 import { ownName } from "../host/process.ts";
 import { print, printFailure } from "./output.ts";
 import { createProgram } from "./program.ts";
@@ -54,6 +56,7 @@ function report(error: unknown): number {
     return exitUsage;
   }
   const said = error instanceof Error ? (debug ? error.stack : error.message) : String(error);
-  printFailure(`mda: ${said}\n`);
+  const isDenos = isShortage(error) && !error.message.startsWith("Cannot ");
+  printFailure(`mda: ${isDenos ? `Cannot go on: ${said}; ${commonAdvice[error.code]}` : said}\n`);
   return 1;
 }

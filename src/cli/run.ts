@@ -1,5 +1,6 @@
 import { resolve } from "node:path";
 import { Daemon, startDaemon } from "../host/daemon.ts";
+import { checkDescriptors } from "../host/descriptors.ts";
 import { Journal } from "../host/journal.ts";
 import { Notifier } from "../host/notify.ts";
 import { createPidFile } from "../host/pid_file.ts";
@@ -55,6 +56,7 @@ async function runHere(
   { pidFile, metrics, ...options }: RunOptions,
   supervisor: Supervisor,
 ): Promise<number> {
+  checkDescriptors();
   Deno.addSignalListener("SIGHUP", reopenLog);
   using _pidFile = pidFile ? createPidFile(pidFile) : undefined;
   // What listens is there before anything is attached: a port in use changes nothing.

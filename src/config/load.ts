@@ -1,5 +1,7 @@
 import { closeSync, constants, fstatSync, openSync, readSync, type Stats } from "node:fs";
 import process from "node:process";
+import { isShortage } from "../host/descriptors.ts";
+import { errnoNumber, SystemError } from "../host/errno.ts";
 import { ConfigurationError } from "./mistakes.ts";
 import { parseRules } from "./parse.ts";
 import type { Rule } from "./rules.ts";
@@ -35,6 +37,10 @@ function read(file: string): Uint8Array {
     return bytes.subarray(0, length);
   } catch (error) {
     if (error instanceof ConfigurationError) throw error;
+    // No mistake in the file: the next try may read it.
+    if (isShortage(error)) {
+      throw new SystemError(`read configuration ${visible(file)}`, errnoNumber(error.code));
+    }
     throw cannot(file, explain(error as NodeJS.ErrnoException));
   } finally {
     if (fd !== undefined) closeSync(fd);

@@ -26,6 +26,12 @@ export function errnoNumber(name: keyof typeof constants.errno): number {
   return constants.errno[name];
 }
 
+/** What to do about errors that mean the same wherever they come from, by their names. */
+export const commonAdvice: Readonly<Record<string, string>> = {
+  EMFILE: "raise this process's limit of open files (ulimit -n, in a unit LimitNOFILE=)",
+  ENFILE: "raise this host's limit of open files (sysctl fs.file-max)",
+};
+
 /** A system call or library function that failed. */
 export class SystemError extends Error {
   override name = "SystemError";
@@ -35,7 +41,7 @@ export class SystemError extends Error {
   readonly code: string;
 
   /** @param task what was tried and on what, as it follows "Cannot": `open /sys/fs/bpf/mda` */
-  constructor(task: string, errno: number, advice = "") {
+  constructor(task: string, errno: number, advice = commonAdvice[errnoName(errno)] ?? "") {
     super(`Cannot ${task}: ${describeErrno(errno)}${advice && `; ${advice}`}`);
     this.errno = errno;
     this.code = errnoName(errno);

@@ -450,12 +450,14 @@ export function eventDescriptor(): number {
 
 /** Waits, in a thread of its own, until one of several descriptors has input; says for each whether it has. */
 export async function waitForInput(fds: number[]): Promise<boolean[]> {
-  const ENTRY_BYTES = 8, FOR_EVER = -1;
+  const ENTRY_BYTES = 8, FOR_EVER = -1, AGAIN_MS = 100;
   const entries = new DataView(new ArrayBuffer(ENTRY_BYTES * fds.length));
   fds.forEach((fd, index) => {
     entries.setInt32(index * ENTRY_BYTES, fd, true);
     entries.setInt16(index * ENTRY_BYTES + 4, POLLIN, true);
   });
-  await c().pollInThread(new Uint8Array(entries.buffer), BigInt(fds.length), FOR_EVER);
+  const found = await c().pollInThread(new Uint8Array(entries.buffer), BigInt(fds.length), FOR_EVER);
+  // More than the limit of open files, which was lowered: not at once again.
+  if (found < 0) await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
   return fds.map((_, index) => (entries.getInt16(index * ENTRY_BYTES + 6, true) & POLLIN) !== 0);
 }

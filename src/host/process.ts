@@ -1,3 +1,5 @@
+import { isShortage } from "./descriptors.ts";
+
 /** A process that cannot be mistaken for a later one with the same number. */
 export interface ProcessIdentity {
   pid: number;
@@ -42,7 +44,8 @@ export function ownName(): string {
 function readProc(pid: number, file: string): string | undefined {
   try {
     return Deno.readTextFileSync(`/proc/${pid}/${file}`);
-  } catch {
+  } catch (error) {
+    if (isShortage(error)) throw error;
     // Gone (ENOENT), gone while it was read (ESRCH), or hidden (hidepid).
     return undefined;
   }
@@ -55,7 +58,8 @@ export function descriptorOfSocket(pid: number, inode: bigint): number | undefin
     for (const { name } of Deno.readDirSync(directory)) {
       if (linkOf(`${directory}/${name}`) === `socket:[${inode}]`) return Number(name);
     }
-  } catch {
+  } catch (error) {
+    if (isShortage(error)) throw error;
     // It has ended.
   }
   return undefined;

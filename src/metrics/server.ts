@@ -12,6 +12,8 @@ const REQUEST_BYTES_MAX = 8192;
 /** How long a text is given out again; it takes at most one part in so many of the time. */
 const FRESH_MS = 1000;
 const READ_SHARE = 10;
+/** What goes on failing is said again after so long. */
+const QUIET_MS = 60_000;
 
 interface Answer {
   status: string;
@@ -33,6 +35,7 @@ export class MetricsServer implements Disposable {
   #exposition: Promise<Exposition> | undefined;
   #text = "";
   #freshUntil = 0;
+  #quietUntil = 0;
   #reading: Promise<string> | undefined;
 
   /** @throws Error when nobody can listen there, such as when the port is in use */
@@ -65,13 +68,17 @@ export class MetricsServer implements Disposable {
   }
 
   async #accept(): Promise<void> {
+    let quietUntil = 0;
     for (;;) {
       let client: Deno.TcpConn;
       try {
         client = await this.#listener.accept();
       } catch (error) {
         if (error instanceof Deno.errors.BadResource || error instanceof Deno.errors.Interrupted) return;
-        log.warn(`Cannot accept a connection for metrics: ${(error as Error).message}`);
+        if (performance.now() > quietUntil) {
+          log.warn(`Cannot accept a connection for metrics: ${(error as Error).message}`);
+          quietUntil = performance.now() + QUIET_MS;
+        }
         await new Promise((resolve) => setTimeout(resolve, FRESH_MS));
         continue;
       }
@@ -110,21 +117,34 @@ export class MetricsServer implements Disposable {
       case "/healthz":
         return { status: "200 OK", body: "alive\n" };
       case "/readyz":
-        return this.#ready && isEnabled(this.#pinDir)
-          ? { status: "200 OK", body: "accelerating\n" }
-          : { status: "503 Service Unavailable", body: "not accelerating\n" };
+        return this.#readiness();
       default:
         return { status: "404 Not Found", body: "/metrics /healthz /readyz\n" };
+    }
+  }
+
+  #readiness(): Answer {
+    try {
+      return this.#ready && isEnabled(this.#pinDir)
+        ? { status: "200 OK", body: "accelerating\n" }
+        : { status: "503 Service Unavailable", body: "not accelerating\n" };
+    } catch (error) {
+      return failure(error as Error);
     }
   }
 
   async #metrics(): Promise<Answer> {
     try {
       const { contentType } = await (this.#exposition ??= createExposition());
-      return { status: "200 OK", body: await this.#fresh(), contentType };
+      const body = await this.#fresh();
+      return { status: "200 OK", body, contentType };
     } catch (error) {
-      log.warn(`Cannot read the metrics: ${(error as Error).message}`);
-      return { status: "500 Internal Server Error", body: `${(error as Error).message}\n` };
+      // Or whoever scrapes would fill the log.
+      if (performance.now() > this.#quietUntil) {
+        log.warn(`Cannot read the metrics: ${(error as Error).message}`);
+        this.#quietUntil = performance.now() + QUIET_MS;
+      }
+      return failure(error as Error);
     }
   }
 
@@ -143,6 +163,10 @@ export class MetricsServer implements Disposable {
     this.#freshUntil = now + Math.max(FRESH_MS, READ_SHARE * (now - started));
     return this.#text;
   }
+}
+
+function failure(error: Error): Answer {
+  return { status: "500 Internal Server Error", body: `${error.message}\n` };
 }
 
 function listen({ address, port }: MetricsAddress): Deno.TcpListener {

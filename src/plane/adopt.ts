@@ -5,6 +5,7 @@ import { BpfError } from "../bpf/errors.ts";
 import type { BpfObject } from "../bpf/object.ts";
 import { u64, writeStruct } from "../bpf/struct.ts";
 import type { UnknownPrograms } from "../config/unknown.ts";
+import { isShortage } from "../host/descriptors.ts";
 import { SystemError } from "../host/errno.ts";
 import * as libc from "../host/libc.ts";
 import { obstacleToOthersSockets } from "../host/reach.ts";
@@ -48,6 +49,8 @@ export interface Adoption {
   full: boolean;
   /** What kept this process from sockets of others, in words. */
   obstacle?: string;
+  /** What there were no descriptors for: some connections were not looked at. */
+  shortage?: Error;
 }
 
 export interface AdoptOptions {
@@ -89,7 +92,7 @@ export async function adoptConnections(
     if (signal?.aborted) break;
     const { client, server, behindMptcp } = connection;
     if (client.kind === STRANGER_CONNECTED && server.kind === STRANGER_CONNECTED) {
-      if (!enters || result.full || behindMptcp || !canServe(client, server)) continue;
+      if (!enters || result.full || result.shortage || behindMptcp || !canServe(client, server)) continue;
       if (!pays(client, server) || !judge(object, connection)) continue;
       if (unknownPrograms !== "fast" && !areKnown(client, server)) {
         result.unknown++;
@@ -100,6 +103,7 @@ export async function adoptConnections(
       } catch (error) {
         if (!(error instanceof SystemError || error instanceof BpfError)) throw error;
         if (error.code === "E2BIG") result.full = true;
+        else if (isShortage(error)) result.shortage = error;
         else if (error.code === "EPERM") result.obstacle ??= error.message;
         else log.debug(`not adopted: ${error.message}`);
       }
@@ -255,13 +259,27 @@ function join(object: BpfObject, { client, server }: Connection, processes: Proc
   return joined;
 }
 
-/** Processes whose descriptors are copied: each is opened once. */
+/** So many processes are kept open. */
+const PROCESSES_MAX = 32;
+
+/** Processes whose descriptors are copied: each is opened once, unless there are many. */
 class Processes implements Disposable {
   readonly #pidfds = new Map<number, number>();
 
-  copyDescriptor({ pid, fd }: Stranger): number {
+  copyDescriptor(end: Stranger): number {
+    try {
+      return this.#copy(end);
+    } catch (error) {
+      if (!isShortage(error) || this.#pidfds.size === 0) throw error;
+      this[Symbol.dispose]();
+      return this.#copy(end);
+    }
+  }
+
+  #copy({ pid, fd }: Stranger): number {
     let pidfd = this.#pidfds.get(pid);
     if (pidfd === undefined) {
+      if (this.#pidfds.size >= PROCESSES_MAX) this[Symbol.dispose]();
       pidfd = libc.openProcess(pid);
       this.#pidfds.set(pid, pidfd);
     }

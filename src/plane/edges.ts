@@ -1,5 +1,6 @@
 import { enums, layouts } from "../bpf/layouts.ts";
 import { readStruct, writeStruct } from "../bpf/struct.ts";
+import { isShortage } from "../host/descriptors.ts";
 import * as libc from "../host/libc.ts";
 import { useForeignSocket } from "./foreign_socket.ts";
 import type { BpfObject } from "../bpf/object.ts";
@@ -11,7 +12,8 @@ const { BEHIND_AT_ONCE } = enums.behind;
  * those are read, such a reader gets an edge, for it may not know that TCP has more (bpf/edges.h).
  *
  * @returns false when readers are still behind and none could be helped, so that there is time until the next look
- * @throws Error when a reader could not be reached, after the others were helped
+ * @throws Error when a reader could not be reached, after the others were helped; for want of descriptors it is tried again at the
+ *   next call
  */
 export function nudgeReaders(object: BpfObject): boolean {
   const behind = object.map("behind"), readers = object.map("readers");
@@ -31,7 +33,9 @@ export function nudgeReaders(object: BpfObject): boolean {
     try {
       if (pid !== 0 && useForeignSocket({ pid, fd, cookie: readCookie(cookie) }, makeEdge)) nudged++;
     } catch (error) {
-      failed ??= error;
+      if (failed === undefined || isShortage(failed)) failed = error;
+      // It can be helped when there are descriptors.
+      if (isShortage(error)) continue;
     }
     // Not before: the next mda makes the edge when this one is killed here.
     readers.delete(cookie);

@@ -9,6 +9,7 @@ import { findPeersOfClosed, type PeerOfClosed, resetPeerOfClosed } from "./closi
 import { makeEdge } from "./edges.ts";
 import { useForeignSocket } from "./foreign_socket.ts";
 import { keyOf } from "./member.ts";
+import type { Shortage } from "./shortage.ts";
 import { sweep, takeOut } from "./sweep.ts";
 
 const log = getLogger("mda");
@@ -34,20 +35,27 @@ type Event = StructValue<typeof layouts, "event">;
  * reset (bpf/closing.h).
  *
  * @param programSeen is called when there is a program whose code is to be looked at; its process may not last long
+ * @param shortage is told when there are no descriptors: what needs some is tried again
  * @param signal ends it
  */
 export async function handleEvents(
   object: BpfObject,
   programSeen: () => void,
+  shortage: Shortage,
   signal: AbortSignal,
 ): Promise<void> {
   let seen = false;
   let asked: Event[] = [], closed: bigint[] = [], reset: bigint[] = [];
-  const miscounted = new Attempts((reader: Event) => help(object, reader), AGAIN_MS, TRY_MS, signal);
+  const miscounted = new Attempts(
+    (reader: Event) => help(object, reader, shortage),
+    AGAIN_MS,
+    () => shortage.lasts ? Infinity : TRY_MS,
+    signal,
+  );
   const cutShort = new Attempts(
-    (peer: PeerOfClosed) => resetPeer(object, peer),
+    (peer: Wanted) => resetPeer(object, peer, shortage),
     RESET_AGAIN_MS,
-    RESET_TRY_MS,
+    () => RESET_TRY_MS,
     signal,
   );
   using records = new RingBuffer(object.map("events"), (bytes) => {
@@ -62,7 +70,7 @@ export async function handleEvents(
   while (await records.next()) {
     if (reset.length > 0) takeOut(object, reset);
     for (const reader of asked) miscounted.add(reader.cookie, reader);
-    for (const peer of findClosed(object, closed)) cutShort.add(peer.cookie, peer);
+    for (const peer of findClosed(object, closed, shortage)) cutShort.add(peer.cookie, peer);
     asked = [];
     closed = [];
     reset = [];
@@ -75,14 +83,14 @@ export async function handleEvents(
 
 /** Tries again and again what cannot be done at once. */
 class Attempts<Subject> {
-  readonly #waiting = new Map<bigint, { subject: Subject; until: number }>();
+  readonly #waiting = new Map<bigint, { subject: Subject; since: number }>();
   #round: Promise<void> | undefined;
 
   /** @param attempt returns whether there is nothing left to do */
   constructor(
     private readonly attempt: (subject: Subject) => boolean,
     private readonly againMs: number,
-    private readonly tryMs: number,
+    private readonly tryMs: () => number,
     private readonly signal: AbortSignal,
   ) {}
 
@@ -93,34 +101,43 @@ class Attempts<Subject> {
 
   add(cookie: bigint, subject: Subject): void {
     if (this.attempt(subject)) return;
-    this.#waiting.set(cookie, { subject, until: performance.now() + this.tryMs });
+    this.#waiting.set(cookie, { subject, since: performance.now() });
     this.#round ??= this.#again();
   }
 
   async #again(): Promise<void> {
     while (this.#waiting.size > 0 && !this.signal.aborted) {
       await new Promise((resolve) => setTimeout(resolve, this.againMs));
-      for (const [cookie, { subject, until }] of this.#waiting) {
-        if (this.attempt(subject) || performance.now() > until) this.#waiting.delete(cookie);
+      for (const [cookie, { subject, since }] of this.#waiting) {
+        if (this.attempt(subject) || performance.now() > since + this.tryMs()) this.#waiting.delete(cookie);
       }
     }
     this.#round = undefined;
   }
 }
 
-function findClosed(object: BpfObject, cookies: bigint[]): PeerOfClosed[] {
+/** A peer that is to see a reset, and where it is when that is known. */
+interface Wanted {
+  cookie: bigint;
+  peer?: PeerOfClosed;
+}
+
+function findClosed(object: BpfObject, cookies: bigint[], shortage: Shortage): Wanted[] {
   try {
-    return findPeersOfClosed(object, cookies);
+    return findPeersOfClosed(object, cookies).map((peer) => ({ cookie: peer.cookie, peer }));
   } catch (error) {
+    if (shortage.caused(error)) return cookies.map((cookie) => ({ cookie }));
     log.warn(`${(error as Error).message}; ${takenForWhole}`);
     return [];
   }
 }
 
-function resetPeer(object: BpfObject, peer: PeerOfClosed): boolean {
+function resetPeer(object: BpfObject, wanted: Wanted, shortage: Shortage): boolean {
   try {
-    return resetPeerOfClosed(object, peer);
+    wanted.peer ??= findPeersOfClosed(object, [wanted.cookie])[0];
+    return !wanted.peer || resetPeerOfClosed(object, wanted.peer);
   } catch (error) {
+    if (shortage.caused(error)) return false;
     log.warn(`${(error as Error).message}; ${takenForWhole}`);
     return true;
   }
@@ -129,16 +146,17 @@ function resetPeer(object: BpfObject, peer: PeerOfClosed): boolean {
 const takenForWhole = "a program may take for whole what its peer has cut short";
 
 /** Returns whether there is nothing left to do. */
-function help(object: BpfObject, { cookie, inode, pid, fd }: Event): boolean {
-  const found = fd >= 0 ? fd : descriptorOfSocket(pid, inode);
-  if (found === undefined) return true;
+function help(object: BpfObject, { cookie, inode, pid, fd }: Event, shortage: Shortage): boolean {
   let left = true;
   try {
+    const found = fd >= 0 ? fd : descriptorOfSocket(pid, inode);
+    if (found === undefined) return true;
     useForeignSocket({ cookie, pid, fd: found }, (copy) => {
       left = makeLeave(object, copy);
       makeEdge(copy);
     });
   } catch (error) {
+    if (shortage.caused(error)) return false;
     log.warn(`${(error as Error).message}; a program that asks how much it can read may wait for bytes`);
   }
   return left;

@@ -7,6 +7,7 @@ import { type BpfObject, openObject } from "../bpf/object.ts";
 import type { BpfObjectProgram } from "../bpf/program.ts";
 import { u32, u64 } from "../bpf/struct.ts";
 import { isArm64 } from "../host/architecture.ts";
+import { isShortage } from "../host/descriptors.ts";
 import { SystemError } from "../host/errno.ts";
 import * as libc from "../host/libc.ts";
 import { openTracepoints } from "../host/tracepoints.ts";
@@ -68,7 +69,7 @@ function tryAtOnce(): Omit<KernelFeatures, "hooks"> | undefined {
   try {
     object.load();
   } catch (error) {
-    if (error instanceof BpfError) return undefined;
+    if (error instanceof BpfError && !isShortage(error)) return undefined;
     throw error;
   }
   const { constants, storage_error } = tryRedirecting(object);
@@ -152,6 +153,8 @@ function loads(name: ProbeProgram, use = (_program: BpfObjectProgram) => {}): bo
     use(object.program(name));
     return true;
   } catch (error) {
+    // The kernel may well have it.
+    if (isShortage(error)) throw error;
     if (error instanceof BpfError || error instanceof SystemError || error instanceof Deno.errors.NotFound) {
       return false;
     }
@@ -200,7 +203,7 @@ function tryRedirecting(object: BpfObject): Redirecting {
     return { constants, storage_error: noStorage ? storageError(object.map("storages"), sender) : undefined };
   } catch (error) {
     // No loopback to try it on, say: counting the unread messages works everywhere.
-    if (error instanceof Error) {
+    if (error instanceof Error && !isShortage(error)) {
       const constants = {
         charges_receiver: false,
         epoll_callback: 0n,

@@ -2,6 +2,7 @@ import { getLogger } from "@logtape/logtape";
 import { enums, layouts } from "../bpf/layouts.ts";
 import type { BpfObject } from "../bpf/object.ts";
 import { readStruct, type StructValue, u32, u64, writeStruct } from "../bpf/struct.ts";
+import { isShortage } from "../host/descriptors.ts";
 import { SystemError } from "../host/errno.ts";
 import * as libc from "../host/libc.ts";
 import { dismiss } from "./adopt.ts";
@@ -22,18 +23,39 @@ type Executable = StructValue<typeof layouts, "executable">;
 /**
  * Hands over to TCP what was redirected to sockets that are read beside the redirected queue, as bpf/handover.h has it, and
  * says what was lost.
+ *
+ * @throws Error for want of descriptors; what could not be handed over is tried again at the next call
  */
 export function handOver(object: BpfObject): void {
   const beside = object.map("beside");
   const cookies = [...beside.keys()].map(number);
   if (cookies.length === 0) return;
-  try {
-    for (const reader of findSockets(object, cookies)) handOverTo(object, reader);
-  } catch (error) {
-    log.warn(`${(error as Error).message}; a program that has begun to splice may wait for bytes`);
-  } finally {
-    for (const cookie of cookies) beside.delete(u64(cookie));
-  }
+  const done = new Set(cookies);
+  let failed: Error | undefined;
+  const attempt = (readers: bigint[], action: () => void) => {
+    try {
+      action();
+    } catch (error) {
+      if (!isShortage(error)) {
+        log.warn(`${(error as Error).message}; a program that has begun to splice may wait for bytes`);
+        return;
+      }
+      failed = error;
+      for (const cookie of readers) done.delete(cookie);
+    }
+  };
+  attempt(cookies, () => {
+    for (const reader of findSockets(object, cookies)) {
+      attempt([reader.cookie], () => handOverTo(object, reader));
+    }
+  });
+  for (const cookie of done) beside.delete(u64(cookie));
+  if (failed) throw failed;
+}
+
+/** Whether there is something to hand over. */
+export function someIsBeside(object: Pick<BpfObject, "map">): boolean {
+  return !object.map("beside").keys().next().done;
 }
 
 /** @throws SystemError: EPERM when a process is out of reach */

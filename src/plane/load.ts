@@ -1,6 +1,7 @@
 import { BpfError, type Refusal } from "../bpf/errors.ts";
 import { checkKernelFeatures } from "../bpf/features.ts";
 import type { BpfObject } from "../bpf/object.ts";
+import { isShortage } from "../host/descriptors.ts";
 import { purposes } from "./purposes.ts";
 
 const advice: Record<string, string> = {
@@ -19,8 +20,8 @@ export function load(object: BpfObject): void {
   try {
     object.load(({ code, refusal }) => advice[code] ?? (refusal && explain(refusal)));
   } catch (error) {
-    // Whatever cannot be had for want of memory or of a right would look as if the kernel had none of it.
-    if (error instanceof BpfError && !(error.code in advice)) checkKernelFeatures();
+    // Whatever cannot be had for want of memory, of descriptors or of a right would look as if the kernel had none of it.
+    if (error instanceof BpfError && !(error.code in advice) && !isShortage(error)) checkKernelFeatures();
     throw error;
   }
 }

@@ -4,6 +4,7 @@ import { load } from "../config/load.ts";
 import { ConfigurationError } from "../config/mistakes.ts";
 import { removePinDirectory } from "../host/bpffs.ts";
 import { findCgroup2 } from "../host/cgroup.ts";
+import { reserveDescriptors } from "../host/descriptors.ts";
 import { fingerprint, watchFile } from "../host/file_watch.ts";
 import { checkHost } from "../host/kernel.ts";
 import { takePinDirectory } from "../host/lock.ts";
@@ -59,6 +60,8 @@ export async function runDataPlane(options: DataPlaneOptions, supervisor: Superv
   checkHost();
   const cgroup = options.cgroup ?? findCgroup2();
   const signals = new Signals();
+  // So that a stop finds some whatever has become of the limit.
+  using reserve = reserveDescriptors();
   using _lock = takePinDirectory(pinDir);
   let plane: DataPlane;
   try {
@@ -88,7 +91,7 @@ export async function runDataPlane(options: DataPlaneOptions, supervisor: Superv
       : every(supervisor.aliveMs, () => supervisor.alive());
     const reload = () => {
       supervisor.reloading();
-      const success = reloadRules(plane, options, tending);
+      const success = reloadRules(plane, options, tending, reload);
       supervisor.reloaded?.(success);
       supervisor.ready(status());
     };
@@ -98,6 +101,7 @@ export async function runDataPlane(options: DataPlaneOptions, supervisor: Superv
     log.info(`${signal}: stopping`);
   }
   supervisor.stopping();
+  reserve[Symbol.dispose]();
   if (options.keep) return await leave(plane, { drainMs, signal: signals.again });
   const left = await stopDataPlane(plane, { drainMs, signal: signals.again });
   if (left === 0) log.info("stopped: every connection is on TCP");
@@ -117,11 +121,16 @@ async function leave(plane: DataPlane, options: StopOptions): Promise<void> {
   log.info(`stopped: connections go on being accelerated by what is pinned at ${pinDir}`);
 }
 
-/** Returns false when the configuration has mistakes, and the rules are those that there were. */
+/**
+ * Returns false when the configuration has mistakes, or could not be read, and the rules are those that there were.
+ *
+ * @param again does the same, when it could not be read for want of descriptors and there are some
+ */
 function reloadRules(
   { object, options: { config } }: DataPlane,
   { adopt }: DataPlaneOptions,
   tending: Tending,
+  again: () => void,
 ): boolean {
   const instance = object.map("instance");
   const { reloads: before, reapply } = readInstance(instance);
@@ -132,9 +141,11 @@ function reloadRules(
     describeInstance(instance, { rules: rules.length, reloads, reload_failed: 0, reapply: 0 });
     log.info(`reloaded: ${rulesText(rules.length)}`);
   } catch (error) {
-    if (!(error instanceof ConfigurationError)) throw error;
-    describeInstance(instance, { reloads, reload_failed: 1, reapply: 0 });
-    log.error(`${error.message}\nnot reloaded: the rules that hold stay`);
+    const later = tending.shortage.caused(error);
+    if (!(error instanceof ConfigurationError || later)) throw error;
+    if (later) tending.shortage.afterwards(again);
+    describeInstance(instance, { reloads, reload_failed: 1, reapply: later ? reapply : 0 });
+    log.error(`${(error as Error).message}\nnot reloaded: the rules that hold stay`);
     return false;
   }
   if (adopt || reapply) tending.adopt({ reapply: reapply !== 0 });

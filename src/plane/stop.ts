@@ -1,4 +1,7 @@
+import { getLogger } from "@logtape/logtape";
+import type { BpfObject } from "../bpf/object.ts";
 import { removePinDirectory } from "../host/bpffs.ts";
+import { isShortage } from "../host/descriptors.ts";
 import { changeControl, passEverything } from "./control.ts";
 import { drainUntil } from "./drain.ts";
 import { someAreBehind } from "./edges.ts";
@@ -8,6 +11,8 @@ import { describeInstance } from "./instance.ts";
 import { openPinnedLink, pinsIn } from "./pins.ts";
 import type { DataPlane } from "./start.ts";
 import { wake } from "./waker.ts";
+
+const log = getLogger("mda");
 
 export interface StopOptions {
   /** How long to wait for readers. */
@@ -32,7 +37,7 @@ export async function stopDataPlane(plane: DataPlane, { drainMs, signal }: StopO
   }
   // Readers that were full may wait for an edge (bpf/edges.h), and those that have begun to splice for bytes that it does not
   // find (bpf/handover.h): nobody helps them once this process has ended.
-  const meanwhile = plane.features.iterates_files ? () => (wake(object), handOver(object)) : undefined;
+  const meanwhile = plane.features.iterates_files ? () => help(object) : undefined;
   const options = { ms: drainMs, signal, meanwhile };
   const left = await drainUntil(object.map("sockets"), object.program("drain"), options);
   // Those that were the last to read what had been redirected to them.
@@ -40,6 +45,16 @@ export async function stopDataPlane(plane: DataPlane, { drainMs, signal }: StopO
   removePinDirectory(pinDir, pinsIn(pinDir));
   plane[Symbol.dispose]();
   return left.length;
+}
+
+function help(object: BpfObject): void {
+  wake(object);
+  try {
+    handOver(object);
+  } catch (error) {
+    if (!isShortage(error)) throw error;
+    log.debug(`not handed over: ${error.message}`);
+  }
 }
 
 /** A send that was under way may still have redirected to a reader on edges. */
@@ -60,10 +75,7 @@ export async function leaveDataPlane(plane: DataPlane, { drainMs, signal }: Stop
   const started = performance.now();
   const behind = () => features.iterates_files && someAreBehind(object);
   for (let ms = 0; !signal?.aborted && (ms < SETTLE_MS || ms < drainMs && behind());) {
-    if (features.iterates_files) {
-      wake(object);
-      handOver(object);
-    }
+    if (features.iterates_files) help(object);
     await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
     ms = performance.now() - started;
   }

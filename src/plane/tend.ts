@@ -11,9 +11,10 @@ import { changeControl, readControl } from "./control.ts";
 import { costWhenIdle, everything } from "./hooks.ts";
 import { memoryKeeper } from "./memory.ts";
 import { checkPrograms, noteWatched, someAreUnknown, whatCouldBeDone } from "./programs.ts";
-import { handOver } from "./handover.ts";
+import { handOver, someIsBeside } from "./handover.ts";
 import { NeighbourWatch } from "./neighbour_watch.ts";
 import { isAttached } from "./pins.ts";
+import { Shortage } from "./shortage.ts";
 import { attach, type DataPlane } from "./start.ts";
 import { sweepHalfWay, sweepLeaving } from "./sweep.ts";
 
@@ -49,6 +50,8 @@ export interface TendOptions {
 export interface Tending extends AsyncDisposable {
   /** Looks for connections to adopt now. */
   adopt(options?: { reapply: boolean }): void;
+  /** Whether there are descriptors, and what is to be done when there are. */
+  readonly shortage: Shortage;
 }
 
 /**
@@ -66,31 +69,35 @@ export function tend(plane: DataPlane, { adopt }: TendOptions): Tending {
     log.warn(`${obstacle}; connections ${adopt ? alreadyOpen : ""}${onEdges} stay on TCP`);
   }
   const full = once(() => warnFull(plane));
-  const adopter = new Adopter(plane, full, obstacle === undefined, signal);
-  repeat(leaver(plane), signal);
-  const check = checker(plane, () => adopt && scans && adopter.adoptSoon(), signal);
-  repeat(() => check(), signal);
-  const handling = handleEvents(plane.object, () => check(true), signal);
-  repeat(forgetClients(plane), signal);
+  const shortage = new Shortage();
+  const adopter = new Adopter(plane, full, obstacle === undefined, shortage, signal);
+  const keepDoing = (action: () => number | Promise<number>) => repeat(action, shortage, signal);
+  keepDoing(leaver(plane));
+  const check = checker(plane, () => adopt && scans && adopter.adoptSoon(), shortage, signal);
+  keepDoing(() => check());
+  const handling = handleEvents(plane.object, () => attempt(() => check(true), shortage), shortage, signal);
+  keepDoing(forgetClients(plane));
   const memory = memoryKeeper(
     plane.object,
     scans && obstacle === undefined,
     () => adopt && scans && adopter.adoptSoon(),
   );
-  repeat(memory, signal);
+  keepDoing(memory);
   const resets = plane.features.sees_resets ? watchResets(plane) : undefined;
   const neighbours = new NeighbourWatch({ ...plane.options, signal });
-  repeat(() => neighbours.look(), signal);
-  repeat(checkOn(plane, full, neighbours), signal);
+  keepDoing(() => neighbours.look());
+  keepDoing(checkOn(plane, full, neighbours));
   if (scans) {
-    repeat(lookAfter(plane, obstacle === undefined), signal);
-    repeat(() => (handOver(plane.object), LOOK_MS), signal);
-    if (adopt) repeat(() => adopter.adopt(), signal);
+    keepDoing(lookAfter(plane, obstacle === undefined, shortage));
+    keepDoing(() => (handOver(plane.object), LOOK_MS));
+    if (adopt) keepDoing(() => adopter.adopt());
   }
   return {
     adopt: (options) => void (scans && adopter.adopt(options)),
+    shortage,
     async [Symbol.asyncDispose]() {
       ending.abort();
+      shortage[Symbol.dispose]();
       resets?.[Symbol.dispose]();
       await adopter.adopted;
       await handling;
@@ -103,21 +110,35 @@ const alreadyOpen = "that are already open, and those ";
 const onEdges = "whose readers wait for edges (EPOLLET),";
 
 /** Does something again and again, each time after as many milliseconds as it said the last time. */
-function repeat(action: () => number | Promise<number>, signal: AbortSignal): void {
+function repeat(action: () => number | Promise<number>, shortage: Shortage, signal: AbortSignal): void {
   const run = async () => {
-    if (!signal.aborted) timer = setTimeout(run, await action());
+    if (signal.aborted) return;
+    const ms = await attempt(action, shortage) ?? LOOK_MS;
+    if (!signal.aborted) timer = setTimeout(run, ms);
   };
   let timer = setTimeout(run, 0);
   signal.addEventListener("abort", () => clearTimeout(timer));
 }
 
+/** Returns undefined when there were no descriptors for it. */
+async function attempt<T>(action: () => T, shortage: Shortage): Promise<Awaited<T> | undefined> {
+  try {
+    return await action();
+  } catch (error) {
+    if (!shortage.caused(error)) throw error;
+    return undefined;
+  }
+}
+
 /** @param tends every reader can be reached: where one cannot, nothing is to be redirected to readers on edges */
-function lookAfter(plane: DataPlane, tends: boolean): () => number {
+function lookAfter(plane: DataPlane, tends: boolean, shortage: Shortage): () => number {
   const { object } = plane;
   const packet = new Uint8Array(layouts.sweep.size);
   let wait = LOOK_MS;
   // From the first message on, and then before it is late, however long the rest takes.
-  const say = () => tends && object.program("tend").runOn(packet);
+  // Without descriptors no edge can be made; but who waits for a handover would be cut off.
+  const say = () =>
+    tends && (!shortage.lasts || someIsBeside(object)) && object.program("tend").runOn(packet);
   say();
   return () => {
     say();
@@ -125,6 +146,7 @@ function lookAfter(plane: DataPlane, tends: boolean): () => number {
     try {
       helped = nudgeReaders(object);
     } catch (error) {
+      if (shortage.caused(error)) return wait = LOOK_MS;
       if (tends) {
         log.warn(
           `${
@@ -148,6 +170,7 @@ function lookAfter(plane: DataPlane, tends: boolean): () => number {
 function checker(
   plane: DataPlane,
   learnt: () => void,
+  shortage: Shortage,
   signal: AbortSignal,
 ): (seenNow?: boolean) => number {
   const { object } = plane;
@@ -164,7 +187,7 @@ function checker(
     if (isNew) settled = performance.now() + SETTLE_MS;
     if (isNew || performance.now() > again) {
       seen = programs_found;
-      void checkPrograms(object, underWay, signal);
+      void attempt(() => checkPrograms(object, underWay, signal), shortage);
       again = performance.now() + ADOPT_MS;
     }
     const areNew = performance.now() < settled;
@@ -271,6 +294,7 @@ class Adopter {
     private readonly plane: DataPlane,
     private readonly full: () => void,
     private readonly reaches: boolean,
+    private readonly shortage: Shortage,
     private readonly signal: AbortSignal,
   ) {}
 
@@ -301,9 +325,12 @@ class Adopter {
       if (found.adopted > 0) log.info(`adopted ${count(found.adopted)}`);
       if (found.dismissed > 0) log.info(`${count(found.dismissed)} go over to TCP by the new rules`);
       if (found.full) this.full();
+      this.shortage.caused(found.shortage);
       if (found.obstacle && this.reaches) this.#report(found.obstacle);
     } catch (error) {
-      this.#report((error as Error).message);
+      if (!this.shortage.caused(error)) this.#report((error as Error).message);
+      // Others are looked for again in any case.
+      else if (reapply) this.shortage.afterwards(() => void this.adopt({ reapply }));
     }
     // The first scans are slow, and find the most.
     const share = ++this.#scans > FIRST_SCANS ? ADOPT_SHARE : 1;

@@ -12,6 +12,10 @@ export type CommandName = typeof commands[number];
 export interface Where extends Confinement {
   /** More arguments. */
   args?: string[];
+  /** A command that runs mda: `prlimit` with its options. */
+  prefix?: string[];
+  /** What `mda run` says when it is ready, where that is not to be seen. */
+  ready?: RegExp;
   place?: Place;
 }
 
@@ -45,7 +49,7 @@ export class Commands implements AsyncDisposable {
   async run(where: Where = {}): Promise<Program> {
     const program = start(where.place ?? {}, this.#line("run", where));
     try {
-      await program.says(/ready: /, 20_000);
+      await program.says(where.ready ?? /ready: /, 20_000);
       return program;
     } catch (error) {
       await program[Symbol.asyncDispose]();
@@ -53,12 +57,12 @@ export class Commands implements AsyncDisposable {
     }
   }
 
-  #line(command: CommandName, { args = [], ...where }: Where): string[] {
+  #line(command: CommandName, { args = [], prefix = [], ...where }: Where): string[] {
     const starts = command === "run" || command === "enable";
     const own = starts && !args.includes("--config") ? ["--config", this.config] : [];
     if (starts && !args.includes("--no-cgroup")) own.push("--cgroup", this.cgroup.path);
     const given = args.filter((arg) => arg !== "--no-cgroup");
-    return confined(where, [binary, "--pin-dir", this.pinDir, command, ...own, ...given]);
+    return confined(where, [...prefix, binary, "--pin-dir", this.pinDir, command, ...own, ...given]);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
