@@ -9,6 +9,7 @@ import {
 import { priorities, type Priority } from "../host/journal.ts";
 import { type LogDestination, StandardError } from "./log_destination.ts";
 import { printError, setFailureOutputs } from "./output.ts";
+import { plural } from "./words.ts";
 
 export const logFormats = ["text", "json"] as const;
 
@@ -30,6 +31,8 @@ let destination: LogDestination | undefined;
 /** Sends what the layers below log to a destination: as text, or a line of JSON each. */
 export function configureLog(format: LogFormat, to: LogDestination = new StandardError()): void {
   destination = to;
+  to.onRecovery = (lost, why) =>
+    log.warn(`before this, ${plural(lost, "message")} could not be written to the log: ${why}`);
   const formatter = {
     text: getTextFormatter({
       timestamp: "rfc3339",

@@ -9,6 +9,8 @@ export interface LogDestination {
   write(priority: Priority, text: string): void;
   /** Opens what has a name again: logrotate has moved it away. */
   reopen(): void;
+  /** Called when it takes lines again: with how many it did not take, and why. */
+  onRecovery?: (lost: number, why: string) => void;
 }
 
 /** Standard error; with the priorities that the journal reads where it goes there. */
@@ -43,7 +45,12 @@ export class LogFile implements LogDestination {
   readonly annotates = false;
   readonly #path: string;
   #file: Deno.FsFile;
-  #failed = false;
+  onRecovery?: (lost: number, why: string) => void;
+  /** How many were lost since one could be written, and why. */
+  #lost = 0;
+  #why = "";
+  /** The last of the file is part of a line. */
+  #cut = false;
 
   /** @throws Error that names the file, when it can be neither made nor written */
   constructor(path: string) {
@@ -52,19 +59,26 @@ export class LogFile implements LogDestination {
   }
 
   write(_priority: Priority, text: string): void {
-    let rest = new TextEncoder().encode(`${text}\n`);
+    const bytes = new TextEncoder().encode(`${this.#cut ? "\n" : ""}${text}\n`);
+    let done = 0;
     try {
-      while (rest.length > 0) rest = rest.subarray(this.#file.writeSync(rest));
-      this.#failed = false;
+      while (done < bytes.length) done += this.#file.writeSync(bytes.subarray(done));
+      this.#cut = false;
     } catch (error) {
       // A full disk is no reason to stop.
-      if (!this.#failed) {
+      if (this.#lost === 0) {
         printError(
           `mda: Cannot write to the log file ${this.#path}: ${(error as Error).message}; lines are lost\n`,
         );
       }
-      this.#failed = true;
+      if (done > 0) this.#cut = true;
+      this.#lost++;
+      this.#why = (error as Error).message;
+      return;
     }
+    const lost = this.#lost;
+    this.#lost = 0;
+    if (lost > 0) this.onRecovery?.(lost, this.#why);
   }
 
   /** @throws Error as the constructor does; the file that was open stays so then */
@@ -83,6 +97,10 @@ export class CopiedLog implements LogDestination {
   constructor(to: LogDestination, copyTo: LogDestination) {
     this.#to = to;
     this.#copyTo = copyTo;
+  }
+
+  set onRecovery(action: (lost: number, why: string) => void) {
+    this.#to.onRecovery = action;
   }
 
   get annotates(): boolean {

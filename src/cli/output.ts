@@ -3,14 +3,26 @@ export const formats = ["table", "json", "yaml"] as const;
 
 export type Format = typeof formats[number];
 
-/** Writes to standard output. When nobody reads it any more (`mda check | head`), what is left is dropped. */
+/**
+ * Writes to standard output. When nobody reads it any more (`mda check | head`), what is left is dropped.
+ *
+ * @throws Error when it cannot be written: a file on a full disk
+ */
 export function print(text: string): void {
-  write(Deno.stdout, text);
+  try {
+    write(Deno.stdout, text);
+  } catch (error) {
+    throw new Error(`Cannot write to standard output: ${(error as Error).message}`);
+  }
 }
 
-/** Writes to standard error, where everything goes that is not the answer. */
+/** Writes to standard error, where everything goes that is not the answer. What cannot be written is lost. */
 export function printError(text: string): void {
-  write(Deno.stderr, text);
+  try {
+    write(Deno.stderr, text);
+  } catch {
+    // A file on a full disk: there is nobody else to tell.
+  }
 }
 
 let failureOutputs: ((text: string) => void)[] = [printError];

@@ -17,18 +17,11 @@ const socketVariable = "MDA_DAEMON_SOCKET";
  * @throws Error when a signal ended the daemon, when SIGINT, SIGTERM or SIGHUP came first, or 60 s passed; no daemon runs then
  */
 export async function startDaemon(): Promise<number> {
-  using socket = new ReadySocket();
+  // First: where no more threads may run, Deno ends here, and leaves no socket behind.
   using interruption = new Interruption("SIGINT", "SIGTERM", "SIGHUP");
+  using socket = new ReadySocket();
   keepDescriptors();
-  const child = new Deno.Command(Deno.execPath(), {
-    args: ownArguments(),
-    // NOTIFY_SOCKET is that of who started this process, and expects its messages.
-    env: { [socketVariable]: socket.path, NOTIFY_SOCKET: "" },
-    stdin: "null",
-    stdout: "inherit",
-    stderr: "inherit",
-    detached: true,
-  }).spawn();
+  const child = spawn(socket.path);
   let ended: Deno.CommandStatus | undefined;
   const end = child.status.then((status) => ended = status);
   for (const late = performance.now() + READY_MS;;) {
@@ -86,12 +79,17 @@ export class Daemon {
 /** Where a daemon says READY=1. */
 class ReadySocket implements Disposable {
   /** Nobody else can send to it: Deno makes the directory for its owner only. */
-  readonly #directory = Deno.makeTempDirSync({ prefix: "mda-daemon-" });
+  readonly #directory = makeDirectory();
   readonly path = `${this.#directory}/notify`;
   readonly #fd = libc.socket(libc.AF_UNIX, libc.SOCK_DGRAM | libc.SOCK_NONBLOCK);
 
   constructor() {
-    libc.bindUnix(this.#fd, this.path);
+    try {
+      libc.bindUnix(this.#fd, this.path);
+    } catch (error) {
+      this[Symbol.dispose]();
+      throw error;
+    }
   }
 
   isReady(): boolean {
@@ -104,6 +102,44 @@ class ReadySocket implements Disposable {
   [Symbol.dispose](): void {
     libc.close(this.#fd);
     Deno.removeSync(this.#directory, { recursive: true });
+  }
+}
+
+/** Where a host has no directory for temporary files that can be written to, there is still that of PID files. */
+function makeDirectory(): string {
+  const places = [Deno.env.get("TMPDIR") || "/tmp", "/run"];
+  const failures: string[] = [];
+  for (const dir of places) {
+    try {
+      return Deno.makeTempDirSync({ dir, prefix: "mda-daemon-" });
+    } catch (error) {
+      failures.push(`${dir}: ${(error as Error).message}`);
+    }
+  }
+  throw new Error(
+    `Cannot start the daemon: it needs a directory for a socket (${
+      failures.join("; ")
+    }); name one with TMPDIR`,
+  );
+}
+
+function spawn(socketPath: string): Deno.ChildProcess {
+  try {
+    return new Deno.Command(Deno.execPath(), {
+      args: ownArguments(),
+      // NOTIFY_SOCKET is that of who started this process, and expects its messages.
+      env: { [socketVariable]: socketPath, NOTIFY_SOCKET: "" },
+      stdin: "null",
+      stdout: "inherit",
+      stderr: "inherit",
+      detached: true,
+    }).spawn();
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error && error.code === "EAGAIN")) throw error;
+    throw new Error(
+      `Cannot start the daemon: ${error.message}; no more processes may run here, raise pids.max of the cgroup (in a unit ` +
+        "TasksMax=) or ulimit -u",
+    );
   }
 }
 

@@ -176,6 +176,10 @@ function explain(path: string, error: Error): string {
     case "EACCES":
     case "EPERM":
       return `nothing may be created in ${dirname(path)} (${code})`;
+    case "ENOSPC":
+      return `the filesystem of ${dirname(path)} is full (ENOSPC)`;
+    case "EDQUOT":
+      return `the quota of the filesystem of ${dirname(path)} is used up (EDQUOT)`;
     case "EROFS":
       return `${dirname(path)} is on a read-only filesystem (EROFS)`;
     default:

@@ -77,6 +77,15 @@ export function createSocketMemoryCgroup(name: string, bytes: number): Cgroup {
   return cgroup;
 }
 
+/** Makes a cgroup in which the number of processes and threads can be limited. */
+export function createProcessesCgroup(name: string): Cgroup & { limit(most: number): void } {
+  const v1 = readMounts().find(({ type, options }) => type === "cgroup" && options.includes("pids"))?.target;
+  const cgroup = new Cgroup(`${v1 ?? findCgroup2()}/mda-test-${name}-${Deno.pid}-${++made}`);
+  return Object.assign(cgroup, {
+    limit: (most: number) => Deno.writeTextFileSync(`${cgroup.path}/pids.max`, `${most}`),
+  });
+}
+
 /** This process's path below the cgroup2 mount. */
 function ownCgroup(): string {
   const path = /^0::(.*)$/m.exec(Deno.readTextFileSync("/proc/self/cgroup"))![1];
