@@ -134,17 +134,17 @@ int follow(struct bpf_sock_ops *ops)
 		return SK_PASS;         \
 	})
 
-/* As will the next ones. */
-#define pass_all(why)                    \
-	({                               \
-		link->notice.passes = 1; \
-		pass(why);               \
+/* As the one before, and as will the next ones. */
+#define pass_all(why)                            \
+	({                                       \
+		link->notice.passes = link->on_tcp; \
+		pass(why);                       \
 	})
 
-#define pass_all_behind(why)             \
-	({                               \
-		link->notice.passes = 1; \
-		pass_behind(why);        \
+#define pass_all_behind(why)                     \
+	({                                       \
+		link->notice.passes = link->on_tcp; \
+		pass_behind(why);                \
 	})
 
 /* Often enough for a server's end to have come. */
