@@ -125,7 +125,7 @@ static __noinline int describe(struct stranger *stranger, struct sock *sk, struc
 	if (psock_of(sk)) {
 		stranger->kind = STRANGER_MEMBER;
 		stranger->unread_bytes = unread_bytes(sk);
-		return members || (stranger->blocking && !all_sockets);
+		return members || stranger->stuck || (stranger->blocking && !all_sockets);
 	}
 	if (is_kernels(sk))
 		return 0;

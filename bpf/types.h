@@ -197,7 +197,7 @@ struct left {
 enum stranger_kind {
 	STRANGER_LISTENER,
 	STRANGER_CONNECTED, /* and not in any sockmap */
-	STRANGER_MEMBER, /* connected, in a sockmap; found only on request, or in blocking mode */
+	STRANGER_MEMBER, /* connected, in a sockmap; found only on request, in blocking mode or stuck */
 	STRANGER_MPTCP_LISTENER, /* what it accepts may be plain TCP */
 	STRANGER_CLOSED, /* in a sockmap, shut down, reset or timed out, and not yet closed by its program */
 };

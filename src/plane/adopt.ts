@@ -12,11 +12,13 @@ import { obstacleToOthersSockets } from "../host/reach.ts";
 import { isRedirecting } from "./control.ts";
 import { useForeignSocket } from "./foreign_socket.ts";
 import { keyOf } from "./member.ts";
+import { wakeStuck } from "./memory.ts";
 import {
   type Connection,
   findClosed,
   findConnections,
   findMembers,
+  findStuck,
   scanDescriptors,
   type Stranger,
 } from "./strangers.ts";
@@ -26,7 +28,7 @@ const log = getLogger("mda");
 
 const { ACCELERATE } = enums.decision;
 const { HABIT_UNKNOWN, HABIT_RECEIVES } = enums.habit;
-const { LEAVE_BULK, LEAVE_WITH_PEER, LEAVE_BY_RULE, LEAVE_BLOCKING } = enums.leave;
+const { LEAVE_BULK, LEAVE_WITH_PEER, LEAVE_BY_RULE, LEAVE_BLOCKING, LEAVE_WITHOUT_MEMORY } = enums.leave;
 const { STRANGER_CONNECTED, STRANGER_MEMBER } = enums.stranger_kind;
 
 /** Thousands of connections take their time, in which others have things to do as well. */
@@ -115,6 +117,7 @@ export async function adoptConnections(
   }
   if (!allSockets) dismissBlocking(object, findMembers(scan));
   takeOutClosed(object, findClosed(scan));
+  releaseStuck(object, findStuck(scan));
   return result;
 }
 
@@ -148,6 +151,23 @@ function dismissBlocking(object: BpfObject, members: Stranger[]): void {
     const cookie = sockets.lookup(key);
     if (cookie && blocking.has(number(cookie))) dismiss(object, number(key) & ~1n, LEAVE_BLOCKING);
   }
+}
+
+/** Sockets whose programs wait in vain until they can send (bpf/memory.h): outside of the sockhash they can. */
+function releaseStuck(object: BpfObject, stuck: Stranger[]): void {
+  for (const end of stuck) {
+    try {
+      useForeignSocket(end, (copy) => {
+        const key = keyOf(object, copy);
+        if (key === undefined || !dismiss(object, key & ~1n, LEAVE_WITHOUT_MEMORY)) return;
+        takeOut(object, [key, key ^ 1n]);
+      });
+    } catch (error) {
+      if (!(error instanceof SystemError)) throw error;
+      log.debug(`not taken out: ${error.message}`);
+    }
+  }
+  wakeStuck(stuck);
 }
 
 /** Sockets that were shut down or reset, and had no callback to leave by (bpf/resets.h). */

@@ -5,7 +5,7 @@ import { SystemError } from "../host/errno.ts";
 import * as libc from "../host/libc.ts";
 import { changeControl, readControl } from "./control.ts";
 import { useForeignSocket } from "./foreign_socket.ts";
-import { findStuck, scanDescriptors } from "./strangers.ts";
+import { findStuck, scanDescriptors, type Stranger } from "./strangers.ts";
 import { sweep } from "./sweep.ts";
 
 const log = getLogger("mda");
@@ -46,7 +46,7 @@ export function memoryKeeper(object: BpfObject, scans: boolean, again: () => voi
     setMode(object, MODE_WITHOUT_MEMORY);
     const sockets = object.map("sockets");
     sweep(sockets, object.program("drain"), [...sockets.keys()]);
-    if (scans) wakeStuck(object);
+    if (scans) wakeStuck(findStuck(scanDescriptors(object, { members: true })));
     return LOOK_MS;
   };
 }
@@ -56,8 +56,9 @@ function setMode(object: BpfObject, mode: number): void {
   if (readControl(control).mode !== mode) changeControl(control, { mode });
 }
 
-function wakeStuck(object: BpfObject): void {
-  for (const end of findStuck(scanDescriptors(object, { members: true }))) {
+/** Tells programs that wait until they can send, while nothing is on its way that could end that, to try again. */
+export function wakeStuck(stuck: Stranger[]): void {
+  for (const end of stuck) {
     try {
       useForeignSocket(end, tellToSend);
     } catch (error) {
