@@ -13,6 +13,10 @@
 #                              IPVS, and on those of arm64, under qemu: every case of tests/differential, and checked streams;
 #                              seven minutes a kernel. tests/lab/kernels/run.sh has the names
 #   ./build.sh test-roots      dist/mda in a bare Debian 12 and 13, made with debootstrap: two minutes the first time
+#   ./build.sh test-suites [NAME...]
+#                              other projects' network tests (libuv, libevent, memcached, redis, Python, Go) from Debian's
+#                              source packages, each on plain TCP and under mda, one line each; three quarters of an hour.
+#                              tests/suites/sources.sh has the names
 #   ./build.sh test-service    mda as a service of systemd, on Debian 12 and 13 under qemu: installed, started, reloaded,
 #                              killed, stuck, stopped, upgraded and erased under connections; ten minutes each
 #   ./build.sh soak [SECONDS]  restarts, reloads and SIGKILLs under mixed load, 600 seconds if not told
@@ -110,6 +114,23 @@ qemu-aarch64               qemu-user       qemu-user
 fish                       fish            fish
 zsh                        zsh             zsh
 groff                      groff-base      groff-base
+'
+
+# What builds and runs other projects' tests.
+suite_packages='
+dpkg-source                dpkg-dev        -
+cmake                      cmake           -
+make                       make            -
+g++                        g++             -
+go                         golang-go       -
+/usr/lib/go-1.19/src/net/net_test.go golang-1.19-src -
+tclsh                      tcl             -
+perl                       perl            -
+/usr/lib/python3.11/test/test_asyncio/test_streams.py libpython3.11-testsuite -
+/usr/include/event2/event.h libevent-dev   -
+/usr/include/openssl/ssl.h libssl-dev      -
+ps                         procps          -
+ip                         iproute2        -
 '
 
 root_packages='
@@ -482,6 +503,23 @@ run_root_tests() {
 	$deno test --no-check --frozen --allow-all tests/roots/bare.ts
 }
 
+run_suites() {
+	local name names
+	. tests/suites/sources.sh
+	mapfile -t names < <(suite_names)
+	for name in "$@"; do
+		[[ " ${names[*]} " == *" $name "* ]] || {
+			printf "build.sh: There is no suite '%s': there are %s\n" "$name" "${names[*]}" >&2
+			exit 2
+		}
+	done
+	need_root 'load BPF programs'
+	build
+	install_packages "$suite_packages"
+	fetch_sources $(suite_sources "$@")
+	$deno run --quiet --no-check --frozen --allow-all tests/suites/run.ts "$@"
+}
+
 run_service_tests() {
 	need_root 'build the virtual machines'
 	build
@@ -545,6 +583,7 @@ run) run_demo ;;
 test) run_tests "${@:2}" ;;
 test-kernels) run_kernel_tests "${@:2}" ;;
 test-roots) run_root_tests ;;
+test-suites) run_suites "${@:2}" ;;
 test-service) run_service_tests "${@:2}" ;;
 soak) run_soak "${@:2}" ;;
 torture) run_torture "${@:2}" ;;

@@ -4,6 +4,7 @@
  *     build/tools/node_modules/@deno/linux-x64-glibc/deno run --no-check --allow-all tests/differential/table.ts
  */
 import { fileURLToPath } from "node:url";
+import { heading as suitesHeading } from "../suites/table.ts";
 import { Bench, type Case, listCases, type Outcome } from "./cases.ts";
 
 const path = fileURLToPath(new URL("../../docs/differential.md", import.meta.url));
@@ -20,9 +21,15 @@ Redirected: whether messages of the connection skipped TCP; partly where some of
 | --- | --- | --- | --- | --- |
 `;
 
+/** The checked-in page: the cases, and what comes behind them, which tests/suites/table.ts makes. */
+function readPage(): { cases: string; suites: string } {
+  const [cases, suites] = Deno.readTextFileSync(path).split(`\n${suitesHeading}`);
+  return { cases, suites: suites === undefined ? "" : `\n${suitesHeading}${suites}` };
+}
+
 /** The names of the cases in the checked-in table. */
 export function casesInTable(): string[] {
-  const [, rows] = Deno.readTextFileSync(path).split("| --- | --- | --- | --- | --- |\n");
+  const [, rows] = readPage().cases.split("| --- | --- | --- | --- | --- |\n");
   return rows.trimEnd().split("\n").map((row) => /^\| `(\w+)`/.exec(row)![1]);
 }
 
@@ -54,6 +61,6 @@ if (import.meta.main) {
   await using bench = await Bench.create();
   let rows = "";
   for (const test of listCases()) rows += rowOf(test, await bench.run(test));
-  Deno.writeTextFileSync(path, head + rows);
+  Deno.writeTextFileSync(path, head + rows + readPage().suites);
   if (unexplained.length > 0) console.error(`differ, and should not: ${unexplained.join(", ")}`);
 }
