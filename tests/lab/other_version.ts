@@ -32,7 +32,7 @@ export const otherMaps: Changes = {
     ["\tchar config[PATH_BYTES];\n", "\tchar config[PATH_BYTES];\n\t__u64 other;\n"],
   ],
   "bpf/maps.h": [
-    ["\t__u32 adopted;", "\t__u64 other;\n\t__u32 adopted;"],
+    ["\t__u32 asked;", "\t__u64 other;\n\t__u32 asked;"],
     [
       '} rule_decisions SEC(".maps");\n',
       `} rule_decisions SEC(".maps");
