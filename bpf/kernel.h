@@ -263,6 +263,7 @@ struct tcp_sock {
 	__u32 mss_cache;
 	__u8 bpf_sock_ops_cb_flags;
 	__u8 repair : 1;
+	__u8 nonagle : 4;
 	__u8 recvmsg_inq : 1;
 };
 

@@ -249,7 +249,7 @@ int redirect(struct sk_msg_md *msg)
 		pass_behind(refresh);
 	if (due == REFRESH_DUE && may_switch(link, peer))
 		pass(refresh);
-	if (peer_waits_for_acknowledgement(&notice, own) && may_switch(link, peer)) {
+	if (peer_waits_for_acknowledgement(&notice, own, peer) && may_switch(link, peer)) {
 		count(passed_acknowledging, 1);
 		link->on_tcp = 1;
 		link->notice.passes = 0; /* else the two could go on so for ever */

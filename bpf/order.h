@@ -9,14 +9,24 @@
 #pragma once
 
 #define ICSK_ACK_SCHED 1
+#define TCP_NAGLE_OFF 1
+
+/* TCP_NODELAY */
+static __always_inline bool holds_nothing_back(struct sock *sk)
+{
+	struct tcp_sock *tp = (void *)sk;
+	__u8 nagle = casts_addresses ? BPF_CORE_READ_BITFIELD(tp, nonagle) : BPF_CORE_READ_BITFIELD_PROBED(tp, nonagle);
+
+	return nagle & TCP_NAGLE_OFF;
+}
 
 /* An acknowledgement of the peer's bytes was put off, while the peer's messages go to TCP: its next one may be held back until
  * that comes. So this message carries it, which is one of TCP's own; the peer need not do the same for it. */
-static __always_inline bool peer_waits_for_acknowledgement(const struct notice *peer, struct sock *own)
+static __always_inline bool peer_waits_for_acknowledgement(const struct notice *notice, struct sock *own, struct sock *peer)
 {
 	struct inet_connection_sock *icsk = (void *)own;
 
-	return peer->passes && field(icsk, icsk_ack.pending) & ICSK_ACK_SCHED;
+	return notice->passes && field(icsk, icsk_ack.pending) & ICSK_ACK_SCHED && !holds_nothing_back(peer);
 }
 
 static __always_inline bool tcp_bytes_are_unread(struct link *link, struct tcp_sock *own, struct tcp_sock *peer)
