@@ -98,9 +98,10 @@ export async function runDataPlane(options: DataPlaneOptions, supervisor: Superv
     using _watch = options.watch ? watchFile(config, reload, read) : undefined;
     drainRetired(plane, drainMs, tending);
     const signal = await signals.stop(reload);
+    // First of all: the end of what is under way may take its time.
+    supervisor.stopping();
     log.info(`${signal}: stopping`);
   }
-  supervisor.stopping();
   reserve[Symbol.dispose]();
   if (options.keep) return await leave(plane, { drainMs, signal: signals.again });
   const left = await stopDataPlane(plane, { drainMs, signal: signals.again });
