@@ -5,7 +5,7 @@ import { waitFor } from "../lab/wait.ts";
 import { differences, linesOf, openSequences } from "./sequences.ts";
 
 /** What a sequence is made of depends on its number only. */
-const count = 600;
+const count = 300;
 
 for (const unknown of ["learn", "fast"]) {
   Deno.test(`calls in any order, after anything, say what they say on TCP (--unknown ${unknown})`, async () => {

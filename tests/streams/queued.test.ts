@@ -36,7 +36,7 @@ while full < 30:
         time.sleep(0.01)
 print(queued)`;
 
-for (const [receives, sends] of [[0, 0], [4096, 4096], [16384, 0], [0, 16384]]) {
+for (const [receives, sends] of [[0, 0], [4096, 4096], [0, 16384]]) {
   Deno.test(`a sender can queue half as much again as over TCP, SO_RCVBUF ${receives}, SO_SNDBUF ${sends}`, async () => {
     const command = ["python3", "-c", queue, `${receives}`, `${sends}`];
     await using plain = createCgroup("queued");
