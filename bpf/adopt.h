@@ -110,7 +110,7 @@ static __noinline int describe(struct stranger *stranger, struct sock *sk, struc
 		remember_listener(sk, &stranger->program);
 		return 1;
 	}
-	if (state != BPF_TCP_LISTEN && !may_send(sk) && psock_of(sk)) {
+	if (!may_send(sk) && psock_of(sk)) {
 		stranger->kind = STRANGER_CLOSED;
 		return 1;
 	}

@@ -90,18 +90,20 @@ static __always_inline bool gets_more(const struct link *link, struct sock *own,
 /* @size: of the message that would come to it */
 static __always_inline bool reader_is_full(struct link *link, struct sock *own, struct sock *reader, __u32 size)
 {
-	bool more = gets_more(link, own, reader);
-	int limit = more ? SPLICER_UNREAD_BYTES : field(reader, sk_rcvbuf);
+	int limit = field(reader, sk_rcvbuf);
 	struct unread unread = {};
 	struct sk_psock *psock;
 	__s64 bytes;
 
 	bytes = charges_receiver ? field(reader, sk_backlog.rmem_alloc.counter) : unread_bytes_of_member(reader);
-	if (bytes >= limit)
-		return true;
-	/* Who has said how much there may be gets a half of it here, and no more than that: TCP has room for as much again. */
-	if (!more && bytes + size > limit >> 1 && has_set_buffer(reader, SOCK_RCVBUF_LOCK))
-		return true;
+	/* Most often there is less. */
+	if (bytes + size > limit >> 1) {
+		/* Who has said how much there may be gets a half of it here: TCP has room for as much again. */
+		if (has_set_buffer(reader, SOCK_RCVBUF_LOCK))
+			return true;
+		if (bytes >= (gets_more(link, own, reader) ? SPLICER_UNREAD_BYTES : limit))
+			return true;
+	}
 	if (!bytes) {
 		if (link->burst)
 			link->burst = 0;
@@ -110,7 +112,7 @@ static __always_inline bool reader_is_full(struct link *link, struct sock *own, 
 	/* So many that they could be too many: count them. */
 	if (++link->burst < UNREAD_MESSAGES_MAX)
 		return false;
-	if (more)
+	if (gets_more(link, own, reader))
 		return link->burst >= SPLICER_UNREAD_MESSAGES;
 	psock = psock_of_member(reader);
 	if (psock)

@@ -15,6 +15,8 @@ const { MODE_REDIRECT, MODE_WITHOUT_MEMORY } = enums.mode;
 /** How often it is looked, and how long TCP must have had memory again. */
 const LOOK_MS = 100;
 const CALM_MS = 2000;
+/** How often all descriptors are looked at meanwhile, for programs that are stuck. */
+const SCAN_MS = 1000;
 
 /**
  * While TCP has no memory (`net.ipv4.tcp_mem`) all sockets are to be out of the sockhash: inside, a program may be told EAGAIN with
@@ -27,6 +29,7 @@ const CALM_MS = 2000;
 export function memoryKeeper(object: BpfObject, scans: boolean, again: () => void): () => number {
   const packet = new Uint8Array(layouts.sweep.size);
   let calm: number | undefined;
+  let scanAt = 0;
   return () => {
     const usedUp = object.program("measure").runOn(packet) === 1;
     if (usedUp && calm === undefined) {
@@ -46,7 +49,10 @@ export function memoryKeeper(object: BpfObject, scans: boolean, again: () => voi
     setMode(object, MODE_WITHOUT_MEMORY);
     const sockets = object.map("sockets");
     sweep(sockets, object.program("drain"), [...sockets.keys()]);
-    if (scans) wakeStuck(findStuck(scanDescriptors(object, { members: true })));
+    if (scans && performance.now() >= scanAt) {
+      wakeStuck(findStuck(scanDescriptors(object, { members: true })));
+      scanAt = performance.now() + SCAN_MS;
+    }
     return LOOK_MS;
   };
 }
