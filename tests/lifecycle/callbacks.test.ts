@@ -8,6 +8,7 @@ import { differences, linesOf, openSequences, runSequences, type Some } from "..
 import { type Cgroup, createCgroup } from "../lab/cgroup.ts";
 import { Mda } from "../lab/mda.ts";
 import { start } from "../lab/program.ts";
+import { connecting } from "../lab/talking.ts";
 import { waitFor } from "../lab/wait.ts";
 
 /** BPF_SOCK_OPS_STATE_CB_FLAG; bpf_sock_ops_cb_flags_set() takes away all that it is not told. */
@@ -41,14 +42,7 @@ async function runPatiently(some: Some, cgroup?: Cgroup): Promise<string[]> {
 }
 
 /** Talks; then an end turns blocking, so that both leave. */
-const talk = `import select, socket, sys
-listener = socket.create_server(("127.0.0.1", 0))
-client = socket.socket()
-for end in listener, client: end.setblocking(False)
-client.connect_ex(listener.getsockname())
-select.select([listener], [], [], 10)
-server = listener.accept()[0]
-server.setblocking(False)
+const talk = `${connecting}client, server = connect()
 def read(end):
     select.select([end], [], [], 10)
     return len(end.recv(1 << 20))

@@ -1,16 +1,10 @@
 import assert from "node:assert/strict";
 import { run } from "../lab/program.ts";
+import { connecting } from "../lab/talking.ts";
 import { accelerated } from "../lab/streams/accelerated.ts";
 
 /** Questions and answers for some seconds, without TCP_NODELAY. Which end is stamped reads from TCP. */
-const talk = `import select, socket, sys, time
-listener = socket.create_server(("127.0.0.1", 0))
-client = socket.socket()
-for end in listener, client: end.setblocking(False)
-client.connect_ex(listener.getsockname())
-select.select([listener], [], [], 10)
-server = listener.accept()[0]
-server.setblocking(False)
+const talk = `${connecting}client, server = connect()
 if sys.argv[1] == "client": client.setsockopt(socket.SOL_SOCKET, 29, 1)
 if sys.argv[1] == "server": server.setsockopt(socket.SOL_SOCKET, 29, 1)
 end = time.monotonic() + 3.5

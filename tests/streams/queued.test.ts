@@ -1,30 +1,23 @@
 import assert from "node:assert/strict";
 import { createCgroup } from "../lab/cgroup.ts";
 import { run } from "../lab/program.ts";
+import { connecting } from "../lab/talking.ts";
 import { accelerated } from "../lab/streams/accelerated.ts";
 
 /** How many bytes can be sent to a reader that does not read. Python has splice(2) in its code. */
-const queue = `import select, socket, sys, time
-listener = socket.create_server(("127.0.0.1", 0))
-receives, sends = int(sys.argv[1]), int(sys.argv[2])
+const queue = `${connecting}receives, sends = int(sys.argv[1]), int(sys.argv[2])
 if receives: listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receives)
-listener.setblocking(False)
-def connect():
-    client = socket.socket()
-    client.setblocking(False)
-    client.connect_ex(listener.getsockname())
-    select.select([listener], [], [], 10)
-    server = listener.accept()[0]
-    server.setblocking(False)
+def talk():
+    client, server = connect()
     for _ in range(20):
         for one, other in (client, server), (server, client):
             one.send(b"x")
             select.select([other], [], [], 10)
             other.recv(10)
     return client, server
-known = connect()
+known = talk()
 time.sleep(1)
-client, server = connect()
+client, server = talk()
 if sends: client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, sends)
 queued, full = 0, 0
 while full < 30:
