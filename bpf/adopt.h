@@ -33,20 +33,20 @@ static __noinline int is_in_cgroup(struct sock *sk, __u64 id)
 	struct cgroup *at;
 
 	if (bpf_core_field_exists(old->val)) {
-		__u64 value = BPF_CORE_READ(old, val);
+		__u64 value = READ(old, val);
 
 		if (value & 3 || !value)
 			return id == CGROUP_ROOT_ID; /* sock_cgroup_ptr() */
 		at = (void *)value;
 	} else {
-		at = BPF_CORE_READ(sk, sk_cgrp_data.cgroup);
+		at = READ(sk, sk_cgrp_data.cgroup);
 	}
 	for (int i = 0; i < CGROUP_DEPTH_MAX; i++) {
 		if (!at)
 			return 0;
-		if (BPF_CORE_READ(at, kn, id) == id)
+		if (READ(at, kn, id) == id)
 			return 1;
-		parent = BPF_CORE_READ(at, self.parent);
+		parent = READ(at, self.parent);
 		if (!parent)
 			return 0;
 		at = (void *)parent - bpf_core_field_offset(struct cgroup, self);
@@ -58,8 +58,8 @@ static __noinline int is_in_cgroup(struct sock *sk, __u64 id)
 static __always_inline __u32 visible_pid(struct task_struct *task)
 {
 	struct task_struct *reader = (void *)bpf_get_current_task();
-	struct pid *pid = BPF_CORE_READ(task, group_leader, thread_pid);
-	__u32 level = BPF_CORE_READ(reader, thread_pid, level);
+	struct pid *pid = READ(task, group_leader, thread_pid);
+	__u32 level = READ(reader, thread_pid, level);
 	__u32 nr = 0;
 
 	bpf_probe_read_kernel(&nr, sizeof(nr),
@@ -77,8 +77,8 @@ static __always_inline void note_recent(struct stranger *stranger, struct tcp_so
 
 	if (!note)
 		return;
-	segments = BPF_CORE_READ(tp, data_segs_out) - note->data_segs_out;
-	bytes = BPF_CORE_READ(tp, bytes_sent) - note->bytes_sent;
+	segments = READ(tp, data_segs_out) - note->data_segs_out;
+	bytes = READ(tp, bytes_sent) - note->bytes_sent;
 	if (segments >= RECENT_SEGMENTS_MIN) {
 		note->data_segs_out += segments;
 		note->bytes_sent += bytes;
@@ -88,17 +88,17 @@ static __always_inline void note_recent(struct stranger *stranger, struct tcp_so
 	stranger->left = note->why;
 	stranger->recent_segments = note->recent_segments;
 	stranger->recent_bytes = note->recent_bytes;
-	stranger->mss = BPF_CORE_READ(tp, mss_cache);
+	stranger->mss = READ(tp, mss_cache);
 }
 
 static __noinline int describe(struct stranger *stranger, struct sock *sk, struct file *file, int members)
 {
 	struct tcp_sock *tp = (void *)sk;
-	__u8 state = BPF_CORE_READ(sk, __sk_common.skc_state);
+	__u8 state = READ(sk, __sk_common.skc_state);
 
 	stranger->sock = (__u64)sk;
-	stranger->cookie = BPF_CORE_READ(sk, __sk_common.skc_cookie.counter);
-	stranger->net = (__u64)BPF_CORE_READ(sk, __sk_common.skc_net.net);
+	stranger->cookie = READ(sk, __sk_common.skc_cookie.counter);
+	stranger->net = (__u64)READ(sk, __sk_common.skc_net.net);
 	stranger->owner = owner_of(sk);
 	local_endpoint((void *)sk, &stranger->local);
 	if (is_mptcp_listener(sk)) {
@@ -118,7 +118,7 @@ static __noinline int describe(struct stranger *stranger, struct sock *sk, struc
 	if (state != BPF_TCP_ESTABLISHED || has_ulp(sk))
 		return 0;
 	remote_endpoint((void *)sk, &stranger->remote);
-	stranger->blocking = !(BPF_CORE_READ(file, f_flags) & O_NONBLOCK);
+	stranger->blocking = !(READ(file, f_flags) & O_NONBLOCK);
 	stranger->own_seq = own_seq(tp);
 	stranger->peer_seq = peer_seq(tp);
 	stranger->stuck = is_stuck(sk);
@@ -146,7 +146,7 @@ static __always_inline void find_if_stranger(struct bpf_iter__task_file *at, str
 	__u32 zero = 0;
 
 	now = bpf_map_lookup_elem(&control, &zero);
-	mm = BPF_CORE_READ(task, mm);
+	mm = READ(task, mm);
 	if (!sk || !now || !mm || !(is_tcp(sk) || is_mptcp_listener(sk)) || !is_in_cgroup(sk, now->cgroup_id))
 		return;
 	stranger.program = executable_of(mm);

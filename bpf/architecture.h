@@ -3,6 +3,8 @@
  * verifier leaves out the code of the other, and with it the fields that this kernel does not have. */
 #pragma once
 
+#include "cast.h"
+
 const volatile bool is_arm64 = false;
 
 enum x86_64_system_call {
@@ -26,13 +28,13 @@ enum arm64_system_call {
 #define SYSTEM_CALL(name) (is_arm64 ? (__u64)ARM64_##name : (__u64)X86_64_##name)
 
 /* Arguments of a system call. */
-#define FIRST(regs)  (is_arm64 ? BPF_CORE_READ(regs, regs[0]) : BPF_CORE_READ(regs, di))
-#define SECOND(regs) (is_arm64 ? BPF_CORE_READ(regs, regs[1]) : BPF_CORE_READ(regs, si))
-#define THIRD(regs)  (is_arm64 ? BPF_CORE_READ(regs, regs[2]) : BPF_CORE_READ(regs, dx))
+#define FIRST(regs)  (is_arm64 ? READ(regs, regs[0]) : READ(regs, di))
+#define SECOND(regs) (is_arm64 ? READ(regs, regs[1]) : READ(regs, si))
+#define THIRD(regs)  (is_arm64 ? READ(regs, regs[2]) : READ(regs, dx))
 
 /* It has called the kernel as a program of 32 bits, whose system calls have other numbers. */
 static __always_inline bool calls_as_32_bits(struct task_struct *task)
 {
-	return is_arm64 ? BPF_CORE_READ(task, thread_info.flags) & 1ul << TIF_32BIT :
-			  BPF_CORE_READ(task, thread_info.status) & TS_COMPAT;
+	return is_arm64 ? READ(task, thread_info.flags) & 1ul << TIF_32BIT :
+			  READ(task, thread_info.status) & TS_COMPAT;
 }

@@ -18,10 +18,10 @@
 
 static __always_inline bool is_empty(struct list_head *head)
 {
-	struct list_head *first = BPF_CORE_READ(head, next);
+	struct list_head *first = READ(head, next);
 
 	/* In memory that was freed the first word may be the allocator's. */
-	return !first || first == head || BPF_CORE_READ(first, prev) != head;
+	return !first || first == head || READ(first, prev) != head;
 }
 
 /* close(2) has taken the socket out of the sockhash, as shutdown(2) does not, and something is in its psock's queue. A psock is
@@ -30,7 +30,7 @@ static __always_inline bool was_closed_unread(const struct link *link, struct so
 {
 	struct sk_psock *psock = (void *)link->psock;
 
-	if (!psock || BPF_CORE_READ(sk, sk_shutdown) != SHUTDOWN_MASK || BPF_CORE_READ(psock, sk) != sk)
+	if (!psock || READ(sk, sk_shutdown) != SHUTDOWN_MASK || READ(psock, sk) != sk)
 		return false;
 	return is_empty(__builtin_preserve_access_index(&psock->link)) &&
 	       !is_empty(__builtin_preserve_access_index(&psock->ingress_msg));

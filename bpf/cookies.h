@@ -8,7 +8,7 @@
 
 static __always_inline struct net *net_of(struct sock_common *sk)
 {
-	return BPF_CORE_READ(sk, skc_net.net);
+	return READ(sk, skc_net.net);
 }
 
 static __noinline int started_to_listen(struct bpf_sock_ops *ops, struct bpf_sock *sk)
@@ -21,10 +21,10 @@ static __noinline int started_to_listen(struct bpf_sock_ops *ops, struct bpf_soc
 
 	if (!tp)
 		return 0;
-	program = executable_of(BPF_CORE_READ(current_task(), mm));
+	program = executable_of(READ(current_task(), mm));
 	meet(&program, current_task());
 	remember_listener(tp, &program);
-	if (BPF_CORE_READ(net_of(common), ipv4.sysctl_tcp_syncookies) != 2)
+	if (READ(net_of(common), ipv4.sysctl_tcp_syncookies) != 2)
 		return 0;
 	key.net = (__u64)net_of(common);
 	local_endpoint(common, &key.local);
@@ -37,7 +37,7 @@ static __always_inline bool listens_at(__u64 listener, const struct listening_at
 {
 	struct sock_common *sk = (void *)listener;
 
-	return BPF_CORE_READ(sk, skc_state) == BPF_TCP_LISTEN && BPF_CORE_READ(sk, skc_num) == key->local.port &&
+	return READ(sk, skc_state) == BPF_TCP_LISTEN && READ(sk, skc_num) == key->local.port &&
 	       (__u64)net_of(sk) == key->net;
 }
 
@@ -64,6 +64,6 @@ static __always_inline struct sock *listener_behind(struct sock_common *request)
 static __always_inline void give_up_header_options(struct bpf_sock_ops *ops, struct sock *sk)
 {
 	if (ops->bpf_sock_ops_cb_flags & BPF_SOCK_OPS_WRITE_HDR_OPT_CB_FLAG &&
-	    BPF_CORE_READ(net_of((void *)sk), ipv4.sysctl_tcp_syncookies) == 2)
+	    READ(net_of((void *)sk), ipv4.sysctl_tcp_syncookies) == 2)
 		bpf_sock_ops_cb_flags_set(ops, ops->bpf_sock_ops_cb_flags & ~BPF_SOCK_OPS_WRITE_HDR_OPT_CB_FLAG);
 }

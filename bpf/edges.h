@@ -36,7 +36,7 @@ static __always_inline void find_if_wanted(struct task_struct *task, struct file
 
 	if (!sk)
 		return;
-	cookie = BPF_CORE_READ(sk, __sk_common.skc_cookie.counter);
+	cookie = READ(sk, __sk_common.skc_cookie.counter);
 	reader = bpf_map_lookup_elem(&readers, &cookie);
 	if (!reader)
 		return;

@@ -27,7 +27,7 @@ struct unread {
 static __noinline int count_unread(struct sk_psock *psock, struct unread *unread)
 {
 	struct list_head *head = __builtin_preserve_access_index(&psock->ingress_msg);
-	struct list_head *at = BPF_CORE_READ(head, next);
+	struct list_head *at = READ(head, next);
 
 	for (int i = 0; i < UNREAD_MESSAGES_MAX; i++) {
 		struct sk_msg *msg;
@@ -35,9 +35,9 @@ static __noinline int count_unread(struct sk_psock *psock, struct unread *unread
 		if (!at || at == head)
 			return 0;
 		msg = (void *)at - bpf_core_field_offset(struct sk_msg, list);
-		unread->bytes += BPF_CORE_READ(msg, sg.size);
+		unread->bytes += READ(msg, sg.size);
 		unread->messages++;
-		at = BPF_CORE_READ(at, next);
+		at = READ(at, next);
 	}
 	unread->bytes = FAR_BEHIND;
 	return 0;
@@ -56,7 +56,7 @@ static __always_inline __s64 unread_bytes_in(struct sk_psock *psock)
 	if (!psock)
 		return 0;
 	if (counts_redirected())
-		return BPF_CORE_READ(psock, msg_tot_len);
+		return READ(psock, msg_tot_len);
 	count_unread(psock, &unread);
 	return unread.bytes;
 }

@@ -91,7 +91,7 @@ static __always_inline bool has_special_option(struct sock *sk)
  * parts (tcp_bpf_push()). */
 static __always_inline bool sends_zerocopy(struct sock *sk)
 {
-	return BPF_CORE_READ(sk, __sk_common.skc_flags) & 1ul << bpf_core_enum_value(enum sock_flags, SOCK_ZEROCOPY);
+	return READ(sk, __sk_common.skc_flags) & 1ul << bpf_core_enum_value(enum sock_flags, SOCK_ZEROCOPY);
 }
 
 /* When its segments are sent or acknowledged it wants to be told (SO_TIMESTAMPING). */
@@ -117,12 +117,12 @@ static __always_inline bool is_paced(struct sock *sk)
 
 static __always_inline struct executable executable_of(struct mm_struct *mm)
 {
-	struct inode *inode = BPF_CORE_READ(mm, exe_file, f_inode);
+	struct inode *inode = READ(mm, exe_file, f_inode);
 	struct executable executable = {};
 
-	executable.inode = BPF_CORE_READ(inode, i_ino);
-	executable.device = BPF_CORE_READ(inode, i_sb, s_dev);
-	executable.generation = BPF_CORE_READ(inode, i_generation);
+	executable.inode = READ(inode, i_ino);
+	executable.device = READ(inode, i_sb, s_dev);
+	executable.generation = READ(inode, i_generation);
 	return executable;
 }
 
@@ -169,7 +169,7 @@ static __noinline int meet(const struct executable *executable, struct task_stru
 
 	if (!is_known(executable) || (program && program->in_code & CODE_CHECKED))
 		return 0;
-	new.pid = BPF_CORE_READ(task, tgid);
+	new.pid = READ(task, tgid);
 	if (program && program->pid == new.pid)
 		return 0;
 	/* It may not last long. */
@@ -284,13 +284,13 @@ static __noinline int learn_block_io(struct link *link, struct sock *peer)
 /* Who listens is who receives from those that are accepted, until they show another program when they send. */
 static __noinline int remember_listener(struct sock *sk, const struct executable *program)
 {
-	struct socket_alloc *alloc = (void *)BPF_CORE_READ(sk, sk_socket);
+	struct socket_alloc *alloc = (void *)READ(sk, sk_socket);
 	struct listening value = {};
 	__u64 address = (__u64)sk;
 
 	if (!alloc || !is_known(program))
 		return 0;
-	value.inode = BPF_CORE_READ(alloc, vfs_inode.i_ino);
+	value.inode = READ(alloc, vfs_inode.i_ino);
 	value.program = *program;
 	bpf_map_update_elem(&listening, &address, &value, BPF_ANY);
 	return 1;
@@ -298,12 +298,12 @@ static __noinline int remember_listener(struct sock *sk, const struct executable
 
 static __always_inline struct executable program_of_listener(struct sock *sk)
 {
-	struct socket_alloc *alloc = (void *)BPF_CORE_READ(sk, sk_socket);
+	struct socket_alloc *alloc = (void *)READ(sk, sk_socket);
 	struct executable unknown = {};
 	__u64 address = (__u64)sk;
 	struct listening *found = bpf_map_lookup_elem(&listening, &address);
 
-	if (!alloc || !found || found->inode != BPF_CORE_READ(alloc, vfs_inode.i_ino))
+	if (!alloc || !found || found->inode != READ(alloc, vfs_inode.i_ino))
 		return unknown;
 	return found->program;
 }
@@ -316,7 +316,7 @@ static __always_inline bool is_miscounted(struct sock *sk)
 	if (fionread_counts == FIONREAD_BOTH)
 		return false;
 	if (fionread_counts == FIONREAD_REDIRECTED)
-		return BPF_CORE_READ(tp, copied_seq) != BPF_CORE_READ(tp, rcv_nxt);
+		return READ(tp, copied_seq) != READ(tp, rcv_nxt);
 	return unread_bytes(sk) > 0;
 }
 
@@ -326,9 +326,9 @@ static __always_inline void note_asks(struct program *program, struct sock *sk)
 	struct tcp_sock *tp = (void *)sk;
 	__u32 asks = is_watched_by_level(sk) ? 0 : ASKS_ON_EDGES;
 
-	if (BPF_CORE_READ(tp, copied_seq) != BPF_CORE_READ(tp, rcv_nxt) || unread_bytes(sk))
+	if (READ(tp, copied_seq) != READ(tp, rcv_nxt) || unread_bytes(sk))
 		asks |= ASKS_UNREAD;
-	else if (BPF_CORE_READ(sk, __sk_common.skc_state) == BPF_TCP_ESTABLISHED)
+	else if (READ(sk, __sk_common.skc_state) == BPF_TCP_ESTABLISHED)
 		asks |= ASKS_EMPTY;
 	if ((program->asks & asks) != asks)
 		program->asks |= asks;
@@ -351,11 +351,11 @@ static __always_inline struct program *program_of_mm(struct mm_struct *mm, struc
 /* The process takes the socket out, or makes edges until it can. */
 static __noinline int report_miscounted(struct sock *sk, int fd)
 {
-	struct socket_alloc *alloc = (void *)BPF_CORE_READ(sk, sk_socket);
+	struct socket_alloc *alloc = (void *)READ(sk, sk_socket);
 	struct event event = { .kind = EVENT_MISCOUNTED, .fd = fd };
 
-	event.cookie = BPF_CORE_READ(sk, __sk_common.skc_cookie.counter);
-	event.inode = BPF_CORE_READ(alloc, vfs_inode.i_ino);
+	event.cookie = READ(sk, __sk_common.skc_cookie.counter);
+	event.inode = READ(alloc, vfs_inode.i_ino);
 	event.pid = bpf_get_current_pid_tgid() >> 32;
 	return report(&event);
 }
@@ -375,7 +375,7 @@ static __noinline int asks_for_unread(struct sock *sk, int fd)
 	/* Nearly all who ask are not concerned. */
 	if (!sk || !now || (!now->learning && !field(socket_at(sk), sk_user_data)))
 		return 0;
-	mm = BPF_CORE_READ(current_task(), mm);
+	mm = READ(current_task(), mm);
 	if (!mm || !is_tcp(sk))
 		return 0;
 	program = program_of_mm(mm, &executable);
@@ -389,7 +389,7 @@ static __noinline int asks_for_unread(struct sock *sk, int fd)
 		return 0;
 	learn(&executable, HABIT_COUNTS);
 	/* It may take what it is told for all there is, and wait for an edge. */
-	cookie = BPF_CORE_READ(sk, __sk_common.skc_cookie.counter);
+	cookie = READ(sk, __sk_common.skc_cookie.counter);
 	bpf_map_update_elem(&behind, &cookie, &how, BPF_ANY);
 	report_miscounted(sk, fd);
 	return 0;
@@ -398,7 +398,7 @@ static __noinline int asks_for_unread(struct sock *sk, int fd)
 /* A hook: the running process does something with a socket that redirected bytes are not there for. */
 static __noinline int has_habit(struct sock *sk, enum habit habit)
 {
-	struct mm_struct *mm = BPF_CORE_READ(current_task(), mm);
+	struct mm_struct *mm = READ(current_task(), mm);
 	struct executable executable;
 	__u32 none = 0;
 	__u64 cookie;
@@ -409,14 +409,10 @@ static __noinline int has_habit(struct sock *sk, enum habit habit)
 	learn(&executable, habit);
 	if (!psock_of(sk) || !unread_bytes(sk))
 		return 0;
-	cookie = BPF_CORE_READ(sk, __sk_common.skc_cookie.counter);
+	cookie = READ(sk, __sk_common.skc_cookie.counter);
 	bpf_map_update_elem(&beside, &cookie, &none, BPF_NOEXIST);
 	return 0;
 }
-
-#define cast_to(type, address) \
-	((struct type *)(casts_addresses ? bpf_rdonly_cast((void *)(address), bpf_core_type_id_kernel(struct type)) : \
-					   (void *)(address)))
 
 static __always_inline struct sock *socket_of_descriptor(unsigned int fd)
 {
@@ -435,11 +431,11 @@ static __always_inline struct sock *socket_of_descriptor(unsigned int fd)
 	file = pointer_at(field(table, fd) + fd);
 	if (!file)
 		return NULL;
-	file = cast_to(file, file);
+	file = cast_to(struct file, file);
 	inode = field(file, f_inode);
 	if ((field(inode, i_mode) & S_IFMT) != S_IFSOCK)
 		return NULL;
-	socket = cast_to(socket, field(file, private_data));
+	socket = cast_to(struct socket, field(file, private_data));
 	return field(socket, sk);
 }
 

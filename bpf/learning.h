@@ -52,9 +52,9 @@ static __noinline int count_received(const struct executable *executable, __u32 
 /* Everything that has arrived is read; what ends the stream counts as a byte. */
 static __always_inline bool has_read_all(struct tcp_sock *tp)
 {
-	__u32 unread = BPF_CORE_READ(tp, rcv_nxt) - BPF_CORE_READ(tp, copied_seq);
+	__u32 unread = READ(tp, rcv_nxt) - READ(tp, copied_seq);
 
-	return !unread || (unread == 1 && BPF_CORE_READ((struct sock *)tp, __sk_common.skc_state) != BPF_TCP_ESTABLISHED);
+	return !unread || (unread == 1 && READ((struct sock *)tp, __sk_common.skc_state) != BPF_TCP_ESTABLISHED);
 }
 
 /* Of the program that has called connect(2). */
@@ -66,7 +66,7 @@ static __noinline int connects(struct bpf_sock *sk)
 
 	if (!tp || !learns_first() || !sees_habits || (!all_sockets && !nonblocking(tp)))
 		return 0;
-	observed.program = executable_of(BPF_CORE_READ(current_task(), mm));
+	observed.program = executable_of(READ(current_task(), mm));
 	meet(&observed.program, current_task());
 	bpf_map_update_elem(&outsiders, &address, &observed, BPF_ANY);
 	return 0;
@@ -83,8 +83,8 @@ static __always_inline const struct executable *program_of_client(struct sock *s
 
 static __always_inline void note_received(struct observed *observed, struct tcp_sock *tp)
 {
-	observed->segments = BPF_CORE_READ(tp, data_segs_in);
-	observed->copied_seq = BPF_CORE_READ(tp, copied_seq);
+	observed->segments = READ(tp, data_segs_in);
+	observed->copied_seq = READ(tp, copied_seq);
 }
 
 static __always_inline struct observed observation_of(struct tcp_sock *tp, const struct executable *program)
@@ -100,8 +100,8 @@ static __always_inline struct observed observation_of(struct tcp_sock *tp, const
 static __noinline int look_at(struct observed *observed, struct tcp_sock *tp)
 {
 	struct executable program = observed->program;
-	__u32 segments = BPF_CORE_READ(tp, data_segs_in) - observed->segments;
-	__u32 read = BPF_CORE_READ(tp, copied_seq) - observed->copied_seq;
+	__u32 segments = READ(tp, data_segs_in) - observed->segments;
+	__u32 read = READ(tp, copied_seq) - observed->copied_seq;
 
 	if (!read)
 		return 0;

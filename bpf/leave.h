@@ -70,13 +70,13 @@ static __always_inline struct notice peer_notice(const struct link *link)
  * tcp_bpf_sendmsg() holds another from before the verdict until after the message is in the peer's queue. */
 static __noinline int sends_under_way(struct sk_psock *psock)
 {
-	int references = BPF_CORE_READ(psock, refcnt.refs.counter);
+	int references = READ(psock, refcnt.refs.counter);
 	struct list_head *head = __builtin_preserve_access_index(&psock->link);
-	struct list_head *at = BPF_CORE_READ(head, next);
+	struct list_head *at = READ(head, next);
 
 	for (int i = 0; i < SOCKMAPS_MAX && at && at != head; i++) {
 		references--;
-		at = BPF_CORE_READ(at, next);
+		at = READ(at, next);
 	}
 	return references;
 }
@@ -91,7 +91,7 @@ static __always_inline void note_if_quiet(struct link *link, struct sock *own)
 /* The kernel reuses the memory of sockets. */
 static __always_inline bool is_still(const struct link *link, struct sock *peer)
 {
-	return (__u64)BPF_CORE_READ(peer, __sk_common.skc_cookie.counter) == link->peer.cookie;
+	return (__u64)READ(peer, __sk_common.skc_cookie.counter) == link->peer.cookie;
 }
 
 /* No redirection to this socket is under way, and none will begin once nothing is unread: its peer sees `leave` or
@@ -103,7 +103,7 @@ static __always_inline bool peer_is_quiet(struct link *link)
 	__u64 left_at_ns;
 	__u32 quiet;
 
-	if (!peer || !is_still(link, peer) || BPF_CORE_READ(peer, __sk_common.skc_state) == BPF_TCP_CLOSE)
+	if (!peer || !is_still(link, peer) || READ(peer, __sk_common.skc_state) == BPF_TCP_CLOSE)
 		return true;
 	psock = psock_of(peer);
 	if (psock && !sends_under_way(psock))
@@ -168,9 +168,9 @@ static __always_inline void note_left(struct link *link, struct sock *sk)
 
 	if (!note.why)
 		return; /* a stop */
-	note.data_segs_out = BPF_CORE_READ(tp, data_segs_out);
-	note.bytes_sent = BPF_CORE_READ(tp, bytes_sent);
-	cookie = BPF_CORE_READ(sk, __sk_common.skc_cookie.counter);
+	note.data_segs_out = READ(tp, data_segs_out);
+	note.bytes_sent = READ(tp, bytes_sent);
+	cookie = READ(sk, __sk_common.skc_cookie.counter);
 	bpf_map_update_elem(&left, &cookie, &note, BPF_ANY);
 	count_left(note.why);
 }
@@ -266,7 +266,7 @@ static __always_inline enum sweep_result sweep_socket(struct link *link, struct 
 	struct control *now = bpf_map_lookup_elem(&control, &zero);
 
 	if (!link->notice.leave && sends_no_more)
-		link->notice.leave = BPF_CORE_READ(sk, __sk_common.skc_state) == BPF_TCP_CLOSE ? LEAVE_CLOSED : LEAVE_HALF_CLOSED;
+		link->notice.leave = READ(sk, __sk_common.skc_state) == BPF_TCP_CLOSE ? LEAVE_CLOSED : LEAVE_HALF_CLOSED;
 	if (!link->notice.leave && peer_notice(link).leave) {
 		link->notice.leave = LEAVE_WITH_PEER;
 		return SWEEP_LATER; /* when every CPU has seen it */

@@ -278,7 +278,7 @@ int sees_splice(__u64 *arguments)
 {
 	struct socket *socket = (void *)arguments[0];
 
-	has_habit(BPF_CORE_READ(socket, sk), HABIT_SPLICES);
+	has_habit(READ(socket, sk), HABIT_SPLICES);
 	return 0;
 }
 
@@ -287,7 +287,7 @@ int sees_mmap(__u64 *arguments)
 {
 	struct socket *socket = (void *)arguments[1];
 
-	has_habit(BPF_CORE_READ(socket, sk), HABIT_MAPS);
+	has_habit(READ(socket, sk), HABIT_MAPS);
 	return 0;
 }
 
@@ -314,7 +314,7 @@ int enters_splice(struct pt_regs *regs)
 {
 	struct socket *socket = (void *)FIRST(regs);
 
-	has_habit(BPF_CORE_READ(socket, sk), HABIT_SPLICES);
+	has_habit(READ(socket, sk), HABIT_SPLICES);
 	return 0;
 }
 
@@ -323,7 +323,7 @@ int enters_mmap(struct pt_regs *regs)
 {
 	struct socket *socket = (void *)SECOND(regs);
 
-	has_habit(BPF_CORE_READ(socket, sk), HABIT_MAPS);
+	has_habit(READ(socket, sk), HABIT_MAPS);
 	return 0;
 }
 
@@ -460,7 +460,7 @@ int tend(struct __sk_buff *packet)
 
 	if (!packet->len || !now)
 		return 0;
-	now->tender = BPF_CORE_READ(current_task(), tgid);
+	now->tender = READ(current_task(), tgid);
 	now->tended_until = bpf_jiffies64() + tended_jiffies;
 	return 0;
 }

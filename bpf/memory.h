@@ -71,15 +71,15 @@ static __noinline int cgroup_memory_is_short(struct sock *reader, long pages)
 
 	memcg = (void *)((__u64)BPF_CORE_READ(reader, sk_memcg) & ~MEMCG_FLAGS);
 	/* cgroup v1 has a limit for this alone, and charges nothing where none is set. */
-	if (bpf_core_field_exists(memcg->tcpmem_active) && BPF_CORE_READ(memcg, tcpmem_active))
+	if (bpf_core_field_exists(memcg->tcpmem_active) && READ(memcg, tcpmem_active))
 		counter = __builtin_preserve_access_index(&memcg->tcpmem);
 	else
 		counter = __builtin_preserve_access_index(&memcg->memory);
 	for (int i = 0; i < CGROUPS_MAX && counter && !is_short; i++) {
-		is_short = BPF_CORE_READ(counter, usage.counter) + pages + CGROUP_BATCH_PAGES > (long)BPF_CORE_READ(counter, max);
-		counter = BPF_CORE_READ(counter, parent);
+		is_short = READ(counter, usage.counter) + pages + CGROUP_BATCH_PAGES > (long)READ(counter, max);
+		counter = READ(counter, parent);
 	}
-	if (!is_short || (bpf_core_field_exists(memcg->tcpmem_active) && BPF_CORE_READ(memcg, tcpmem_active)))
+	if (!is_short || (bpf_core_field_exists(memcg->tcpmem_active) && READ(memcg, tcpmem_active)))
 		return is_short;
 	/* Full of what has been read from files, as most are: there is room for a message. */
 	return file_pages(memcg) < FILE_PAGES_ENOUGH;
@@ -92,7 +92,7 @@ static __noinline int remember_tcp(struct sock *sk)
 
 	if (!learnt || learnt->tcp_prot)
 		return 0;
-	learnt->tcp_prot = (__u64)BPF_CORE_READ(sk, __sk_common.skc_prot);
+	learnt->tcp_prot = (__u64)READ(sk, __sk_common.skc_prot);
 	return 1;
 }
 
@@ -106,15 +106,15 @@ static __always_inline bool tcp_memory_is_used_up(void)
 	if (!learnt || !learnt->tcp_prot)
 		return false;
 	prot = (void *)learnt->tcp_prot;
-	bpf_probe_read_kernel(limits, sizeof(limits), BPF_CORE_READ(prot, sysctl_mem));
-	return BPF_CORE_READ(prot, memory_allocated, counter) > limits[2] - (limits[2] >> 4);
+	bpf_probe_read_kernel(limits, sizeof(limits), READ(prot, sysctl_mem));
+	return READ(prot, memory_allocated, counter) > limits[2] - (limits[2] >> 4);
 }
 
 static __always_inline bool is_stuck(struct sock *sk)
 {
 	struct tcp_sock *tp = (void *)sk;
 
-	return BPF_CORE_READ(sk, sk_socket, flags) & 1ul << SOCK_NOSPACE && BPF_CORE_READ(tp, write_seq) == BPF_CORE_READ(tp, snd_una);
+	return READ(sk, sk_socket, flags) & 1ul << SOCK_NOSPACE && READ(tp, write_seq) == READ(tp, snd_una);
 }
 
 /* Whether the message must not be redirected. Notes when it may. */

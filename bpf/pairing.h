@@ -33,7 +33,7 @@ static __always_inline enum exclusion exclusion_of(struct sock *sk)
  * (CVE-2025-68227). The request says so as well, where a cookie hides which of several listeners has sent it. */
 static __always_inline enum exclusion exclusion_behind(struct tcp_request_sock *req, struct sock *listener)
 {
-	if (bpf_core_field_exists(req->is_mptcp) && BPF_CORE_READ(req, is_mptcp))
+	if (bpf_core_field_exists(req->is_mptcp) && READ(req, is_mptcp))
 		return EXCLUDED_PROTOCOL;
 	return exclusion_of(listener);
 }
@@ -58,14 +58,14 @@ static __noinline int syn_answered(struct bpf_sock_ops *ops)
 
 	if (!req)
 		return 0;
-	listener = BPF_CORE_READ(common, skc_listener);
+	listener = READ(common, skc_listener);
 	if (!listener)
 		listener = listener_behind(common);
 	if (!listener)
 		return 0;
 	listener = socket_at(listener);
-	key.client_seq = BPF_CORE_READ(req, rcv_isn) + 1;
-	key.server_seq = BPF_CORE_READ(req, snt_isn) + 1;
+	key.client_seq = READ(req, rcv_isn) + 1;
+	key.server_seq = READ(req, snt_isn) + 1;
 	local_endpoint(common, &answer.server);
 	remote_endpoint(common, &answer.client);
 	answer.server_owner = owner_of(listener);

@@ -10,7 +10,6 @@
 #include <bpf/bpf_helpers.h>
 
 #include "architecture.h"
-#include "cast.h"
 
 char _license[] SEC("license") = "Dual BSD/GPL";
 

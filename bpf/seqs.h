@@ -8,12 +8,12 @@
 /* The sequence number of the socket's SYN, plus 1; a client's is one less (see are_ends()). */
 static __always_inline __u32 own_seq(struct tcp_sock *tp)
 {
-	__u32 una = BPF_CORE_READ(tp, snd_una), again;
+	__u32 una = READ(tp, snd_una), again;
 	__u64 acked = 0;
 
 	for (int i = 0; i < READ_TRIES; i++) {
-		acked = BPF_CORE_READ(tp, bytes_acked);
-		again = BPF_CORE_READ(tp, snd_una);
+		acked = READ(tp, bytes_acked);
+		again = READ(tp, snd_una);
 		if (again == una)
 			break;
 		una = again;
@@ -23,12 +23,12 @@ static __always_inline __u32 own_seq(struct tcp_sock *tp)
 
 static __always_inline __u32 peer_seq(struct tcp_sock *tp)
 {
-	__u32 next = BPF_CORE_READ(tp, rcv_nxt), again;
+	__u32 next = READ(tp, rcv_nxt), again;
 	__u64 received = 0;
 
 	for (int i = 0; i < READ_TRIES; i++) {
-		received = BPF_CORE_READ(tp, bytes_received);
-		again = BPF_CORE_READ(tp, rcv_nxt);
+		received = READ(tp, bytes_received);
+		again = READ(tp, rcv_nxt);
 		if (again == next)
 			break;
 		next = again;

@@ -4,28 +4,9 @@
 
 #include "cast.h"
 
-/* bpf_rdonly_cast() is there (6.2 and later): user space tries it before this object is loaded. A kernel address then
- * reads with one load; without it with a call of bpf_probe_read_kernel(), and a send needs a dozen of them. */
-const volatile bool casts_addresses = false;
-
 #define socket_at(address)                                                                                        \
 	((struct sock *)(casts_addresses ? bpf_rdonly_cast((void *)(address), bpf_core_type_id_kernel(struct tcp_sock)) : \
 					   (void *)(address)))
-
-/* A field of what socket_at() gave, or of what bpf_skc_to_tcp_sock() gave. */
-#define field(pointer, path) (casts_addresses ? (pointer)->path : BPF_CORE_READ(pointer, path))
-
-/* A kernel pointer, or another number of 64 bits, at an address: struct timespec64 begins with a 64-bit number, and bpf_rdonly_cast() knows kernel types
- * only. */
-static __always_inline void *pointer_at(void *address)
-{
-	void *pointer = NULL;
-
-	if (casts_addresses)
-		return (void *)((struct timespec64 *)bpf_rdonly_cast(address, bpf_core_type_id_kernel(struct timespec64)))->tv_sec;
-	bpf_probe_read_kernel(&pointer, sizeof(pointer), address);
-	return pointer;
-}
 
 /* Also sockets in blocking mode: their reads may end early with EAGAIN (docs/limits). */
 const volatile bool all_sockets = false;
@@ -61,12 +42,12 @@ static __always_inline bool may_send(struct sock *sk)
  * compares; fchown(2) on the socket changes it. An accepted socket's owner is its listener's: nobody has accepted it yet. */
 static __always_inline struct owner owner_of(struct sock *sk)
 {
-	struct socket_alloc *alloc = (void *)BPF_CORE_READ(sk, sk_socket);
+	struct socket_alloc *alloc = (void *)READ(sk, sk_socket);
 	struct owner owner = { ~0u, ~0u };
 
 	if (alloc) {
-		owner.uid = BPF_CORE_READ(alloc, vfs_inode.i_uid.val);
-		owner.gid = BPF_CORE_READ(alloc, vfs_inode.i_gid.val);
+		owner.uid = READ(alloc, vfs_inode.i_uid.val);
+		owner.gid = READ(alloc, vfs_inode.i_gid.val);
 	}
 	return owner;
 }
@@ -90,22 +71,22 @@ static __always_inline void endpoint_address(struct endpoint *end, __u16 family,
 
 static __always_inline void local_endpoint(struct sock_common *sk, struct endpoint *end)
 {
-	endpoint_address(end, BPF_CORE_READ(sk, skc_family), BPF_CORE_READ(sk, skc_rcv_saddr),
+	endpoint_address(end, READ(sk, skc_family), READ(sk, skc_rcv_saddr),
 			 __builtin_preserve_access_index(&sk->skc_v6_rcv_saddr));
-	end->port = BPF_CORE_READ(sk, skc_num);
+	end->port = READ(sk, skc_num);
 }
 
 static __always_inline void remote_endpoint(struct sock_common *sk, struct endpoint *end)
 {
-	endpoint_address(end, BPF_CORE_READ(sk, skc_family), BPF_CORE_READ(sk, skc_daddr),
+	endpoint_address(end, READ(sk, skc_family), READ(sk, skc_daddr),
 			 __builtin_preserve_access_index(&sk->skc_v6_daddr));
-	end->port = bpf_ntohs(BPF_CORE_READ(sk, skc_dport));
+	end->port = bpf_ntohs(READ(sk, skc_dport));
 }
 
 /* Of a socket that is in our sockhash, or has just left it. */
 static __always_inline struct sk_psock *psock_of_member(struct sock *sk)
 {
-	return (void *)((__u64)BPF_CORE_READ(sk, sk_user_data) & ~(__u64)SK_USER_DATA_FLAGS);
+	return (void *)((__u64)READ(sk, sk_user_data) & ~(__u64)SK_USER_DATA_FLAGS);
 }
 
 /* Of any socket: NULL when it is in no sockmap, ours or another's. sk_user_data may be KCM's, SMC's or sunrpc's, and its flag for a
@@ -116,10 +97,10 @@ static __always_inline struct sk_psock *psock_of(struct sock *sk)
 	struct sk_psock *psock = psock_of_member(sk);
 	void *close;
 
-	if (!psock || BPF_CORE_READ(psock, sk) != sk)
+	if (!psock || READ(psock, sk) != sk)
 		return NULL;
-	close = BPF_CORE_READ(psock, saved_close);
-	return close && close == BPF_CORE_READ(psock, sk_proto, close) ? psock : NULL;
+	close = READ(psock, saved_close);
+	return close && close == READ(psock, sk_proto, close) ? psock : NULL;
 }
 
 /* Its user has given it to the kernel to do block I/O over: nbd, iSCSI. The kernel does not take its messages as a program does. */
@@ -146,20 +127,20 @@ static __always_inline struct sock *sock_of(struct file *file)
 {
 	struct socket *socket;
 
-	if ((BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT) != S_IFSOCK)
+	if ((READ(file, f_inode, i_mode) & S_IFMT) != S_IFSOCK)
 		return NULL;
-	socket = BPF_CORE_READ(file, private_data);
-	return BPF_CORE_READ(socket, sk);
+	socket = READ(file, private_data);
+	return READ(socket, sk);
 }
 
 /* Of a stream of IPv4 or IPv6; 0 for all else. */
 static __always_inline __u16 stream_protocol(struct sock *sk)
 {
-	__u16 family = BPF_CORE_READ(sk, __sk_common.skc_family);
+	__u16 family = READ(sk, __sk_common.skc_family);
 
-	if ((family != AF_INET && family != AF_INET6) || BPF_CORE_READ(sk, sk_type) != SOCK_STREAM)
+	if ((family != AF_INET && family != AF_INET6) || READ(sk, sk_type) != SOCK_STREAM)
 		return 0;
-	return BPF_CORE_READ(sk, sk_protocol);
+	return READ(sk, sk_protocol);
 }
 
 static __always_inline bool is_tcp(struct sock *sk)
@@ -169,5 +150,5 @@ static __always_inline bool is_tcp(struct sock *sk)
 
 static __always_inline bool is_mptcp_listener(struct sock *sk)
 {
-	return stream_protocol(sk) == IPPROTO_MPTCP && BPF_CORE_READ(sk, __sk_common.skc_state) == BPF_TCP_LISTEN;
+	return stream_protocol(sk) == IPPROTO_MPTCP && READ(sk, __sk_common.skc_state) == BPF_TCP_LISTEN;
 }

@@ -9,12 +9,12 @@ const volatile __u64 epoll_callback = 0;
 
 static __always_inline struct list_head *first_waiter(struct sock *sk, struct list_head **end)
 {
-	struct socket_wq *wq = BPF_CORE_READ(sk, sk_wq);
+	struct socket_wq *wq = READ(sk, sk_wq);
 
 	if (!wq)
 		return NULL;
 	*end = __builtin_preserve_access_index(&wq->wait.head);
-	return BPF_CORE_READ(*end, next);
+	return READ(*end, next);
 }
 
 static __always_inline struct wait_queue_entry *waiter_at(struct list_head *at)
@@ -25,9 +25,9 @@ static __always_inline struct wait_queue_entry *waiter_at(struct list_head *at)
 /* Whether a thread is at this address: its group's leader is its own leader. */
 static __always_inline bool is_thread(struct task_struct *task)
 {
-	struct task_struct *leader = BPF_CORE_READ(task, group_leader);
+	struct task_struct *leader = READ(task, group_leader);
 
-	return leader && BPF_CORE_READ(leader, group_leader) == leader;
+	return leader && READ(leader, group_leader) == leader;
 }
 
 /* A thread sleeps in recv(2) or send(2): its entry is of DEFINE_WAIT_FUNC(), which names the thread, where epoll's names
@@ -41,10 +41,10 @@ static __noinline int is_slept_on(struct sock *sk)
 	for (int i = 0; i < WAITERS_MAX; i++) {
 		if (!at || at == end)
 			return 0;
-		sleeper = BPF_CORE_READ(waiter_at(at), private);
+		sleeper = READ(waiter_at(at), private);
 		if (is_thread(sleeper))
 			return 1;
-		at = BPF_CORE_READ(at, next);
+		at = READ(at, next);
 	}
 	return 1; /* too many to know */
 }
@@ -64,13 +64,13 @@ static __noinline int is_watched_by_level(struct sock *sk)
 		if (!at || at == end)
 			return watched;
 		waiter = waiter_at(at);
-		if ((__u64)BPF_CORE_READ(waiter, func) == epoll_callback) {
+		if ((__u64)READ(waiter, func) == epoll_callback) {
 			entry = (void *)waiter - bpf_core_field_offset(struct eppoll_entry, wait);
-			if (BPF_CORE_READ(entry, base, event.events) & EPOLLET)
+			if (READ(entry, base, event.events) & EPOLLET)
 				return 0;
 		}
 		watched = 1;
-		at = BPF_CORE_READ(at, next);
+		at = READ(at, next);
 	}
 	return 0; /* too many to know */
 }
