@@ -10,6 +10,15 @@
  * So the ends of a busy connection match as well as those of an idle one, by the same 64 bits as in the handshake (seqs.h). */
 #pragma once
 
+#include "count.h"
+#include "habits.h"
+#include "lane.h"
+#include "learning.h"
+#include "leave.h"
+#include "memory.h"
+#include "rules.h"
+#include "seqs.h"
+
 #define CGROUP_DEPTH_MAX 64
 #define CGROUP_ROOT_ID 1
 #define RECENT_SEGMENTS_MIN 8
@@ -52,20 +61,6 @@ static __noinline int is_in_cgroup(struct sock *sk, __u64 id)
 		at = (void *)parent - bpf_core_field_offset(struct cgroup, self);
 	}
 	return 0;
-}
-
-/* The number of a process where the reader of the iterator is. */
-static __always_inline __u32 visible_pid(struct task_struct *task)
-{
-	struct task_struct *reader = (void *)bpf_get_current_task();
-	struct pid *pid = READ(task, group_leader, thread_pid);
-	__u32 level = READ(reader, thread_pid, level);
-	__u32 nr = 0;
-
-	bpf_probe_read_kernel(&nr, sizeof(nr),
-			      (void *)pid + bpf_core_field_offset(struct pid, numbers) +
-				      (__u64)level * bpf_core_type_size(struct upid) + bpf_core_field_offset(struct upid, nr));
-	return nr;
 }
 
 /* What it has sent since the last scans that saw enough to tell small messages from bulk. */
@@ -143,9 +138,8 @@ static __always_inline void find_if_stranger(struct bpf_iter__task_file *at, str
 	struct stranger stranger = {};
 	struct mm_struct *mm;
 	struct control *now;
-	__u32 zero = 0;
 
-	now = bpf_map_lookup_elem(&control, &zero);
+	now = current_control();
 	mm = READ(task, mm);
 	if (!sk || !now || !mm || !(is_tcp(sk) || is_mptcp_listener(sk)) || !is_in_cgroup(sk, now->cgroup_id))
 		return;
@@ -158,43 +152,44 @@ static __always_inline void find_if_stranger(struct bpf_iter__task_file *at, str
 	bpf_seq_write(at->meta->seq, &stranger, sizeof(stranger));
 }
 
-/* A link as it is when both ends have just entered. It may be one that has left, and be read by a peer meanwhile:
+/* A lane as it is when both ends have just entered. It may be one that has left, and be read by a peer meanwhile:
  * without a peer's key its messages pass. */
-static __always_inline void reset(struct link *link, __u64 key, const struct executable *program)
+static __always_inline void reset(struct lane *lane, __u64 key, const struct executable *program)
 {
-	link->peer.key = 0;
+	lane->peer.key = 0;
 	barrier();
-	link->key = key;
-	link->mean_bytes = 0;
-	link->on_tcp = 1;
-	link->burst = 0;
-	link->quiet = 0;
-	link->asked = 0;
-	link->mm = 0;
-	link->program = *program;
-	link->notice.programs++;
-	link->habits_seen--;
-	link->handed_over = 0;
-	link->left_at_ns = 0;
-	link->notice.cpu = UNKNOWN_CPU;
-	link->notice.passes = 0;
-	link->notice.leave = STAY;
+	lane->key = key;
+	lane->mean_bytes = 0;
+	lane->on_tcp = 1;
+	lane->burst = 0;
+	lane->quiet = 0;
+	lane->asked = 0;
+	lane->mm = 0;
+	lane->epoch = 0;
+	lane->program = *program;
+	lane->notice.programs++;
+	lane->habits_seen--;
+	lane->handed_over = 0;
+	lane->left_at_ns = 0;
+	lane->notice.cpu = UNKNOWN_CPU;
+	lane->notice.passes = 0;
+	lane->notice.leave = STAY;
 }
 
-static __always_inline void introduce(struct link *link, __u64 key, __u64 cookie, struct sock *peer,
-				      struct link *peer_link)
+static __always_inline void introduce(struct lane *lane, __u64 key, __u64 cookie, struct sock *peer,
+				      struct lane *peer_lane)
 {
-	link->peer.cookie = cookie;
-	link->peer.tcp_sock = (__u64)peer;
-	link->peer.link = (__u64)peer_link;
+	lane->peer.cookie = cookie;
+	lane->peer.tcp_sock = (__u64)peer;
+	lane->peer.lane = (__u64)peer_lane;
 	barrier();
-	link->peer.key = key;
+	lane->peer.key = key;
 }
 
 static __noinline int join_ends(struct adoption *adoption)
 {
 	__u64 client_key = adoption->client_key, server_key = adoption->client_key | 1;
-	struct link *client_link, *server_link;
+	struct lane *client_lane, *server_lane;
 	struct bpf_sock *client, *server;
 	struct sock *client_tp, *server_tp;
 	int joined = 0;
@@ -209,19 +204,19 @@ static __noinline int join_ends(struct adoption *adoption)
 	}
 	client_tp = (void *)bpf_skc_to_tcp_sock(client);
 	server_tp = (void *)bpf_skc_to_tcp_sock(server);
-	client_link = bpf_sk_storage_get(&links, client, 0, BPF_SK_STORAGE_GET_F_CREATE);
-	server_link = bpf_sk_storage_get(&links, server, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	client_lane = bpf_sk_storage_get(&lanes, client, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	server_lane = bpf_sk_storage_get(&lanes, server, 0, BPF_SK_STORAGE_GET_F_CREATE);
 	/* Read from the sockets that are in: the descriptors may have become others' since the scan. */
-	if (client_tp && server_tp && client_link && server_link &&
+	if (client_tp && server_tp && client_lane && server_lane &&
 	    are_ends((void *)socket_at(client_tp), (void *)socket_at(server_tp))) {
 		remember_tcp(client_tp);
-		reset(client_link, client_key, &adoption->client_program);
-		reset(server_link, server_key, &adoption->server_program);
-		client_link->psock = (__u64)psock_of_member(socket_at(client_tp));
-		server_link->psock = (__u64)psock_of_member(socket_at(server_tp));
-		introduce(client_link, server_key, adoption->server_cookie, server_tp, server_link);
-		introduce(server_link, client_key, adoption->client_cookie, client_tp, client_link);
-		count(connections_adopted, 1);
+		reset(client_lane, client_key, &adoption->client_program);
+		reset(server_lane, server_key, &adoption->server_program);
+		client_lane->psock = (__u64)psock_of_member(socket_at(client_tp));
+		server_lane->psock = (__u64)psock_of_member(socket_at(server_tp));
+		introduce(client_lane, server_key, adoption->server_cookie, server_tp, server_lane);
+		introduce(server_lane, client_key, adoption->client_cookie, client_tp, client_lane);
+		count_adopted();
 		joined = 1;
 	}
 	bpf_sk_release(server);
@@ -234,16 +229,16 @@ static __noinline int dismiss_client(struct adoption *adoption)
 {
 	__u64 key = adoption->client_key;
 	struct bpf_sock *client = bpf_map_lookup_elem(&sockets, &key);
-	struct link *link;
+	struct lane *lane;
 
 	if (!client)
 		return 0;
-	link = bpf_sk_storage_get(&links, client, 0, 0);
-	if (link) {
-		want_to_leave(link, (void *)bpf_skc_to_tcp_sock(client), adoption->argument);
+	lane = bpf_sk_storage_get(&lanes, client, 0, 0);
+	if (lane) {
+		want_to_leave(lane, (void *)bpf_skc_to_tcp_sock(client), adoption->argument);
 		be_taken_out(key);
 		be_taken_out(key | 1);
 	}
 	bpf_sk_release(client);
-	return link != NULL;
+	return lane != NULL;
 }

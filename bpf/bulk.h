@@ -5,19 +5,26 @@
  * more than half of TCP's speed. docs/benchmarks.md has the measurements. */
 #pragma once
 
+#include "lane.h"
+
 /* The running mean of a socket's messages from which on it is bulk. nginx sends a body from disk in 32 KiB messages. */
 #define BULK_BYTES (24 * 1024)
 
-static __always_inline bool is_bulk(struct link *link, const struct notice *peer, __u32 size)
-{
-	__u16 cpu = bpf_get_smp_processor_id() + 1;
-	__u32 mean;
+/* Messages as small as this do not change what is known: neither of the last ones was larger. */
+#define SMALL_BYTES 2048
 
-	if (link->notice.cpu != cpu)
-		link->notice.cpu = cpu;
-	/* The peer last sent where it reads: it answers what it has read. */
-	mean = link->mean_bytes - link->mean_bytes / 8 + (peer->cpu == cpu ? 0 : size / 8);
-	if (mean != link->mean_bytes)
-		link->mean_bytes = mean;
-	return mean >= BULK_BYTES;
+static __always_inline bool is_small(const struct lane *lane, __u32 size)
+{
+	return (size | lane->mean_bytes) < SMALL_BYTES;
+}
+
+/* @cpus_differ: the reader has last sent on another CPU than this one; else it answers here what it has read here */
+static __always_inline __u32 next_mean(const struct lane *lane, __u32 size, bool cpus_differ)
+{
+	return lane->mean_bytes - lane->mean_bytes / 8 + (cpus_differ ? size / 8 : 0);
+}
+
+static __always_inline __u16 this_cpu_number(void)
+{
+	return bpf_get_smp_processor_id() + 1;
 }

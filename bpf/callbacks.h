@@ -4,6 +4,8 @@
  * for stays. */
 #pragma once
 
+#include "socket.h"
+
 /* RTT_CB comes when what the socket has sent through TCP is acknowledged, STATE_CB when it closes. */
 #define CALLBACKS (BPF_SOCK_OPS_STATE_CB_FLAG | BPF_SOCK_OPS_RTT_CB_FLAG)
 

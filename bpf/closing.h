@@ -10,6 +10,10 @@
  * Should nobody come, the FIN is sent again without the option, and the stream ends as it would have done. */
 #pragma once
 
+#include "control.h"
+#include "events.h"
+#include "lane.h"
+
 #define FIN_HELD_NS 2000000000ull
 #define TCPHDR_FIN 1
 #define TCPOPT_MD5SIG 19
@@ -26,9 +30,9 @@ static __always_inline bool is_empty(struct list_head *head)
 
 /* close(2) has taken the socket out of the sockhash, as shutdown(2) does not, and something is in its psock's queue. A psock is
  * freed after an RCU grace period, which may have passed: then the queue is empty, or another's. */
-static __always_inline bool was_closed_unread(const struct link *link, struct sock *sk)
+static __always_inline bool was_closed_unread(const struct lane *lane, struct sock *sk)
 {
-	struct sk_psock *psock = (void *)link->psock;
+	struct sk_psock *psock = (void *)lane->psock;
 
 	if (!psock || READ(sk, sk_shutdown) != SHUTDOWN_MASK || READ(psock, sk) != sk)
 		return false;
@@ -37,30 +41,29 @@ static __always_inline bool was_closed_unread(const struct link *link, struct so
 }
 
 /* From the callback that comes before the FIN is built. */
-static __always_inline void hold_fin_if_unread(struct bpf_sock_ops *ops, struct link *link, struct sock *sk)
+static __always_inline void hold_fin_if_unread(struct bpf_sock_ops *ops, struct lane *lane, struct sock *sk)
 {
 	struct event event = { .kind = EVENT_CLOSED_UNREAD };
-	__u32 zero = 0;
-	struct control *now = bpf_map_lookup_elem(&control, &zero);
+	struct control *now = current_control();
 
-	if (!link->peer.cookie || !now || !is_tended(now) || !was_closed_unread(link, sk))
+	if (!lane->peer.cookie || !now || !is_tended(now) || !was_closed_unread(lane, sk))
 		return;
-	event.cookie = link->peer.cookie;
-	if (bpf_ringbuf_output(&events, &event, sizeof(event), 0))
+	event.cookie = lane->peer.cookie;
+	if (report(&event))
 		return;
-	link->fin_held_ns = bpf_ktime_get_ns();
+	lane->fin_held_ns = bpf_ktime_get_ns();
 	bpf_sock_ops_cb_flags_set(ops, ops->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_WRITE_HDR_OPT_CB_FLAG);
 }
 
-static __always_inline bool is_fin_held(struct bpf_sock_ops *ops, const struct link *link)
+static __always_inline bool is_fin_held(struct bpf_sock_ops *ops, const struct lane *lane)
 {
-	return link && link->fin_held_ns && (ops->state == BPF_TCP_FIN_WAIT1 || ops->state == BPF_TCP_LAST_ACK) &&
-	       bpf_ktime_get_ns() - link->fin_held_ns < FIN_HELD_NS;
+	return lane && lane->fin_held_ns && (ops->state == BPF_TCP_FIN_WAIT1 || ops->state == BPF_TCP_LAST_ACK) &&
+	       bpf_ktime_get_ns() - lane->fin_held_ns < FIN_HELD_NS;
 }
 
 static __noinline int make_room_for_option(struct bpf_sock_ops *ops, struct bpf_sock *sk)
 {
-	if (!is_fin_held(ops, bpf_sk_storage_get(&links, sk, 0, 0)))
+	if (!is_fin_held(ops, bpf_sk_storage_get(&lanes, sk, 0, 0)))
 		return 0;
 	if (ops->args[0] == BPF_WRITE_HDR_TCP_CURRENT_MSS || ops->skb_tcp_flags & TCPHDR_FIN)
 		bpf_reserve_hdr_opt(ops, TCPOLEN_MD5SIG, 0);
@@ -71,7 +74,7 @@ static __noinline int write_option(struct bpf_sock_ops *ops, struct bpf_sock *sk
 {
 	__u8 option[TCPOLEN_MD5SIG] = { TCPOPT_MD5SIG, TCPOLEN_MD5SIG };
 
-	if (is_fin_held(ops, bpf_sk_storage_get(&links, sk, 0, 0)) && ops->skb_tcp_flags & TCPHDR_FIN)
+	if (is_fin_held(ops, bpf_sk_storage_get(&lanes, sk, 0, 0)) && ops->skb_tcp_flags & TCPHDR_FIN)
 		bpf_store_hdr_opt(ops, option, sizeof(option), 0);
 	return 0;
 }

@@ -6,6 +6,25 @@
  * TCP will do. Accepted sockets inherit the wish, for every segment they send, and give it up at once. */
 #pragma once
 
+#include "habits.h"
+#include "socket.h"
+
+#define LISTENERS_MAX 1024
+
+/* Where a listener is, as a SYN that asks for it has it. */
+struct listening_at {
+	__u64 net;
+	struct endpoint local;
+	__u32 pad;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, LISTENERS_MAX);
+	__type(key, struct listening_at);
+	__type(value, __u64); /* kernel address */
+} listeners SEC(".maps");
+
 static __always_inline struct net *net_of(struct sock_common *sk)
 {
 	return READ(sk, skc_net.net);

@@ -1,5 +1,29 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Counters, one set a CPU. Plain additions: programs interrupt each other on a CPU, so one in millions may be lost, and an atomic costs
+ * every message some 10 ns. */
 #pragma once
+
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+#include "types.h"
+
+#define ERRORS_MAX 64
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct counters);
+} counters SEC(".maps");
+
+/* Connections that were left to TCP because bpf_sock_hash_update() failed in a way that has no counter, by its error's
+ * number. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, ERRORS_MAX);
+	__type(key, __u32);
+	__type(value, __u64);
+} refused_errors SEC(".maps");
 
 static __always_inline struct counters *this_cpu(void)
 {
@@ -7,15 +31,6 @@ static __always_inline struct counters *this_cpu(void)
 
 	return bpf_map_lookup_elem(&counters, &zero);
 }
-
-/* Plain additions: programs interrupt each other on a CPU, so one in millions may be lost, and an atomic costs every
- * message some 10 ns. */
-#define count(field, amount)                                        \
-	({                                                          \
-		struct counters *mine = this_cpu();                 \
-		if (mine)                                           \
-			mine->field += amount;               \
-	})
 
 static __always_inline void count_redirected(__u64 bytes)
 {
@@ -25,4 +40,58 @@ static __always_inline void count_redirected(__u64 bytes)
 		return;
 	mine->redirected_messages += 1;
 	mine->redirected_bytes += bytes;
+}
+
+/* Not inlined, nor static: the verifier looks at it once, and need not know how each reason came about. */
+__noinline int count_pass(__u32 reason)
+{
+	struct counters *mine = this_cpu();
+
+	if (mine && reason < PASSES_END)
+		mine->passed[reason]++;
+	return 0;
+}
+
+static __always_inline void count_refused(enum refusal reason)
+{
+	struct counters *mine = this_cpu();
+
+	if (mine && reason < REFUSALS_END)
+		mine->refused[reason]++;
+}
+
+static __always_inline void count_left(enum leave reason)
+{
+	struct counters *mine = this_cpu();
+
+	if (mine && reason < LEAVE_END)
+		mine->left[reason]++;
+}
+
+static __always_inline void count_paired(void)
+{
+	struct counters *mine = this_cpu();
+
+	if (mine)
+		mine->connections_paired++;
+}
+
+static __always_inline void count_adopted(void)
+{
+	struct counters *mine = this_cpu();
+
+	if (mine)
+		mine->connections_adopted++;
+}
+
+static __always_inline void count_error(__u32 number)
+{
+	__u64 *times = bpf_map_lookup_elem(&refused_errors, &number);
+	__u64 once = 1;
+
+	/* Another CPU may have been first. */
+	if (!times && bpf_map_update_elem(&refused_errors, &number, &once, BPF_NOEXIST))
+		times = bpf_map_lookup_elem(&refused_errors, &number);
+	if (times)
+		__sync_fetch_and_add(times, 1);
 }

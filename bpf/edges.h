@@ -9,23 +9,45 @@
  * redirected but to readers that are known to wait otherwise. */
 #pragma once
 
-/* How long a process that has looked is taken to be there. */
-const volatile __u64 tended_jiffies = 0;
+#include "flow.h"
+#include "socket.h"
+#include "types.h"
 
-static __always_inline bool may_switch(const struct link *link, struct sock *reader)
-{
-	return link->quiet || !unread_bytes_of_member(reader);
-}
+#define BEHIND_MAX 1024
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, BEHIND_MAX);
+	__type(key, __u64);
+	__type(value, enum behind);
+} behind SEC(".maps");
+
+/* Cookies of readers that user space looks for. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, BEHIND_MAX);
+	__type(key, __u64);
+	__type(value, struct reader);
+} readers SEC(".maps");
 
 static __always_inline void note_behind(__u64 cookie, enum behind how)
 {
 	bpf_map_update_elem(&behind, &cookie, &how, BPF_ANY);
 }
 
-/* A process of ours has said lately that it looks at `behind`. */
-static __always_inline bool is_tended(const struct control *now)
+/* The number of a process where the reader of the iterator is. */
+static __always_inline __u32 visible_pid(struct task_struct *task)
 {
-	return now->tended_until > bpf_jiffies64();
+	struct task_struct *reader = (void *)bpf_get_current_task();
+	struct pid *pid = READ(task, group_leader, thread_pid);
+	__u32 level = READ(reader, thread_pid, level);
+	__u32 nr = 0;
+
+	bpf_probe_read_kernel(&nr, sizeof(nr),
+			      (void *)pid + bpf_core_field_offset(struct pid, numbers) +
+				      (__u64)level * bpf_core_type_size(struct upid) + bpf_core_field_offset(struct upid, nr));
+	return nr;
 }
 
 static __always_inline void find_if_wanted(struct task_struct *task, struct file *file, __u32 fd)

@@ -3,6 +3,9 @@
  * goes through TCP, whose window then holds the sender as it always does: no EAGAIN, no ENOMEM, bounded memory. */
 #pragma once
 
+#include "lane.h"
+#include "socket.h"
+
 /* A message that a reader has not read takes a struct sk_msg of about 1 KiB, however small it is, and no kernel charges
  * that to anyone: a reader with this many unread is full as well. */
 #define UNREAD_MESSAGES_MAX 128
@@ -18,29 +21,31 @@
  * user space tries it before this object is loaded. */
 const volatile bool charges_receiver = false;
 
-struct unread {
-	__s64 bytes;
-	__u32 messages;
-};
+/* What is in a redirected queue: its messages, and from this bit on its bytes. */
+#define UNREAD_BYTES_AT 16
+#define UNREAD_MESSAGES ((1u << UNREAD_BYTES_AT) - 1)
 
-/* Walks the redirected queue; it may change meanwhile, so what it gives is good for a decision, and no more. */
-static __noinline int count_unread(struct sk_psock *psock, struct unread *unread)
+/* Walks the redirected queue; it may change meanwhile, so what it gives is good for a decision, and no more. Not static: the verifier
+ * looks at it once.
+ *
+ * @address: the psock's */
+__noinline __u64 count_unread(__u64 address)
 {
+	struct sk_psock *psock = (void *)address;
 	struct list_head *head = __builtin_preserve_access_index(&psock->ingress_msg);
 	struct list_head *at = READ(head, next);
+	__u64 bytes = 0;
 
 	for (int i = 0; i < UNREAD_MESSAGES_MAX; i++) {
 		struct sk_msg *msg;
 
 		if (!at || at == head)
-			return 0;
+			return bytes << UNREAD_BYTES_AT | i;
 		msg = (void *)at - bpf_core_field_offset(struct sk_msg, list);
-		unread->bytes += READ(msg, sg.size);
-		unread->messages++;
+		bytes += READ(msg, sg.size);
 		at = READ(at, next);
 	}
-	unread->bytes = FAR_BEHIND;
-	return 0;
+	return FAR_BEHIND << UNREAD_BYTES_AT | UNREAD_MESSAGES_MAX;
 }
 
 /* Kernels that answer FIONREAD for redirected bytes, instead of TCP's, keep their sum. */
@@ -51,14 +56,11 @@ static __always_inline bool counts_redirected(void)
 
 static __always_inline __s64 unread_bytes_in(struct sk_psock *psock)
 {
-	struct unread unread = {};
-
 	if (!psock)
 		return 0;
 	if (counts_redirected())
 		return READ(psock, msg_tot_len);
-	count_unread(psock, &unread);
-	return unread.bytes;
+	return count_unread((__u64)psock) >> UNREAD_BYTES_AT;
 }
 
 /* Redirected bytes that the socket's owner has not read: of any socket, */
@@ -67,11 +69,25 @@ static __always_inline __s64 unread_bytes(struct sock *sk)
 	return unread_bytes_in(psock_of(sk));
 }
 
-/* and, at each send, of the peer of one in our sockhash. What is wrong of a peer that has just left keeps nobody: the redirection to
+/* and of the peer of one in our sockhash. What is wrong of a peer that has just left keeps nobody: the redirection to
  * it fails, and the message passes. */
 static __always_inline __s64 unread_bytes_of_member(struct sock *sk)
 {
 	return unread_bytes_in(psock_of_member(sk));
+}
+
+/* Whether there are any. */
+static __always_inline bool has_unread(struct sock *member)
+{
+	struct sk_psock *psock = psock_of_member(member);
+	struct list_head *head;
+
+	if (!psock)
+		return false;
+	if (counts_redirected())
+		return READ(psock, msg_tot_len);
+	head = __builtin_preserve_access_index(&psock->ingress_msg);
+	return READ(head, next) != head;
 }
 
 static __always_inline bool has_set_buffer(struct sock *sk, __u8 lock)
@@ -82,41 +98,47 @@ static __always_inline bool has_set_buffer(struct sock *sk, __u8 lock)
 }
 
 /* A program that might splice gets more than its buffer, unless one of the two has said how much there may be. */
-static __always_inline bool gets_more(const struct link *link, struct sock *own, struct sock *reader)
+static __always_inline bool gets_more(bool can_splice, struct sock *own, struct sock *reader)
 {
-	return link->peer_can_splice && !has_set_buffer(reader, SOCK_RCVBUF_LOCK) && !has_set_buffer(own, SOCK_SNDBUF_LOCK);
+	return can_splice && !has_set_buffer(reader, SOCK_RCVBUF_LOCK) && !has_set_buffer(own, SOCK_SNDBUF_LOCK);
 }
 
-/* @size: of the message that would come to it */
-static __always_inline bool reader_is_full(struct link *link, struct sock *own, struct sock *reader, __u32 size)
+/* Bytes that the reader has not read, or no more than those, by one load. */
+static __always_inline __s64 bytes_charged_to(struct sock *reader)
+{
+	return charges_receiver ? field(reader, sk_backlog.rmem_alloc.counter) : unread_bytes_of_member(reader);
+}
+
+/* The short answer: the reader is known to have room, without a look at what its program may do or has set.
+ * @bytes: bytes_charged_to() it
+ * @burst: messages sent since it was last seen to have read all */
+static __always_inline bool has_much_room(struct sock *reader, __s64 bytes, __u32 size, __u32 burst)
+{
+	return bytes + size <= field(reader, sk_rcvbuf) >> 1 && burst < UNREAD_MESSAGES_MAX;
+}
+
+/* @size: of the message that would come to it
+ * @burst: as above, with this one; comes back as it is now when the messages were counted */
+static __always_inline bool reader_is_full(struct sock *own, struct sock *reader, bool can_splice, __s64 bytes, __u32 size,
+					   __u32 *burst)
 {
 	int limit = field(reader, sk_rcvbuf);
-	struct unread unread = {};
 	struct sk_psock *psock;
-	__s64 bytes;
 
-	bytes = charges_receiver ? field(reader, sk_backlog.rmem_alloc.counter) : unread_bytes_of_member(reader);
 	/* Most often there is less. */
 	if (bytes + size > limit >> 1) {
 		/* Who has said how much there may be gets a half of it here: TCP has room for as much again. */
 		if (has_set_buffer(reader, SOCK_RCVBUF_LOCK))
 			return true;
-		if (bytes >= (gets_more(link, own, reader) ? SPLICER_UNREAD_BYTES : limit))
+		if (bytes >= (gets_more(can_splice, own, reader) ? SPLICER_UNREAD_BYTES : limit))
 			return true;
 	}
-	if (!bytes) {
-		if (link->burst)
-			link->burst = 0;
-		return false;
-	}
 	/* So many that they could be too many: count them. */
-	if (++link->burst < UNREAD_MESSAGES_MAX)
+	if (*burst < UNREAD_MESSAGES_MAX)
 		return false;
-	if (gets_more(link, own, reader))
-		return link->burst >= SPLICER_UNREAD_MESSAGES;
+	if (gets_more(can_splice, own, reader))
+		return *burst >= SPLICER_UNREAD_MESSAGES;
 	psock = psock_of_member(reader);
-	if (psock)
-		count_unread(psock, &unread);
-	link->burst = unread.messages;
-	return unread.messages >= UNREAD_MESSAGES_MAX;
+	*burst = psock ? count_unread((__u64)psock) & UNREAD_MESSAGES : 0;
+	return *burst >= UNREAD_MESSAGES_MAX;
 }

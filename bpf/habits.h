@@ -12,6 +12,34 @@
  * it is mended: user space sends them again through the peer's TCP (handover.h). */
 #pragma once
 
+#include "architecture.h"
+#include "bypassed.h"
+#include "control.h"
+#include "edges.h"
+#include "events.h"
+#include "lane.h"
+#include "learnt.h"
+#include "options.h"
+#include "socket.h"
+#include "waiters.h"
+
+#define PROGRAMS_MAX 4096
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, PROGRAMS_MAX);
+	__type(key, struct executable);
+	__type(value, struct program);
+} programs SEC(".maps");
+
+/* By the listener's kernel address. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, PROGRAMS_MAX);
+	__type(key, __u64);
+	__type(value, struct listening);
+} listening SEC(".maps");
+
 /* So many messages tell how a program receives: more than a handshake of TLS, a greeting, a login. */
 #define HABIT_MESSAGES 8
 
@@ -19,102 +47,6 @@
 const volatile bool sees_habits = false;
 const volatile enum unknown_programs unknown_programs = UNKNOWN_LEARN;
 const volatile enum fionread_counts fionread_counts = FIONREAD_TCP;
-/* Where the registers of a system call are, from the beginning of the task's kernel stack; 0: not known. User space finds
- * out with a call of its own: the size of the stack and what lies at its top are the kernel's configuration. */
-const volatile __u32 registers_at = 0;
-
-static __always_inline struct task_struct *current_task(void)
-{
-	struct task_struct *task = (void *)bpf_get_current_task();
-
-	return casts_addresses ? bpf_rdonly_cast(task, bpf_core_type_id_kernel(struct task_struct)) : task;
-}
-
-/* What the message is sent with; 0 for system calls without flags. */
-static __always_inline unsigned long flags_of_send(struct pt_regs *regs)
-{
-	unsigned long call;
-
-	if (is_arm64) {
-		call = field(regs, syscallno);
-		if (call == ARM64_SENDTO || call == ARM64_SENDMMSG)
-			return field(regs, regs[3]);
-		return call == ARM64_SENDMSG ? field(regs, regs[2]) : 0;
-	}
-	call = field(regs, orig_ax);
-	if (call == X86_64_SENDTO || call == X86_64_SENDMMSG)
-		return field(regs, r10);
-	return call == X86_64_SENDMSG ? field(regs, dx) : 0;
-}
-
-/* What io_uring sends is not seen. */
-static __always_inline unsigned long flags_sent_with(struct task_struct *task)
-{
-	const __u32 at = registers_at;
-	struct pt_regs *regs;
-
-	if (!at)
-		return 0;
-	regs = field(task, stack) + at;
-	if (casts_addresses)
-		regs = bpf_rdonly_cast(regs, bpf_core_type_id_kernel(struct pt_regs));
-	return flags_of_send(regs);
-}
-
-/* The message is sent with a flag that only TCP knows to honour. */
-static __always_inline enum habit sends_specially(unsigned long flags)
-{
-	if (flags & MSG_OOB)
-		return HABIT_URGENT;
-	return flags & MSG_ZEROCOPY ? HABIT_ZEROCOPY : HABIT_UNKNOWN;
-}
-
-/* The reader has asked for what redirected bytes do not have: an urgent byte among them, the time of their arrival, a place
- * to peek at, their number beside them (TCP_INQ), a filter that they pass (SO_ATTACH_FILTER, SO_ATTACH_BPF); or it is being
- * checkpointed, or was given to the kernel for block I/O. */
-static __always_inline bool has_special_option(struct sock *sk)
-{
-	const unsigned long flags = 1ul << bpf_core_enum_value(enum sock_flags, SOCK_URGINLINE) |
-				    1ul << bpf_core_enum_value(enum sock_flags, SOCK_RCVTSTAMP) |
-				    1ul << bpf_core_enum_value(enum sock_flags, SOCK_TIMESTAMPING_RX_SOFTWARE) |
-				    1ul << bpf_core_enum_value(enum sock_flags, SOCK_MEMALLOC);
-	struct tcp_sock *tp = (void *)sk;
-
-	if (field(sk, __sk_common.skc_flags) & flags || field(sk, sk_peek_off) >= 0 || field(sk, sk_filter))
-		return true;
-	if (casts_addresses)
-		return BPF_CORE_READ_BITFIELD(tp, recvmsg_inq) || BPF_CORE_READ_BITFIELD(tp, repair);
-	return BPF_CORE_READ_BITFIELD_PROBED(tp, recvmsg_inq) || BPF_CORE_READ_BITFIELD_PROBED(tp, repair);
-}
-
-/* Each completion is counted by the send that it belongs to, and a message that passes from inside of the sockhash is sent in
- * parts (tcp_bpf_push()). */
-static __always_inline bool sends_zerocopy(struct sock *sk)
-{
-	return READ(sk, __sk_common.skc_flags) & 1ul << bpf_core_enum_value(enum sock_flags, SOCK_ZEROCOPY);
-}
-
-/* When its segments are sent or acknowledged it wants to be told (SO_TIMESTAMPING). */
-static __always_inline bool stamps_what_it_sends(struct sock *sk)
-{
-	/* Of 16 or of 32 bits: the macros for bit fields read what the kernel has. */
-	return casts_addresses ? BPF_CORE_READ_BITFIELD(sk, sk_tsflags) != 0 : BPF_CORE_READ_BITFIELD_PROBED(sk, sk_tsflags) != 0;
-}
-
-/* Its program wants it to be paced: by SO_MAX_PACING_RATE, or by a congestion control of its choice that paces. That a whole host
- * paces (net.ipv4.tcp_congestion_control, net.core.default_qdisc) is for networks, and means nobody here. */
-static __always_inline bool is_paced(struct sock *sk)
-{
-	struct inet_connection_sock *icsk = (void *)sk;
-
-	if (!field(sk, sk_pacing_status))
-		return false;
-	if (field(sk, sk_max_pacing_rate) != ~0ul)
-		return true;
-	return casts_addresses ? BPF_CORE_READ_BITFIELD(icsk, icsk_ca_setsockopt) :
-				 BPF_CORE_READ_BITFIELD_PROBED(icsk, icsk_ca_setsockopt);
-}
-
 static __always_inline struct executable executable_of(struct mm_struct *mm)
 {
 	struct inode *inode = READ(mm, exe_file, f_inode);
@@ -150,13 +82,7 @@ static __always_inline void habits_have_changed(void)
 
 	if (learnt)
 		__sync_fetch_and_add(&learnt->habits_changed, 1);
-}
-
-/* The process is woken. Not inlined: BTF, and so TypeScript, knows structs that functions take. */
-static __noinline int report(struct event *event)
-{
-	bpf_ringbuf_output(&events, event, sizeof(*event), 0);
-	return 0;
+	begin_epoch();
 }
 
 /* Of a process that takes part. */
@@ -211,74 +137,12 @@ static __noinline int note_code(struct found_in_code *found)
 	return 1;
 }
 
-/* Who sends is who receives, or will soon show to be another: its process has another memory. */
-static __noinline int remember_sender(struct link *link, struct mm_struct *mm, __u32 tender)
-{
-	struct executable executable = executable_of(mm);
-
-	/* A process of ours sends in the name of another: handover.h. */
-	if (bpf_get_current_pid_tgid() >> 32 == tender)
-		return 0;
-	link->mm = (__u64)mm;
-	meet(&executable, current_task());
-	if (same_program(&executable, &link->program))
-		return 0;
-	link->program = executable;
-	link->notice.programs++;
-	link->own_habit = habit_of(&executable);
-	return 0;
-}
-
-static __always_inline struct executable program_of_peer(const struct link *link)
+static __always_inline struct executable program_of_peer(const struct lane *lane)
 {
 	struct executable program = {};
 
-	bpf_probe_read_kernel(&program, sizeof(program), (void *)link->peer.link + offsetof(struct link, program));
+	bpf_probe_read_kernel(&program, sizeof(program), (void *)lane->peer.lane + offsetof(struct lane, program));
 	return program;
-}
-
-static __noinline int look_up_habits(struct link *link, __u32 changed, __u32 peer_programs)
-{
-	struct executable peer = program_of_peer(link);
-	struct program *program;
-
-	link->habits_seen = changed;
-	link->peer_programs = peer_programs;
-	link->own_habit = habit_of(&link->program);
-	program = bpf_map_lookup_elem(&programs, &peer);
-	link->peer_habit = program ? program->habit : HABIT_UNKNOWN;
-	/* Who redirects to programs that are not known takes the risk. */
-	link->peer_can_splice = program && (program->in_code & CODE_SPLICES ||
-					    (!(program->in_code & CODE_CHECKED) && unknown_programs != UNKNOWN_FAST));
-	return 0;
-}
-
-static __always_inline void know_habits(struct link *link, struct task_struct *task, const struct control *now,
-					const struct notice *peer)
-{
-	struct mm_struct *mm = field(task, mm);
-	struct learnt *learnt = all_learnt();
-
-	if ((__u64)mm != link->mm && mm)
-		remember_sender(link, mm, now->tender);
-	if (learnt && (link->habits_seen != learnt->habits_changed || link->peer_programs != peer->programs))
-		look_up_habits(link, learnt->habits_changed, peer->programs);
-}
-
-/* kTLS, say, for which one end is enough: what it sends is not what the other's application reads. */
-static __noinline int learn_protocol(struct link *link, struct sock *own)
-{
-	struct executable program = has_ulp(own) ? link->program : program_of_peer(link);
-
-	return learn(&program, HABIT_PROTOCOL);
-}
-
-/* The reader's program has given its socket to the kernel, which waits for messages as a blocking program does. */
-static __noinline int learn_block_io(struct link *link, struct sock *peer)
-{
-	struct executable program = program_of_peer(link);
-
-	return does_block_io(peer) ? learn(&program, HABIT_PROTOCOL) : 0;
 }
 
 /* Who listens is who receives from those that are accepted, until they show another program when they send. */
@@ -364,8 +228,7 @@ static __noinline int report_miscounted(struct sock *sk, int fd)
  * @fd: -1 when it is not known */
 static __noinline int asks_for_unread(struct sock *sk, int fd)
 {
-	__u32 zero = 0;
-	struct control *now = bpf_map_lookup_elem(&control, &zero);
+	struct control *now = current_control();
 	struct executable executable;
 	struct program *program;
 	struct mm_struct *mm;

@@ -11,30 +11,30 @@
  * and the peer is told (EACCES) rather than left to wait; as when more comes than could be moved. */
 #pragma once
 
-#define HANDOVER_BYTES_MAX (64 << 20)
+#include "bypassed.h"
+#include "control.h"
+#include "flow.h"
+#include "lane.h"
+#include "verdict.h"
 
-enum handover {
-	HANDOVER_NONE,
-	HANDOVER_PASS,
-	HANDOVER_REDIRECT,
-	HANDOVER_REFUSE,
-};
+#define HANDOVER_BYTES_MAX (64 << 20)
 
 static __always_inline bool takes_beside(__u32 habit)
 {
 	return habit == HABIT_SPLICES || habit == HABIT_MAPS;
 }
 
-static __noinline int hand_over(struct link *link, struct sock *own, struct sock *peer, struct control *now)
+/* @has_handed_over: all that was in the queue is sent again already; comes back as true when this message is the last of that */
+static __noinline int hand_over(__u64 reader, __u64 cookie, bool quiet, const struct control *now, bool *has_handed_over)
 {
 	bool is_tender = now->tender == bpf_get_current_pid_tgid() >> 32;
-	__u64 cookie = link->peer.cookie;
+	struct sock *peer = socket_at(reader);
 	__s64 unread = unread_bytes(peer);
 	__u32 *sent;
 
-	if (!is_tender && link->handed_over)
+	if (!is_tender && *has_handed_over)
 		return HANDOVER_PASS;
-	if (!is_tender && may_switch(link, peer))
+	if (!is_tender && (quiet || !unread))
 		return HANDOVER_NONE;
 	if (!is_tender && !is_tended(now))
 		return HANDOVER_REFUSE;
@@ -44,8 +44,6 @@ static __noinline int hand_over(struct link *link, struct sock *own, struct sock
 	/* The reader has taken some of it after all. */
 	if (!sent || unread < *sent)
 		return HANDOVER_REFUSE;
-	/* The send that this belongs to is the only one, and this is all. */
-	if (sends_under_way(psock_of(own)) == 1 && unread == *sent)
-		link->handed_over = 1;
+	*has_handed_over = unread == *sent;
 	return HANDOVER_PASS;
 }

@@ -3,6 +3,9 @@
  * running kernel has it. */
 #pragma once
 
+#include <linux/bpf.h>
+#include <linux/types.h>
+
 #define AF_INET 2
 #define AF_INET6 10
 #define O_NONBLOCK 04000

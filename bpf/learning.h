@@ -6,9 +6,32 @@
  * then on its new connections enter at their handshake, and those that are there by adoption. */
 #pragma once
 
+#include "callbacks.h"
+#include "habits.h"
+#include "seqs.h"
+
 /* Who asks how much is unread, and always while there is something, may take 0 for the end of the stream; who has been told 0 as
  * well and went on does not. So long it is waited for that. */
 #define HABIT_MESSAGES_ASKING 256
+
+#define OUTSIDERS_MAX 8192
+
+/* A socket of a program that is not known, which stays outside of the sockhash and is looked at there. */
+struct observed {
+	struct executable program;
+	__u32 own_seq; /* its kernel address may have become another's: see own_seq() */
+	__u32 segments; /* with data, that have counted */
+	__u32 copied_seq; /* then */
+	__u32 callbacks; /* that it has for us: see callbacks.h */
+};
+
+/* By kernel address: a socket may have no cookie yet. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, OUTSIDERS_MAX);
+	__type(key, __u64);
+	__type(value, struct observed);
+} outsiders SEC(".maps");
 
 static __always_inline bool learns_first(void)
 {
@@ -27,8 +50,7 @@ static __always_inline bool may_be_told_wrong(const struct program *program)
 static __noinline int count_received(const struct executable *executable, __u32 messages)
 {
 	struct program *program = bpf_map_lookup_elem(&programs, executable);
-	__u32 zero = 0;
-	struct control *now = bpf_map_lookup_elem(&control, &zero);
+	struct control *now = current_control();
 
 	if (!sees_habits || !now || !program || program->habit != HABIT_UNKNOWN)
 		return 0;

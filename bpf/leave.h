@@ -5,7 +5,34 @@
  * its peer is seen outside of sendmsg. */
 #pragma once
 
+#include "callbacks.h"
+#include "control.h"
+#include "count.h"
+#include "edges.h"
+#include "flow.h"
+#include "lane.h"
+#include "learnt.h"
+#include "socket.h"
+
 #define LEFT_SETTLES_NS 1000000000ull
+#define LEFT_MAX 8192
+
+/* By cookie, for those that might come back: adopt.h. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, LEFT_MAX);
+	__type(key, __u64);
+	__type(value, struct left);
+} left SEC(".maps");
+
+/* Keys in the sockhash of sockets that want to leave and have no callback to do it by, until user space has taken them out. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, ENDS_MAX);
+	__type(key, __u64);
+	__type(value, __u32);
+} leaving SEC(".maps");
 
 /* User space is to take the socket out. */
 static __noinline int be_taken_out(__u64 key)
@@ -20,48 +47,28 @@ static __noinline int be_taken_out(__u64 key)
 }
 
 /* Before it leaves without a callback of its own. */
-static __always_inline void ask_to_be_taken_out(struct link *link)
+static __always_inline void ask_to_be_taken_out(struct lane *lane)
 {
-	if (link->asked)
+	if (lane->asked)
 		return;
-	link->asked = 1;
-	be_taken_out(link->key);
+	lane->asked = 1;
+	be_taken_out(lane->key);
 }
 
-/* @sk: the link's socket, NULL where it is not known */
-static __always_inline void want_to_leave(struct link *link, struct sock *sk, enum leave why)
+/* @sk: the lane's socket, NULL where it is not known */
+static __always_inline void want_to_leave(struct lane *lane, struct sock *sk, enum leave why)
 {
 	bool waits = why == LEAVE_BY_HABIT || why == LEAVE_UNKNOWN; /* who has a habit that cannot be served may be waiting already */
 	bool alone = !sk || !has_callbacks(sk);
 
-	if (link->notice.leave)
+	if (lane->notice.leave)
 		return;
-	link->notice.leave = why;
+	lane->notice.leave = why;
 	if (alone || waits)
-		ask_to_be_taken_out(link);
+		ask_to_be_taken_out(lane);
 	/* A peer that only reads sees no notice: it would stay as long as the connection lives. */
 	if (alone || waits || why == LEAVE_BULK || why == LEAVE_BLOCKING)
-		be_taken_out(link->key ^ 1);
-}
-
-static __always_inline struct notice peer_notice(const struct link *link)
-{
-	struct notice notice = {};
-
-	/* bpf_rdonly_cast() knows kernel types only: timespec64 begins with a 64-bit number, and so does struct link. */
-	if (casts_addresses) {
-		struct timespec64 *first = bpf_rdonly_cast((void *)link->peer.link,
-							   bpf_core_type_id_kernel(struct timespec64));
-		__u64 both = first->tv_sec;
-
-		notice.leave = (__u16)both;
-		notice.programs = both >> 16;
-		notice.cpu = both >> 32;
-		notice.passes = both >> 48;
-	} else {
-		bpf_probe_read_kernel(&notice, sizeof(notice), (void *)link->peer.link);
-	}
-	return notice;
+		be_taken_out(lane->key ^ 1);
 }
 
 #define SOCKMAPS_MAX 4
@@ -81,35 +88,28 @@ static __noinline int sends_under_way(struct sk_psock *psock)
 	return references;
 }
 
-/* From the verdict on a message that passes because an end leaves: the sendmsg that it belongs to is the only one. */
-static __always_inline void note_if_quiet(struct link *link, struct sock *own)
+/* The same from a verdict. Not static: the verifier looks at it once. */
+__noinline int sends_of(__u64 psock)
 {
-	if (link->quiet != QUIET && sends_under_way(psock_of(own)) == 1)
-		link->quiet = QUIET;
-}
-
-/* The kernel reuses the memory of sockets. */
-static __always_inline bool is_still(const struct link *link, struct sock *peer)
-{
-	return (__u64)READ(peer, __sk_common.skc_cookie.counter) == link->peer.cookie;
+	return sends_under_way((void *)psock);
 }
 
 /* No redirection to this socket is under way, and none will begin once nothing is unread: its peer sees `leave` or
  * MODE_PASS. */
-static __always_inline bool peer_is_quiet(struct link *link)
+static __always_inline bool peer_is_quiet(struct lane *lane)
 {
-	struct sock *peer = (void *)link->peer.tcp_sock;
+	struct sock *peer = (void *)lane->peer.tcp_sock;
 	struct sk_psock *psock;
 	__u64 left_at_ns;
 	__u32 quiet;
 
-	if (!peer || !is_still(link, peer) || READ(peer, __sk_common.skc_state) == BPF_TCP_CLOSE)
+	if (!peer || !is_still(lane, peer) || READ(peer, __sk_common.skc_state) == BPF_TCP_CLOSE)
 		return true;
 	psock = psock_of(peer);
 	if (psock && !sends_under_way(psock))
 		return true;
-	if (bpf_probe_read_kernel(&quiet, sizeof(quiet), (void *)link->peer.link + offsetof(struct link, quiet)) ||
-	    bpf_probe_read_kernel(&left_at_ns, sizeof(left_at_ns), (void *)link->peer.link + offsetof(struct link, left_at_ns)))
+	if (bpf_probe_read_kernel(&quiet, sizeof(quiet), (void *)lane->peer.lane + offsetof(struct lane, quiet)) ||
+	    bpf_probe_read_kernel(&left_at_ns, sizeof(left_at_ns), (void *)lane->peer.lane + offsetof(struct lane, left_at_ns)))
 		return false;
 	/* A peer that left may have been in a sendmsg that outlived its place in the sockhash, but not by seconds. */
 	return quiet == QUIET || (left_at_ns && bpf_ktime_get_ns() - left_at_ns > LEFT_SETTLES_NS);
@@ -117,53 +117,19 @@ static __always_inline bool peer_is_quiet(struct link *link)
 
 /* Quiet first: a peer that begins a send after that sees that nothing is unread, and passes. And unless this socket sends
  * no more, its peer must have read what it has redirected: its sends are plain TCP from here on (edges.h). */
-static __always_inline bool may_leave(struct link *link, struct sock *sk, bool sends_no_more)
+static __always_inline bool may_leave(struct lane *lane, struct sock *sk, bool sends_no_more)
 {
-	struct sock *peer = (void *)link->peer.tcp_sock;
+	struct sock *peer = (void *)lane->peer.tcp_sock;
 
-	if (!peer_is_quiet(link) || unread_bytes(sk))
+	if (!peer_is_quiet(lane) || unread_bytes(sk))
 		return false;
-	return sends_no_more || !peer || !is_still(link, peer) || !unread_bytes(peer);
+	return sends_no_more || !peer || !is_still(lane, peer) || !unread_bytes(peer);
 }
 
-static __always_inline void count_left(enum leave why)
-{
-	switch (why) {
-	case LEAVE_UNPAIRED:
-		count(left_unpaired, 1);
-		break;
-	case LEAVE_BULK:
-		count(left_bulk, 1);
-		break;
-	case LEAVE_BLOCKING:
-		count(left_blocking, 1);
-		break;
-	case LEAVE_HALF_CLOSED:
-		count(left_half_closed, 1);
-		break;
-	case LEAVE_BY_RULE:
-		count(left_by_rule, 1);
-		break;
-	case LEAVE_BY_HABIT:
-		count(left_by_habit, 1);
-		break;
-	case LEAVE_UNKNOWN:
-		count(left_unknown, 1);
-		break;
-	case LEAVE_WITHOUT_MEMORY:
-		count(left_without_memory, 1);
-		break;
-	case LEAVE_CLOSED:
-		break;
-	default:
-		count(left_with_peer, 1);
-	}
-}
-
-static __always_inline void note_left(struct link *link, struct sock *sk)
+static __always_inline void note_left(struct lane *lane, struct sock *sk)
 {
 	struct tcp_sock *tp = (void *)sk;
-	struct left note = { .why = link->notice.leave };
+	struct left note = { .why = lane->notice.leave };
 	__u64 cookie;
 
 	if (!note.why)
@@ -176,32 +142,26 @@ static __always_inline void note_left(struct link *link, struct sock *sk)
 }
 
 /* From a callback of the socket's own. False when it could not: close(2) has taken it out. */
-static __always_inline bool leave(struct link *link, struct sock *sk)
+static __always_inline bool leave(struct lane *lane, struct sock *sk)
 {
-	__u64 key = link->key;
+	__u64 key = lane->key;
 
-	link->left_at_ns = bpf_ktime_get_ns();
+	lane->left_at_ns = bpf_ktime_get_ns();
 	if (bpf_map_delete_elem(&sockets, &key))
 		return false;
-	note_left(link, sk);
+	note_left(lane, sk);
 	return true;
 }
 
-/* A socket that an mda put into the sockhash and was killed before it called `join`: nothing is redirected by it or to it. */
-static __always_inline bool is_half_adopted(const struct link *link)
+static __always_inline bool peer_has_left(struct lane *lane)
 {
-	return !link || link->left_at_ns;
-}
-
-static __always_inline bool peer_has_left(struct link *link)
-{
-	struct sock *peer = (void *)link->peer.tcp_sock;
+	struct sock *peer = (void *)lane->peer.tcp_sock;
 	__u64 left_at_ns = 0;
 
-	if (!peer || !is_still(link, peer))
+	if (!peer || !is_still(lane, peer))
 		return false;
 	bpf_probe_read_kernel(&left_at_ns, sizeof(left_at_ns),
-			      (void *)link->peer.link + offsetof(struct link, left_at_ns));
+			      (void *)lane->peer.lane + offsetof(struct lane, left_at_ns));
 	return left_at_ns != 0;
 }
 
@@ -214,21 +174,21 @@ enum sweep_result {
 	SWEEP_DELETE, /* it can go, and that stays so */
 };
 
-/* The peer's link, when it is the one that was paired and still in the sockhash. */
-static __always_inline struct link *link_of_peer(const struct link *link, struct bpf_sock *peer)
+/* The peer's lane, when it is the one that was paired and still in the sockhash. */
+static __always_inline struct lane *lane_of_peer(const struct lane *lane, struct bpf_sock *peer)
 {
-	struct link *found = bpf_sk_storage_get(&links, peer, 0, 0);
+	struct lane *found = bpf_sk_storage_get(&lanes, peer, 0, 0);
 
-	return found && (__u64)found == link->peer.link ? found : NULL;
+	return found && (__u64)found == lane->peer.lane ? found : NULL;
 }
 
 /* Its peer redirects no more from now on, whatever is unread. One message may be under way: the next sweep sees it, by the
  * references to the peer's psock. Returns whether that was so before. */
-static __always_inline bool silence_peer(struct link *link, struct sock *sk)
+static __always_inline bool silence_peer(struct lane *lane, struct sock *sk)
 {
-	__u64 peer_key = link->peer.key;
+	__u64 peer_key = lane->peer.key;
 	bool was_silent = true;
-	struct link *peer_link;
+	struct lane *peer_lane;
 	struct bpf_sock *peer;
 
 	if (!peer_key)
@@ -236,60 +196,59 @@ static __always_inline bool silence_peer(struct link *link, struct sock *sk)
 	peer = bpf_map_lookup_elem(&sockets, &peer_key);
 	if (!peer)
 		return true;
-	peer_link = link_of_peer(link, peer);
-	if (peer_link && !peer_link->quiet) {
+	peer_lane = lane_of_peer(lane, peer);
+	if (peer_lane && !peer_lane->quiet) {
 		was_silent = false;
 		/* Not before: its reader would take a short read for the last (edges.h). */
 		if (!unread_bytes(sk))
-			peer_link->quiet = SILENT;
+			peer_lane->quiet = SILENT;
 	}
 	bpf_sk_release(peer);
 	return was_silent;
 }
 
 /* It was silenced, and its last message was redirected all the same: what it has sent since passed beside that. */
-static __always_inline void note_passed_beside(const struct link *link)
+static __always_inline void note_passed_beside(const struct lane *lane)
 {
-	struct sock *peer = (void *)link->peer.tcp_sock;
+	struct sock *peer = (void *)lane->peer.tcp_sock;
 	enum behind how = BEHIND_UNTIL_READ;
-	__u64 cookie = link->peer.cookie;
+	__u64 cookie = lane->peer.cookie;
 
-	if (link->quiet && peer && is_still(link, peer) && unread_bytes(peer))
+	if (lane->quiet && peer && is_still(lane, peer) && unread_bytes(peer))
 		bpf_map_update_elem(&behind, &cookie, &how, BPF_ANY);
 }
 
-static __always_inline enum sweep_result sweep_socket(struct link *link, struct sock *sk)
+static __always_inline enum sweep_result sweep_socket(struct lane *lane, struct sock *sk)
 {
 	bool sends_no_more = !may_send(socket_at(sk));
 	struct sk_psock *psock = psock_of(sk);
-	__u32 zero = 0;
-	struct control *now = bpf_map_lookup_elem(&control, &zero);
+	struct control *now = current_control();
 
-	if (!link->notice.leave && sends_no_more)
-		link->notice.leave = READ(sk, __sk_common.skc_state) == BPF_TCP_CLOSE ? LEAVE_CLOSED : LEAVE_HALF_CLOSED;
-	if (!link->notice.leave && peer_notice(link).leave) {
-		link->notice.leave = LEAVE_WITH_PEER;
+	if (!lane->notice.leave && sends_no_more)
+		lane->notice.leave = READ(sk, __sk_common.skc_state) == BPF_TCP_CLOSE ? LEAVE_CLOSED : LEAVE_HALF_CLOSED;
+	if (!lane->notice.leave && peer_notice(lane).leave) {
+		lane->notice.leave = LEAVE_WITH_PEER;
 		return SWEEP_LATER; /* when every CPU has seen it */
 	}
 	/* It has come back meanwhile, and stays; or an mda that was stopping was killed between its peer and it. */
-	if (!link->notice.leave && now && now->mode == MODE_REDIRECT && !peer_has_left(link))
+	if (!lane->notice.leave && now && now->mode == MODE_REDIRECT && !peer_has_left(lane))
 		return SWEPT;
 	/* A send of its own that is under way may redirect; one that begins while its peer has nothing unread passes. */
-	if (!psock || sends_under_way(psock) || !may_leave(link, sk, sends_no_more)) {
-		note_passed_beside(link);
+	if (!psock || sends_under_way(psock) || !may_leave(lane, sk, sends_no_more)) {
+		note_passed_beside(lane);
 		return SWEEP_LATER;
 	}
-	if (!silence_peer(link, sk))
+	if (!silence_peer(lane, sk))
 		return SWEEP_LATER;
 	/* Once more, now that nobody redirects: before, the reader may have read while its peer was about to send, since this is not
 	 * under its lock. */
-	if (!link->quiet) {
-		link->quiet = SILENT;
+	if (!lane->quiet) {
+		lane->quiet = SILENT;
 		return SWEEP_LATER;
 	}
-	link->quiet = QUIET;
-	link->left_at_ns = bpf_ktime_get_ns();
-	note_left(link, sk);
+	lane->quiet = QUIET;
+	lane->left_at_ns = bpf_ktime_get_ns();
+	note_left(lane, sk);
 	return SWEEP_DELETE;
 }
 
@@ -306,15 +265,15 @@ __noinline int sweep_key(__u64 key)
 {
 	struct bpf_sock *sk = bpf_map_lookup_elem(&sockets, &key);
 	enum sweep_result result = SWEEP_LATER;
-	struct link *link;
+	struct lane *lane;
 	struct sock *tp;
 
 	if (!sk)
 		return SWEPT;
-	link = bpf_sk_storage_get(&links, sk, 0, 0);
+	lane = bpf_sk_storage_get(&lanes, sk, 0, 0);
 	tp = (void *)bpf_skc_to_tcp_sock(sk);
 	if (tp)
-		result = is_half_adopted(link) ? sweep_half_adopted(tp) : sweep_socket(link, tp);
+		result = is_half_adopted(lane) ? sweep_half_adopted(tp) : sweep_socket(lane, tp);
 	bpf_sk_release(sk);
 	return result;
 }

@@ -1,90 +1,66 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* The data plane: a sockops program follows connections and pairs their ends, an sk_msg program redirects what one end
  * sends into the other end's receive queue. docs/how-it-works.md explains it; each rule is a header of its own. */
-#include <stdbool.h>
-#include <stddef.h>
-#include <linux/bpf.h>
-#include <linux/types.h>
-
-#include "kernel.h"
-
-#include <bpf/bpf_core_read.h>
-#include <bpf/bpf_endian.h>
-#include <bpf/bpf_helpers.h>
-
-#include "types.h"
-#include "maps.h"
-#include "count.h"
-#include "socket.h"
-#include "architecture.h"
-#include "rules.h"
-#include "flow.h"
-#include "order.h"
-#include "refresh.h"
-#include "callbacks.h"
-#include "leave.h"
-#include "waiters.h"
-#include "habits.h"
-#include "seqs.h"
-#include "learning.h"
-#include "resets.h"
-#include "memory.h"
-#include "cookies.h"
-#include "pairing.h"
-#include "bulk.h"
 #include "adopt.h"
-#include "edges.h"
-#include "handover.h"
+#include "callbacks.h"
 #include "closing.h"
+#include "control.h"
+#include "edges.h"
+#include "habits.h"
+#include "leave.h"
+#include "memory.h"
+#include "pairing.h"
+#include "redirect.h"
+#include "resets.h"
 
 char _license[] SEC("license") = "Dual BSD/GPL";
 
-static __always_inline void leave_if_possible(struct bpf_sock_ops *ops, struct link *link, struct sock *sk,
+static __always_inline void leave_if_possible(struct bpf_sock_ops *ops, struct lane *lane, struct sock *sk,
 					      bool sends_no_more)
 {
-	if (link->left_at_ns || !may_leave(link, sk, sends_no_more))
+	if (lane->left_at_ns || !may_leave(lane, sk, sends_no_more))
 		return;
-	if (leave(link, sk) && !observe(ops, sk, &link->program, link->callbacks))
-		give_up_callbacks(ops, link->callbacks);
+	if (leave(lane, sk) && !observe(ops, sk, &lane->program, lane->callbacks))
+		give_up_callbacks(ops, lane->callbacks);
 }
 
 /* Bytes that this socket had sent through TCP were acknowledged. */
 static __noinline int acknowledged(struct bpf_sock_ops *ops, struct bpf_sock *sk)
 {
-	struct link *link = bpf_sk_storage_get(&links, sk, 0, 0);
+	struct lane *lane = bpf_sk_storage_get(&lanes, sk, 0, 0);
 	struct sock *tp = (void *)bpf_skc_to_tcp_sock(sk);
 
 	if (!tp)
 		return 0;
-	if (!link || link->left_at_ns)
+	if (!lane || lane->left_at_ns)
 		return look_at_outsider(ops, tp);
-	if (!paired(link))
-		want_to_leave(link, tp, LEAVE_UNPAIRED); /* the peer has long been established, and has not entered */
-	if (link->notice.leave)
-		leave_if_possible(ops, link, tp, ops->state >= BPF_TCP_FIN_WAIT1 && ops->state != BPF_TCP_CLOSE_WAIT);
+	if (!is_paired(lane))
+		want_to_leave(lane, tp, LEAVE_UNPAIRED); /* the peer has long been established, and has not entered */
+	if (lane->notice.leave)
+		leave_if_possible(ops, lane, tp, ops->state >= BPF_TCP_FIN_WAIT1 && ops->state != BPF_TCP_CLOSE_WAIT);
 	return 0;
 }
 
 static __noinline int state_changed(struct bpf_sock_ops *ops, struct bpf_sock *sk)
 {
-	struct link *link = bpf_sk_storage_get(&links, sk, 0, 0);
+	struct lane *lane = bpf_sk_storage_get(&lanes, sk, 0, 0);
 	struct sock *tp = (void *)bpf_skc_to_tcp_sock(sk);
 
 	if (!tp)
 		return 0;
-	if (!link || link->left_at_ns)
+	if (!lane || lane->left_at_ns)
 		return look_at_outsider(ops, tp);
 	if (ops->args[1] == BPF_TCP_FIN_WAIT1 || ops->args[1] == BPF_TCP_LAST_ACK)
-		hold_fin_if_unread(ops, link, tp);
-	paired(link); /* takes the entry out of `servers` when the client never sent */
+		hold_fin_if_unread(ops, lane, tp);
+	is_paired(lane);
 	if (ops->args[1] == BPF_TCP_CLOSE) {
-		has_closed(link, tp);
+		has_closed(lane, tp);
 		return 0;
 	}
 	if (ops->args[1] != BPF_TCP_FIN_WAIT1)
 		return 0;
-	want_to_leave(link, tp, LEAVE_HALF_CLOSED);
-	leave_if_possible(ops, link, tp, true);
+	want_to_leave(lane, tp, LEAVE_HALF_CLOSED);
+	leave_if_possible(ops, lane, tp, true);
 	return 0;
 }
 
@@ -119,157 +95,10 @@ int follow(struct bpf_sock_ops *ops)
 	return 1;
 }
 
-/* Beside redirected bytes that are unread: a reader on edges will need one. */
-#define pass_behind(why)                                          \
-	({                                                        \
-		if (!may_switch(link, peer))                      \
-			note_behind(link->peer.cookie, BEHIND_UNTIL_READ); \
-		pass(why);                                        \
-	})
-
-#define pass(why)                       \
-	({                              \
-		count(passed_##why, 1); \
-		link->on_tcp = 1;       \
-		return SK_PASS;         \
-	})
-
-/* As the one before, and as will the next ones. */
-#define pass_all(why)                            \
-	({                                       \
-		link->notice.passes = link->on_tcp; \
-		pass(why);                       \
-	})
-
-#define pass_all_behind(why)                     \
-	({                                       \
-		link->notice.passes = link->on_tcp; \
-		pass_behind(why);                \
-	})
-
-/* Often enough for a server's end to have come. */
-#define UNPAIRED_MESSAGES_MAX 16
-
 SEC("sk_msg")
 int redirect(struct sk_msg_md *msg)
 {
-	struct bpf_sock *sk = msg->sk;
-	struct task_struct *task = current_task();
-	struct sock *own, *peer;
-	unsigned long flags;
-	struct control *now;
-	struct notice notice;
-	struct link *link;
-	enum habit special;
-	enum refresh due;
-	__u32 zero = 0;
-
-	if (!sk)
-		return SK_PASS;
-	link = bpf_sk_storage_get(&links, sk, 0, 0);
-	own = (void *)bpf_skc_to_tcp_sock(sk);
-	now = bpf_map_lookup_elem(&control, &zero);
-	if (is_half_adopted(link) || !own || !now)
-		return SK_PASS;
-	if (!paired(link)) {
-		if (!has_callbacks(own) && ++link->burst > UNPAIRED_MESSAGES_MAX)
-			want_to_leave(link, own, LEAVE_UNPAIRED);
-		pass(unpaired);
-	}
-	peer = socket_at(link->peer.tcp_sock);
-	notice = peer_notice(link);
-	know_habits(link, task, now, &notice);
-	flags = flags_sent_with(task);
-	special = sends_specially(flags);
-	if (notice.leave)
-		want_to_leave(link, own, LEAVE_WITH_PEER);
-	if (special)
-		learn(&link->program, special);
-	if (special || link->own_habit > HABIT_RECEIVES || link->peer_habit > HABIT_RECEIVES)
-		want_to_leave(link, own, LEAVE_BY_HABIT);
-	if (learns_first() && (link->own_habit == HABIT_UNKNOWN || link->peer_habit == HABIT_UNKNOWN))
-		want_to_leave(link, own, LEAVE_UNKNOWN);
-	if (!all_sockets && !nonblocking(own))
-		want_to_leave(link, own, LEAVE_BLOCKING);
-	if (is_bulk(link, &notice, msg->size))
-		want_to_leave(link, own, LEAVE_BULK);
-	if (takes_beside(link->peer_habit)) {
-		switch (hand_over(link, own, peer, now)) {
-		case HANDOVER_PASS:
-			pass(leaving);
-		case HANDOVER_REFUSE:
-			return SK_DROP;
-		case HANDOVER_REDIRECT:
-			goto redirect;
-		}
-	}
-	if (link->notice.leave && !has_callbacks(own))
-		ask_to_be_taken_out(link);
-	if (link->notice.leave && may_switch(link, peer)) {
-		note_if_quiet(link, own);
-		if (link->notice.leave == LEAVE_UNKNOWN)
-			pass(unknown);
-		pass(leaving);
-	}
-	if (special)
-		pass_behind(special);
-	if (flags & MSG_FASTOPEN)
-		pass_behind(special); /* it fails with EISCONN, or is sent where tcp_bpf_push() does not know the flag */
-	if (now->mode != MODE_REDIRECT && may_switch(link, peer)) {
-		if (now->mode == MODE_WITHOUT_MEMORY)
-			pass(memory);
-		pass(stopping);
-	}
-	if (!may_send(own))
-		pass(closing); /* it fails, with EPIPE */
-	if (field(peer, __sk_common.skc_state) != BPF_TCP_ESTABLISHED && may_switch(link, peer))
-		pass(closing);
-	if (!all_sockets && !nonblocking(peer))
-		pass_all_behind(blocking);
-	if (!all_sockets && (link->key & 1) && !notice.cpu)
-		pass(silent_client);
-	if (!is_tended(now) && may_switch(link, peer) && !is_watched_by_level(peer))
-		pass_all(untended);
-	if (has_ulp(own) || has_ulp(peer)) {
-		learn_protocol(link, own);
-		pass_behind(protocol);
-	}
-	if (field(peer, sk_rcvlowat) > 1)
-		pass_all_behind(lowat);
-	if (has_special_option(peer) || stamps_what_it_sends(own)) {
-		learn_block_io(link, peer);
-		pass_all_behind(option);
-	}
-	if (is_paced(own) && may_switch(link, peer))
-		pass_all(option);
-	if (tcp_bytes_are_unread(link, (void *)own, (void *)peer))
-		pass(unread);
-	due = refresh_is_due((void *)own);
-	if (due == REFRESH_OVERDUE)
-		pass_behind(refresh);
-	if (due == REFRESH_DUE && may_switch(link, peer))
-		pass(refresh);
-	if (peer_waits_for_acknowledgement(&notice, own, peer) && may_switch(link, peer)) {
-		count(passed_acknowledging, 1);
-		link->on_tcp = 1;
-		link->notice.passes = 0; /* else the two could go on so for ever */
-		return SK_PASS;
-	}
-	if (reader_is_full(link, own, peer, msg->size)) {
-		note_behind(link->peer.cookie, BEHIND_UNTIL_READ);
-		pass(full);
-	}
-	if (is_memory_to_be_looked_at(link, peer, msg->size) && memory_is_short(link, peer, msg->size)) {
-		want_to_leave(link, own, LEAVE_WITHOUT_MEMORY);
-		pass_behind(memory);
-	}
-redirect:
-	if (bpf_msg_redirect_hash(msg, &sockets, &link->peer.key, BPF_F_INGRESS) != SK_PASS)
-		pass(peer_left);
-	if (link->notice.passes)
-		link->notice.passes = 0;
-	count_redirected(msg->size);
-	return SK_PASS;
+	return decide_message(msg);
 }
 
 /* The hooks, see habits.h: functions of the kernel where programs may be attached to them, */
@@ -455,12 +284,5 @@ int measure(struct __sk_buff *packet)
 SEC("tc")
 int tend(struct __sk_buff *packet)
 {
-	__u32 zero = 0;
-	struct control *now = bpf_map_lookup_elem(&control, &zero);
-
-	if (!packet->len || !now)
-		return 0;
-	now->tender = READ(current_task(), tgid);
-	now->tended_until = bpf_jiffies64() + tended_jiffies;
-	return 0;
+	return packet->len ? note_tender() : 0;
 }

@@ -9,6 +9,10 @@
  * program to try again. So once TCP has none at all the process has all sockets leave, and wakes those that are stuck. */
 #pragma once
 
+#include "habits.h"
+#include "lane.h"
+#include "socket.h"
+
 /* What a CPU takes at once from TCP's memory, in pages of 4 KiB (SK_MEMORY_PCPU_RESERVE), and from a cgroup's
  * (MEMCG_CHARGE_BATCH). */
 #define TCP_BATCH_PAGES 256
@@ -27,9 +31,9 @@
 #define LARGE_BYTES 4096
 
 /* Most often nothing is set aside when the reader's queue is empty (sk_mem_uncharge()), so this has to be cheap. */
-static __always_inline bool is_memory_to_be_looked_at(const struct link *link, struct sock *reader, __u32 bytes)
+static __always_inline bool is_memory_to_be_looked_at(const struct lane *lane, struct sock *reader, __u32 bytes, __u32 jiffies)
 {
-	return (int)bytes > field(reader, sk_forward_alloc) && (bytes >= LARGE_BYTES || link->memory_seen != (__u32)bpf_jiffies64());
+	return (int)bytes > field(reader, sk_forward_alloc) && (bytes >= LARGE_BYTES || lane->memory_seen != jiffies);
 }
 
 /* All of TCP's. */
@@ -117,15 +121,14 @@ static __always_inline bool is_stuck(struct sock *sk)
 	return READ(sk, sk_socket, flags) & 1ul << SOCK_NOSPACE && READ(tp, write_seq) == READ(tp, snd_una);
 }
 
-/* Whether the message must not be redirected. Notes when it may. */
-static __always_inline bool memory_is_short(struct link *link, struct sock *reader, __u32 bytes)
+/* Whether the message must not be redirected. */
+/* @address: the reader's. Not static: the verifier looks at it once. */
+__noinline int memory_is_short(__u64 address, __u32 bytes)
 {
+	struct sock *reader = socket_at(address);
 	long pages = (bytes >> PAGE_BITS) + 1;
 
 	if (tcp_memory_is_short(reader, pages))
 		return true;
-	if (bpf_core_field_exists(reader->sk_memcg) && field(reader, sk_memcg) && cgroup_memory_is_short(reader, pages))
-		return true;
-	link->memory_seen = bpf_jiffies64();
-	return false;
+	return bpf_core_field_exists(reader->sk_memcg) && field(reader, sk_memcg) && cgroup_memory_is_short(reader, pages);
 }

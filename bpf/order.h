@@ -8,6 +8,9 @@
  * is held back as long (tcp_nagle_check()). */
 #pragma once
 
+#include "lane.h"
+#include "socket.h"
+
 #define ICSK_ACK_SCHED 1
 #define TCP_NAGLE_OFF 1
 
@@ -29,16 +32,16 @@ static __always_inline bool peer_waits_for_acknowledgement(const struct notice *
 	return notice->passes && field(icsk, icsk_ack.pending) & ICSK_ACK_SCHED && !holds_nothing_back(peer);
 }
 
-static __always_inline bool tcp_bytes_are_unread(struct link *link, struct tcp_sock *own, struct tcp_sock *peer)
+/* Bytes of this direction are on their way through TCP, or in the queue of its reader. The flag as well as the position: 4 GiB through
+ * TCP bring the same position again. */
+static __always_inline bool has_used_tcp(const struct lane *lane, __u32 write_seq)
 {
-	__u32 write_seq = field(own, write_seq);
+	return lane->on_tcp || lane->tcp_bytes_end != write_seq;
+}
 
-	/* The flag as well as the position: 4 GiB through TCP bring the same position again. */
-	if (!link->on_tcp && link->tcp_bytes_end == write_seq)
-		return false;
-	if (field(peer, copied_seq) != write_seq)
-		return true;
-	link->tcp_bytes_end = write_seq;
-	link->on_tcp = 0;
-	return false;
+static __always_inline bool has_read_tcp(struct sock *peer, __u32 write_seq)
+{
+	struct tcp_sock *tp = (void *)peer;
+
+	return field(tp, copied_seq) == write_seq;
 }

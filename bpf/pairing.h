@@ -9,6 +9,83 @@
  * A client whose SYN nobody here answered has a peer on another host: it never enters, so it pays nothing from then on. */
 #pragma once
 
+#include "callbacks.h"
+#include "cookies.h"
+#include "count.h"
+#include "habits.h"
+#include "lane.h"
+#include "learning.h"
+#include "leave.h"
+#include "memory.h"
+#include "rules.h"
+#include "socket.h"
+
+/* Handshakes between the SYN and the accepting end's ESTABLISHED, LRU; user space gives hosts of many CPUs more. */
+#define HANDSHAKES_MAX 8192
+
+/* Both ends of a TCP connection know the pair of initial sequence numbers, and no NAT rewrites them: 64 bits that name
+ * a connection across REDIRECT, DNAT, SNAT and network namespaces. */
+struct handshake {
+	__u32 client_seq; /* the client's first data byte: its ISN + 1 */
+	__u32 server_seq; /* the server's */
+};
+
+/* Which ends of a connection that stays outside are looked at there. */
+enum to_observe {
+	OBSERVE_CLIENT = 1,
+	OBSERVE_SERVER = 2,
+};
+
+/* Who may not enter, whatever the rules say. */
+enum exclusion {
+	NOT_EXCLUDED,
+	EXCLUDED_PROTOCOL,
+	EXCLUDED_KERNEL,
+};
+
+/* A SYN that a listener of this host has answered, as the listener's side sees it. */
+struct answer {
+	struct endpoint server;
+	struct endpoint client;
+	struct owner server_owner;
+	__u32 nonblocking; /* the listener */
+	enum exclusion exclusion;
+	struct executable server_program; /* all 0: not known yet */
+	__u32 to_observe; /* enum to_observe */
+	__u32 pad;
+};
+
+/* A client that waits for its server's end, and what its server's program is. */
+struct waiting_client {
+	struct end end;
+	struct executable server_program;
+};
+
+/* Consumed by the client that was answered, or by the accepted socket when its client is not ours. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, HANDSHAKES_MAX);
+	__type(key, struct handshake);
+	__type(value, struct answer);
+} answers SEC(".maps");
+
+/* Clients in the sockhash that wait for their server's end. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, HANDSHAKES_MAX);
+	__type(key, struct handshake);
+	__type(value, struct waiting_client);
+} clients SEC(".maps");
+
+/* A client's key -> its server's end, from pairing until the client first sends or closes. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, ENDS_MAX / 4);
+	__type(key, __u64);
+	__type(value, struct end);
+} servers SEC(".maps");
+
 /* What sockops calls is not inlined: their stacks would add up. */
 
 static __always_inline struct sock *request_of(struct bpf_sock_ops *ops)
@@ -42,9 +119,9 @@ static __always_inline enum exclusion exclusion_behind(struct tcp_request_sock *
 static __always_inline bool refuse(enum exclusion exclusion)
 {
 	if (exclusion == EXCLUDED_PROTOCOL)
-		count(refused_protocol, 1);
+		count_refused(REFUSED_PROTOCOL);
 	if (exclusion == EXCLUDED_KERNEL)
-		count(refused_kernel_socket, 1);
+		count_refused(REFUSED_KERNEL_SOCKET);
 	return exclusion != NOT_EXCLUDED;
 }
 
@@ -83,14 +160,14 @@ static __always_inline bool programs_may_enter(const struct executable *client, 
 	enum habit clients = client ? habit_of(client) : HABIT_UNKNOWN, servers = habit_of(server);
 
 	if (clients > HABIT_RECEIVES || servers > HABIT_RECEIVES) {
-		count(refused_habit, 1);
+		count_refused(REFUSED_HABIT);
 		return false;
 	}
 	if (!learns_first() || (clients == HABIT_RECEIVES && servers == HABIT_RECEIVES))
 		return true;
 	answer->to_observe = (clients == HABIT_UNKNOWN ? OBSERVE_CLIENT : 0) |
 			     (servers == HABIT_UNKNOWN ? OBSERVE_SERVER : 0);
-	count(refused_unknown, 1);
+	count_refused(REFUSED_UNKNOWN);
 	return false;
 }
 
@@ -105,15 +182,7 @@ static __noinline enum decision rules_decide(struct sock *sk, const struct answe
 	connection.server[1] = answer->server;
 	connection.client_owner = owner_of(sk);
 	connection.server_owner = answer->server_owner;
-	return decide(&connection, true);
-}
-
-static __noinline int is_without_memory(void)
-{
-	__u32 zero = 0;
-	struct control *now = bpf_map_lookup_elem(&control, &zero);
-
-	return now && now->mode == MODE_WITHOUT_MEMORY;
+	return decide_by_rules(&connection, true);
 }
 
 static __always_inline bool client_may_enter(struct sock *sk, struct answer *answer, const struct executable *program)
@@ -121,29 +190,29 @@ static __always_inline bool client_may_enter(struct sock *sk, struct answer *ans
 	if (refuse(exclusion_of(sk)) || refuse(answer->exclusion))
 		return false;
 	if (is_without_memory()) {
-		count(refused_no_memory, 1);
+		count_refused(REFUSED_NO_MEMORY);
 		return false;
 	}
 	if (sends_zerocopy(sk)) {
-		count(refused_habit, 1);
+		count_refused(REFUSED_HABIT);
 		return false;
 	}
 	if (!all_sockets && !nonblocking(sk)) {
-		count(refused_blocking_client, 1);
+		count_refused(REFUSED_BLOCKING_CLIENT);
 		return false;
 	}
 	if (!all_sockets && !answer->nonblocking) {
-		count(refused_blocking_listener, 1);
+		count_refused(REFUSED_BLOCKING_LISTENER);
 		return false;
 	}
 	switch (rules_decide(sk, answer)) {
 	case ACCELERATE:
 		return programs_may_enter(program, &answer->server_program, answer);
 	case RETURN_RULE:
-		count(refused_return_rule, 1);
+		count_refused(REFUSED_RETURN_RULE);
 		return false;
 	default:
-		count(refused_no_accept_rule, 1);
+		count_refused(REFUSED_NO_ACCEPT_RULE);
 		return false;
 	}
 }
@@ -153,64 +222,52 @@ static __always_inline bool server_may_enter(struct sock *sk)
 	if (refuse(exclusion_of(sk)))
 		return false;
 	if (sends_zerocopy(sk)) {
-		count(refused_habit, 1);
+		count_refused(REFUSED_HABIT);
 		return false;
 	}
 	return true;
 }
 
-static __always_inline void count_error(__u32 number)
-{
-	__u64 *times = bpf_map_lookup_elem(&refused_errors, &number);
-	__u64 once = 1;
-
-	/* Another CPU may have been first. */
-	if (!times && bpf_map_update_elem(&refused_errors, &number, &once, BPF_NOEXIST))
-		times = bpf_map_lookup_elem(&refused_errors, &number);
-	if (times)
-		__sync_fetch_and_add(times, 1);
-}
-
 static __always_inline void count_not_entered(long error)
 {
 	if (error == -EBUSY)
-		count(refused_other_sockmap, 1);
+		count_refused(REFUSED_OTHER_SOCKMAP);
 	else if (error == -E2BIG)
-		count(refused_map_full, 1);
+		count_refused(REFUSED_MAP_FULL);
 	else if (error == -ENOMEM)
-		count(refused_no_memory, 1);
+		count_refused(REFUSED_NO_MEMORY);
 	else
 		count_error(-error);
 }
 
-static __always_inline struct link *enter(struct bpf_sock_ops *ops, struct bpf_sock *sk, struct end *self)
+static __always_inline struct lane *enter(struct bpf_sock_ops *ops, struct bpf_sock *sk, struct end *self)
 {
-	struct link *link;
+	struct lane *lane;
 	long error;
 
 	/* Who has a socket first keeps it: a sockmap with other programs would let us in. */
 	if (psock_of((void *)self->tcp_sock)) {
-		count(refused_other_sockmap, 1);
+		count_refused(REFUSED_OTHER_SOCKMAP);
 		return NULL;
 	}
-	link = bpf_sk_storage_get(&links, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
-	if (!link) {
-		count(refused_no_storage, 1);
+	lane = bpf_sk_storage_get(&lanes, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	if (!lane) {
+		count_refused(REFUSED_NO_STORAGE);
 		return NULL;
 	}
-	link->key = self->key;
-	link->tcp_bytes_end = ops->snd_nxt;
-	self->link = (__u64)link;
+	lane->key = self->key;
+	lane->tcp_bytes_end = ops->snd_nxt;
+	self->lane = (__u64)lane;
 	error = bpf_sock_hash_update(ops, &sockets, &self->key, BPF_ANY);
 	if (error) {
-		bpf_sk_storage_delete(&links, sk);
+		bpf_sk_storage_delete(&lanes, sk);
 		count_not_entered(error);
 		return NULL;
 	}
-	link->psock = (__u64)psock_of_member((void *)self->tcp_sock);
-	link->callbacks = ask_for_callbacks(ops);
+	lane->psock = (__u64)psock_of_member((void *)self->tcp_sock);
+	lane->callbacks = ask_for_callbacks(ops);
 	remember_tcp((void *)self->tcp_sock);
-	return link;
+	return lane;
 }
 
 /* Not inlined, so that what it needs is not on the stack while the rules decide: 5.10 counts strictly. */
@@ -220,7 +277,7 @@ static __noinline int client_enters(struct bpf_sock_ops *ops, struct bpf_sock *s
 	struct tcp_sock *tp = (void *)bpf_skc_to_tcp_sock(sk);
 	struct waiting_client waiting = {};
 	const struct executable *program;
-	struct link *link;
+	struct lane *lane;
 
 	if (!tp)
 		return 0;
@@ -228,13 +285,13 @@ static __noinline int client_enters(struct bpf_sock_ops *ops, struct bpf_sock *s
 	waiting.end.cookie = bpf_get_socket_cookie(ops);
 	waiting.end.key = waiting.end.cookie << 1;
 	waiting.end.tcp_sock = (__u64)tp;
-	link = enter(ops, sk, &waiting.end);
-	if (!link)
+	lane = enter(ops, sk, &waiting.end);
+	if (!lane)
 		return 0;
 	program = program_of_client((void *)tp);
 	if (program)
-		link->program = *program;
-	link->notice.programs = 1;
+		lane->program = *program;
+	lane->notice.programs = 1;
 	bpf_map_update_elem(&clients, &key, &waiting, BPF_ANY);
 	return 1;
 }
@@ -251,7 +308,7 @@ static __noinline int client_established(struct bpf_sock_ops *ops, struct bpf_so
 		return 0;
 	answer = bpf_map_lookup_elem(&answers, &key);
 	if (!answer) {
-		count(refused_not_local, 1);
+		count_refused(REFUSED_NOT_LOCAL);
 		return 0;
 	}
 	program = program_of_client((void *)tp);
@@ -272,7 +329,7 @@ static __noinline int server_established(struct bpf_sock_ops *ops, struct bpf_so
 	struct waiting_client *client;
 	struct answer *answer;
 	struct end self = {};
-	struct link *link;
+	struct lane *lane;
 
 	if (!tp)
 		return 0;
@@ -288,31 +345,52 @@ static __noinline int server_established(struct bpf_sock_ops *ops, struct bpf_so
 	self.cookie = bpf_get_socket_cookie(ops);
 	self.key = client->end.key | 1;
 	self.tcp_sock = (__u64)tp;
-	if (server_may_enter((void *)tp) && (link = enter(ops, sk, &self))) {
-		link->peer = client->end;
-		link->program = client->server_program;
-		link->notice.programs = 1;
+	if (server_may_enter((void *)tp) && (lane = enter(ops, sk, &self))) {
+		lane->peer = client->end;
+		lane->program = client->server_program;
+		lane->notice.programs = 1;
 		if (bpf_map_update_elem(&servers, &client->end.key, &self, BPF_ANY))
-			want_to_leave(link, (void *)tp, LEAVE_UNPAIRED);
+			want_to_leave(lane, (void *)tp, LEAVE_UNPAIRED);
 		else
-			count(connections_paired, 1);
+			count_paired();
 	}
 	bpf_map_delete_elem(&clients, &key);
 	return 0;
 }
 
 /* A client learns its peer when it first needs it. */
-static __always_inline bool paired(struct link *link)
+static __always_inline bool find_peer(const struct lane *lane, struct end *peer)
 {
-	__u64 key = link->key;
+	__u64 key = lane->key;
 	struct end *server;
 
-	if (link->peer.key)
+	if (lane->peer.key) {
+		*peer = lane->peer;
 		return true;
+	}
 	server = bpf_map_lookup_elem(&servers, &key);
-	if (!server)
-		return false;
-	link->peer = *server;
+	if (server)
+		*peer = *server;
+	return server;
+}
+
+static __always_inline void note_peer(struct lane *lane, const struct end *peer)
+{
+	__u64 key = lane->key;
+
+	if (lane->peer.key)
+		return;
+	lane->peer = *peer;
 	bpf_map_delete_elem(&servers, &key);
+}
+
+/* From a callback. Also takes the entry out of `servers` when the client never sent. */
+static __always_inline bool is_paired(struct lane *lane)
+{
+	struct end peer;
+
+	if (!find_peer(lane, &peer))
+		return false;
+	note_peer(lane, &peer);
 	return true;
 }

@@ -5,6 +5,8 @@
  * back. It may cost nothing when its reader has nothing unread, and is put off for a while otherwise. */
 #pragma once
 
+#include "socket.h"
+
 /* A second: who forgets a connection after ten of silence does so here after no less than nine. */
 const volatile __u32 refresh_jiffies = 0;
 /* So many times that may pass until it cannot be put off any more. */
@@ -17,9 +19,9 @@ enum refresh {
 };
 
 /* lsndtime is when TCP has last sent data (tcp_event_data_sent()), and at the handshake. */
-static __always_inline enum refresh refresh_is_due(struct tcp_sock *own)
+static __always_inline enum refresh refresh_is_due(__u32 lsndtime, __u32 jiffies)
 {
-	__u32 silent = (__u32)bpf_jiffies64() - field(own, lsndtime);
+	__u32 silent = jiffies - lsndtime;
 
 	if (silent < refresh_jiffies)
 		return REFRESH_NOT_DUE;

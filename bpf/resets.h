@@ -5,37 +5,41 @@
  * user space, which the tracepoint tcp_receive_reset wakes. */
 #pragma once
 
-static __always_inline void ask_for_closed(struct link *link)
+#include "callbacks.h"
+#include "events.h"
+#include "leave.h"
+
+static __always_inline void ask_for_closed(struct lane *lane)
 {
-	if (!link->notice.leave)
-		link->notice.leave = LEAVE_CLOSED;
-	ask_to_be_taken_out(link);
+	if (!lane->notice.leave)
+		lane->notice.leave = LEAVE_CLOSED;
+	ask_to_be_taken_out(lane);
 }
 
 /* From the callback. */
-static __always_inline void has_closed(struct link *link, struct sock *sk)
+static __always_inline void has_closed(struct lane *lane, struct sock *sk)
 {
 	if (!psock_of(sk))
 		return; /* close(2) has taken it out */
-	if (may_leave(link, sk, true))
-		leave(link, sk);
+	if (may_leave(lane, sk, true))
+		leave(lane, sk);
 	else
-		ask_for_closed(link);
+		ask_for_closed(lane);
 }
 
 /* From the tracepoint: it will have closed when user space looks. */
 static __noinline int is_reset(struct sock *sk)
 {
 	struct event event = { .kind = EVENT_RESET };
-	struct link *link;
+	struct lane *lane;
 
 	if (!sk || has_callback(socket_at(sk), BPF_SOCK_OPS_STATE_CB_FLAG))
 		return 0;
-	link = bpf_sk_storage_get(&links, sk, 0, 0);
-	if (!link || link->left_at_ns)
+	lane = bpf_sk_storage_get(&lanes, sk, 0, 0);
+	if (!lane || lane->left_at_ns)
 		return 0;
-	ask_for_closed(link);
-	event.cookie = link->key;
+	ask_for_closed(lane);
+	event.cookie = lane->key;
 	report(&event);
 	return 1;
 }

@@ -3,6 +3,8 @@
  * acknowledged (tcp_snd_una_update()) and received (tcp_rcv_nxt_update()) since. */
 #pragma once
 
+#include "cast.h"
+
 #define READ_TRIES 4
 
 /* The sequence number of the socket's SYN, plus 1; a client's is one less (see are_ends()). */

@@ -2,7 +2,9 @@
 /* Facts about a socket, ours or the peer's, by its kernel address. */
 #pragma once
 
+#include <bpf/bpf_endian.h>
 #include "cast.h"
+#include "types.h"
 
 #define socket_at(address)                                                                                        \
 	((struct sock *)(casts_addresses ? bpf_rdonly_cast((void *)(address), bpf_core_type_id_kernel(struct tcp_sock)) : \
@@ -86,7 +88,10 @@ static __always_inline void remote_endpoint(struct sock_common *sk, struct endpo
 /* Of a socket that is in our sockhash, or has just left it. */
 static __always_inline struct sk_psock *psock_of_member(struct sock *sk)
 {
-	return (void *)((__u64)READ(sk, sk_user_data) & ~(__u64)SK_USER_DATA_FLAGS);
+	void **data = __builtin_preserve_access_index(&sk->sk_user_data);
+
+	/* As a number: what a kernel knows of a void pointer differs. */
+	return (void *)((__u64)pointer_at(data) & ~(__u64)SK_USER_DATA_FLAGS);
 }
 
 /* Of any socket: NULL when it is in no sockmap, ours or another's. sk_user_data may be KCM's, SMC's or sunrpc's, and its flag for a

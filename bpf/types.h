@@ -2,6 +2,9 @@
 /* What user space and the kernel side both see: map keys and values. src/bpf/layouts.ts is generated from their BTF. */
 #pragma once
 
+#include <linux/types.h>
+#include "reasons.h"
+
 #define RULES_MAX 256
 
 /* Bit r is rule r, in the order of the configuration file. */
@@ -69,13 +72,15 @@ struct owner {
 /* What the data plane is told while it works. */
 struct control {
 	enum mode mode; /* first in every version, so that each can stop each */
+	__u32 epoch; /* another number whenever what was decided of lanes may be wrong: see lane.h */
 	__u32 rules_slot; /* which of the two rule sets holds */
+	__u32 scan_members; /* a scan is also for sockets that are in a sockmap, all of them */
 	__u64 tended_until; /* jiffies; a process makes edges until then, see edges.h */
 	__u64 cgroup_id; /* sockets of this cgroup and those below it can be adopted */
-	__u32 scan_members; /* a scan is also for sockets that are in a sockmap, all of them */
 	__u32 tender; /* the process that has said it last: its number in the host's PID namespace */
 	__u32 all_watched; /* all hooks are attached; else those that the programs need which are CODE_WATCHED */
 	__u32 learning; /* there are programs of which nothing is known */
+	__u32 pad;
 };
 
 /* What becomes of programs whose habits are not known. */
@@ -102,20 +107,6 @@ struct instance {
 	char hooks[16]; /* where it can be seen how */
 	char cgroup[PATH_BYTES];
 	char config[PATH_BYTES];
-};
-
-enum leave {
-	STAY,
-	LEAVE_UNPAIRED,
-	LEAVE_BULK,
-	LEAVE_BLOCKING,
-	LEAVE_HALF_CLOSED,
-	LEAVE_WITH_PEER,
-	LEAVE_BY_RULE, /* of a later configuration */
-	LEAVE_BY_HABIT, /* of a program that has an end */
-	LEAVE_UNKNOWN, /* a program has an end now of which nothing is known */
-	LEAVE_WITHOUT_MEMORY, /* TCP's, or that of a cgroup, is used up */
-	LEAVE_CLOSED, /* by a reset or a timeout, and its program has not called close(2) yet */
 };
 
 /* What a program does with its sockets, as far as it has been seen; see habits.h. After HABIT_RECEIVES, what sockmap cannot
@@ -298,56 +289,14 @@ struct adoption {
 	__u32 pad;
 };
 
-/* One a CPU. The prefix of a name groups it in `mda status`. A message is one verdict of the sk_msg program. */
+/* One a CPU. A message is one verdict of the sk_msg program. */
 struct counters {
 	__u64 connections_paired; /* by their handshake */
 	__u64 connections_adopted; /* that were there before */
 	__u64 redirected_messages;
 	__u64 redirected_bytes;
 
-	/* A connection that was left to TCP when it was established. */
-	__u64 refused_not_local; /* no listener under this cgroup answered the client's SYN */
-	__u64 refused_blocking_client;
-	__u64 refused_blocking_listener;
-	__u64 refused_protocol; /* MPTCP at an end or behind the listener, kTLS or another ULP */
-	__u64 refused_kernel_socket; /* an end is the kernel's, or was given to it */
-	__u64 refused_habit; /* of a program that has an end */
-	__u64 refused_unknown; /* it is not known yet how a program receives that has an end */
-	__u64 refused_return_rule;
-	__u64 refused_no_accept_rule;
-	__u64 refused_map_full;
-	__u64 refused_no_memory; /* for the element of the sockhash, or TCP's is used up */
-	__u64 refused_no_storage; /* bpf_sk_storage_get() gave none */
-	__u64 refused_other_sockmap; /* another sockmap with a program of its own has the socket */
-
-	/* A message of a socket in the sockhash that went to TCP. */
-	__u64 passed_stopping;
-	__u64 passed_unpaired;
-	__u64 passed_silent_client; /* the client has not sent yet, so it may still turn blocking */
-	__u64 passed_leaving;
-	__u64 passed_closing; /* the peer is no longer ESTABLISHED */
-	__u64 passed_blocking; /* the reader is in blocking mode, or nobody has accepted it yet */
-	__u64 passed_lowat; /* the peer asked for SO_RCVLOWAT above 1 */
-	__u64 passed_unknown; /* it is not known how the reader's program receives */
-	__u64 passed_special; /* sent with MSG_OOB or MSG_ZEROCOPY */
-	__u64 passed_option; /* an end asked for what only TCP gives: urgent data in line, timestamps, a filter, pacing ... */
-	__u64 passed_protocol;
-	__u64 passed_untended; /* the reader may wait for edges, and no process of ours could make one */
-	__u64 passed_unread; /* bytes of this direction are in TCP, not all read */
-	__u64 passed_refresh; /* TCP has carried nothing of this direction for a second */
-	__u64 passed_acknowledging; /* to carry an acknowledgement, for which the peer's TCP may hold back what it sends next */
-	__u64 passed_memory; /* TCP, or the cgroup of the reader, has used up its memory for sockets, or is about to */
-	__u64 passed_full; /* the reader has its receive buffer full of redirected bytes */
-	__u64 passed_peer_left; /* the peer is no longer in the sockhash */
-
-	/* A socket that went back to plain TCP before it closed. */
-	__u64 left_unpaired;
-	__u64 left_bulk;
-	__u64 left_blocking;
-	__u64 left_half_closed;
-	__u64 left_with_peer;
-	__u64 left_by_rule;
-	__u64 left_by_habit;
-	__u64 left_unknown;
-	__u64 left_without_memory;
+	__u64 refused[REFUSALS_END];
+	__u64 passed[PASSES_END];
+	__u64 left[LEAVE_END];
 };

@@ -2,6 +2,9 @@
 /* Who waits for a socket: the entries of its wait queue. */
 #pragma once
 
+#include "cast.h"
+#include "socket.h"
+
 #define WAITERS_MAX 8
 
 /* The address of ep_poll_callback(), which user space learns by watching a socket of its own: 0 when it could not. */
@@ -73,4 +76,10 @@ static __noinline int is_watched_by_level(struct sock *sk)
 		at = READ(at, next);
 	}
 	return 0; /* too many to know */
+}
+
+/* Of the peer of a socket in the sockhash. Not static: the verifier looks at it once. */
+__noinline int peer_is_watched_by_level(__u64 address)
+{
+	return is_watched_by_level(socket_at(address));
 }

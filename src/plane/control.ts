@@ -8,12 +8,17 @@ export function readControl(control: BpfMap): StructValue<typeof layouts, "contr
   return readStruct(layouts, "control", control.lookup(u32(0))!);
 }
 
+/** More than the kernel's side adds to an epoch while it is read and written here. */
+const EPOCHS = 65536;
+
 /**
- * Changes what the data plane is told. The caller holds the pin directory's lock or is about to: who changes another field
- * at the same time loses.
+ * Changes what the data plane is told, and begins an epoch: what was decided of lanes is decided anew. The caller holds the pin
+ * directory's lock or is about to: who changes another field at the same time loses.
  */
 export function changeControl(control: BpfMap, changes: StructInput<typeof layouts, "control">): void {
-  control.update(u32(0), writeStruct(layouts, "control", changes, control.lookup(u32(0))!));
+  const bytes = control.lookup(u32(0))!;
+  const epoch = (readStruct(layouts, "control", bytes).epoch + EPOCHS) % 2 ** 32 || EPOCHS;
+  control.update(u32(0), writeStruct(layouts, "control", { ...changes, epoch }, bytes));
 }
 
 /** Whether the data plane of any version redirects, and does not pass everything. */

@@ -62,9 +62,9 @@ export function someIsBeside(object: Pick<BpfObject, "map">): boolean {
 function handOverTo(object: BpfObject, reader: Found): void {
   useForeignSocket(reader, (fd) => {
     // A socket's storage is looked up by a descriptor of it.
-    const bytes = object.map("links").lookup(u32(fd));
+    const bytes = object.map("lanes").lookup(u32(fd));
     if (!bytes || reader.unread === 0) return;
-    const { program, peer, key } = readStruct(layouts, "link", bytes);
+    const { program, peer, key } = readStruct(layouts, "lane", bytes);
     const [sender] = findSockets(object, [peer.cookie]);
     let moved = false;
     if (sender) useForeignSocket(sender, (senderFd) => void (moved = move(object, reader, fd, senderFd)));

@@ -10,6 +10,6 @@ import { readStruct, u32 } from "../bpf/struct.ts";
  */
 export function keyOf(object: BpfObject, fd: number): bigint | undefined {
   // A socket's storage is looked up by a descriptor of it.
-  const bytes = object.map("links").lookup(u32(fd));
-  return bytes && readStruct(layouts, "link", bytes).key;
+  const bytes = object.map("lanes").lookup(u32(fd));
+  return bytes && readStruct(layouts, "lane", bytes).key;
 }

@@ -25,7 +25,7 @@ export class NeighbourWatch {
   /** The last search: one is made after the other. */
   searched: Promise<void> = Promise.resolve();
   #attached: string | undefined;
-  #refused: bigint | undefined;
+  #refused: number | undefined;
   #soonest = 0;
   /** Whose line was logged, by the program's number. */
   readonly #said = new Set<number>();
@@ -48,7 +48,7 @@ export class NeighbourWatch {
   }
 
   /** @param connections how many were refused so far because another sockmap has a socket of theirs */
-  refused(connections: bigint): void {
+  refused(connections: number): void {
     const grows = this.#refused !== undefined && connections > this.#refused;
     this.#refused = connections;
     if (!grows || performance.now() < this.#soonest) return;

@@ -13,7 +13,7 @@ import { load } from "./load.ts";
 import { type MapName, mapNames, openPinnedMap } from "./pins.ts";
 
 /** Raised when a map means something else although it looks the same. */
-const MEANING = 1;
+const MEANING = 2;
 
 /** How long a process that tends readers is taken to be there after it has last said so. */
 const TENDED_SECONDS = 5;

@@ -8,7 +8,7 @@ import { namesIn } from "../host/bpffs.ts";
 /** Every map of the data plane; each is pinned under its name. */
 export const mapNames = [
   "sockets",
-  "links",
+  "lanes",
   "answers",
   "listeners",
   "clients",

@@ -60,6 +60,11 @@ export const purposes: Record<typeof functions[number] | ProbeProgram, Purpose> 
     does: "finds the sockets that can leave the sockhash now",
     without: "mda could not stop without breaking connections",
   },
+  count_pass: { does: "counts messages that go to TCP", without: "nothing can be accelerated" },
+  count_unread: { does: "counts what a reader has not read", without: "nothing can be accelerated" },
+  memory_is_short: { does: "looks whether TCP has memory for a message", without: "nothing can be accelerated" },
+  peer_is_watched_by_level: { does: "looks who waits for a socket", without: "nothing can be accelerated" },
+  sends_of: { does: "counts the sends that are under way", without: "nothing can be accelerated" },
   sweep_key: {
     does: "finds out whether a socket can leave the sockhash now",
     without: "mda could not stop without breaking connections",

@@ -7,13 +7,14 @@ import { isRedirecting, readControl } from "./control.ts";
 import { readInstance } from "./instance.ts";
 import { isAttached, type MapName, openPinnedMap } from "./pins.ts";
 import type { UnknownPrograms } from "../config/unknown.ts";
+import { readCounters, type ReasonCounts } from "./counters.ts";
 import { readPrograms, unknownName } from "./programs.ts";
 import { firstDecision } from "./rules.ts";
 
 /** Takes a few ms. */
 const KEYS_A_STEP = 2000;
 
-type CounterGroup = Record<string, number>;
+type ErrorCounts = Record<string, number>;
 
 /** What `mda status -o json` prints, but for the neighbours: names stay, new ones may come. */
 export interface Status {
@@ -35,13 +36,13 @@ export interface Status {
   };
   redirected: { messages: number; bytes: number };
   /** Messages of sockets in the sockhash that went to TCP, by reason. */
-  passed: CounterGroup;
+  passed: ReasonCounts<"passed">;
   /** Connections that were left to TCP from the start, by reason. */
-  refused: CounterGroup;
+  refused: ReasonCounts<"refused">;
   /** And those that the sockhash refused for an error that is none of these reasons, by its name: `EOPNOTSUPP`. */
-  refused_errors: CounterGroup;
+  refused_errors: ErrorCounts;
   /** Sockets that went back to plain TCP before they closed, by reason. */
-  left: CounterGroup;
+  left: ReasonCounts<"left">;
   /** What is known of how programs use their sockets. */
   programs: {
     /** Where it is seen: `functions`, `tracepoints`, `system calls`, or `none`. */
@@ -97,23 +98,23 @@ function* statusSteps(pinDir: string): Generator<void, Status> {
   const { cgroup, rules, hooks, unknown_programs } = instance
     ? readInstance(instance)
     : { cgroup: "", rules: 0, hooks: "none", unknown_programs: enums.unknown_programs.UNKNOWN_LEARN };
-  const groups = sumCounters(counters);
+  const counted = readCounters(counters);
   return {
     enabled: isEnabled(pinDir),
     cgroup,
     rules,
     process: pinDirectoryHolder(pinDir) ?? null,
     connections: {
-      paired: groups.connections.paired,
-      adopted: groups.connections.adopted,
+      paired: counted.connections_paired,
+      adopted: counted.connections_adopted,
       active: sockets ? yield* countPairs(sockets) : 0,
       max: sockets ? sockets.info.maxEntries / 2 : 0,
     },
-    redirected: { messages: groups.redirected.messages, bytes: groups.redirected.bytes },
-    passed: groups.passed,
-    refused: groups.refused,
+    redirected: { messages: counted.redirected_messages, bytes: counted.redirected_bytes },
+    passed: counted.passed,
+    refused: counted.refused,
     refused_errors: readErrors(errors),
-    left: groups.left,
+    left: counted.left,
     programs: { hooks, unknown: unknownName(unknown_programs), ...describePrograms(programs) },
     decided: control && decisions ? readDecisions(control, decisions, rules) : [],
   };
@@ -150,20 +151,8 @@ function number(value: Uint8Array<ArrayBuffer>): number {
   return Number(new DataView(value.buffer).getBigUint64(0, true));
 }
 
-/** The counters of all CPUs, `passed_unread` as `passed.unread`. */
-function sumCounters(map: BpfMap | undefined): Record<string, CounterGroup> {
-  const groups: Record<string, CounterGroup> = {};
-  const cpus = map?.lookupPerCpu(u32(0))?.map((bytes) => readStruct(layouts, "counters", bytes)) ?? [];
-  for (const name of Object.keys(layouts.counters.fields) as (keyof typeof layouts.counters.fields)[]) {
-    const [group, ...rest] = name.split("_");
-    groups[group] ??= {};
-    groups[group][rest.join("_")] = Number(cpus.reduce((sum, cpu) => sum + cpu[name], 0n));
-  }
-  return groups;
-}
-
 /** By their names, in the order of their numbers. */
-function readErrors(map: BpfMap | undefined): CounterGroup {
+function readErrors(map: BpfMap | undefined): ErrorCounts {
   const errors = [...map?.keys() ?? []].map((key) => {
     const times = map!.lookup(key);
     return [new DataView(key.buffer).getUint32(0, true), times ? number(times) : 0];
@@ -173,7 +162,7 @@ function readErrors(map: BpfMap | undefined): CounterGroup {
   );
 }
 
-/** Keys of a connection's two ends differ in the lowest bit: bpf/maps.h, struct link. */
+/** Keys of a connection's two ends differ in the lowest bit: bpf/lane.h, struct lane. */
 function* countPairs(sockets: BpfMap): Generator<void, number> {
   const waiting = new Set<bigint>();
   let pairs = 0, steps = 0;

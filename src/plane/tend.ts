@@ -8,6 +8,7 @@ import { adoptConnections } from "./adopt.ts";
 import { nudgeReaders } from "./edges.ts";
 import { handleEvents } from "./events.ts";
 import { changeControl, readControl } from "./control.ts";
+import { readCounters } from "./counters.ts";
 import { costWhenIdle, everything } from "./hooks.ts";
 import { memoryKeeper } from "./memory.ts";
 import { checkPrograms, noteWatched, someAreUnknown, whatCouldBeDone } from "./programs.ts";
@@ -378,14 +379,8 @@ function isThere(path: string): boolean {
   }
 }
 
-function readRefused({ object }: DataPlane): { map_full: bigint; other_sockmap: bigint } {
-  const cpus = object.map("counters").lookupPerCpu(u32(0))!.map((cpu) =>
-    readStruct(layouts, "counters", cpu)
-  );
-  return {
-    map_full: cpus.reduce((sum, { refused_map_full }) => sum + refused_map_full, 0n),
-    other_sockmap: cpus.reduce((sum, { refused_other_sockmap }) => sum + refused_other_sockmap, 0n),
-  };
+function readRefused({ object }: DataPlane): { map_full: number; other_sockmap: number } {
+  return readCounters(object.map("counters")).refused;
 }
 
 function warnFull({ object }: DataPlane): void {

@@ -147,11 +147,13 @@ export interface Growth {
 }
 
 export function difference(before: Status, after: Status): Growth {
-  const group = (name: "passed" | "refused" | "left") =>
-    Object.fromEntries(
-      Object.entries(after[name]).map(([why, count]) => [why, count - before[name][why]])
+  const group = (name: "passed" | "refused" | "left") => {
+    const earlier: Record<string, number> = before[name];
+    return Object.fromEntries(
+      Object.entries(after[name]).map(([why, count]) => [why, count - earlier[why]])
         .filter(([, grown]) => grown !== 0),
     );
+  };
   return {
     paired: after.connections.paired - before.connections.paired,
     adopted: after.connections.adopted - before.connections.adopted,

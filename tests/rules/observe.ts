@@ -64,7 +64,7 @@ export function setRules(pinDir: string, rules: Rule[]): void {
 /** Whether both ends are in the sockhash; never is it one alone. */
 export function isAccelerated(pinDir: string, cookie: bigint): boolean {
   using sockets = openPinnedMap(pinDir, "sockets")!;
-  // bpf/maps.h, struct link.
+  // bpf/lane.h, struct lane.
   const [client, server] = [sockets.lookup(u64(cookie << 1n)), sockets.lookup(u64(cookie << 1n | 1n))];
   assert.equal(client === undefined, server === undefined);
   if (client) assert.deepEqual(client, u64(cookie));

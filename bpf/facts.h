@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* What is so when a message is sent, as far as it matters to the verdict. All of this only reads. */
+#pragma once
+
+#include "bulk.h"
+#include "callbacks.h"
+#include "control.h"
+#include "edges.h"
+#include "flow.h"
+#include "habits.h"
+#include "handover.h"
+#include "lane.h"
+#include "learning.h"
+#include "leave.h"
+#include "memory.h"
+#include "options.h"
+#include "order.h"
+#include "pairing.h"
+#include "refresh.h"
+#include "verdict.h"
+#include "waiters.h"
+
+/* Often enough for a server's end to have come. */
+#define UNPAIRED_MESSAGES_MAX 16
+/* What a program does not tell and can wait this part of a second to be noticed: that it blocks, another congestion control. */
+#define UNTIL_SHARE 8
+
+/* Who sends is who receives, or will soon show to be another: its process has another memory. */
+static __always_inline void find_sender(struct found *found, const struct lane *lane, struct task_struct *task, const struct control *now)
+{
+	struct mm_struct *mm = field(task, mm);
+
+	found->mm = (__u64)mm;
+	/* A process of ours sends in the name of another: handover.h. */
+	found->is_new_sender = mm && found->mm != lane->mm && bpf_get_current_pid_tgid() >> 32 != now->tender;
+	if (!found->is_new_sender)
+		return;
+	found->program = executable_of(mm);
+	found->is_other_program = !same_program(&found->program, &lane->program);
+}
+
+/* What the programs at both ends do. */
+static __always_inline void find_habits(struct found *found, const struct lane *lane)
+{
+	struct learnt *learnt = all_learnt();
+	struct executable peer;
+	struct program *program;
+
+	found->own_habit = lane->own_habit;
+	found->peer_habit = lane->peer_habit;
+	found->peer_can_splice = lane->peer_can_splice;
+	found->habits_seen = learnt ? learnt->habits_changed : lane->habits_seen;
+	if (found->is_other_program)
+		found->own_habit = habit_of(&found->program);
+	if (found->habits_seen == lane->habits_seen && lane->peer_programs == (__u16)(found->notice >> 16))
+		return;
+	if (!found->is_other_program)
+		found->own_habit = habit_of(&lane->program);
+	bpf_probe_read_kernel(&peer, sizeof(peer), (void *)found->peer.lane + offsetof(struct lane, program));
+	program = bpf_map_lookup_elem(&programs, &peer);
+	found->peer_habit = program ? program->habit : HABIT_UNKNOWN;
+	/* Who redirects to programs that are not known takes the risk. */
+	found->peer_can_splice = program && (program->in_code & CODE_SPLICES ||
+					     (!(program->in_code & CODE_CHECKED) && unknown_programs != UNKNOWN_FAST));
+}
+
+static __always_inline __u32 wishes_of(const struct found *found, struct sock *own)
+{
+	__u32 wishes = 0;
+
+	if (found->notice & 0xffff)
+		wishes |= SET_OF(LEAVE_WITH_PEER);
+	if (found->special_habit || found->own_habit > HABIT_RECEIVES || found->peer_habit > HABIT_RECEIVES)
+		wishes |= SET_OF(LEAVE_BY_HABIT);
+	else if (learns_first() && (found->own_habit == HABIT_UNKNOWN || found->peer_habit == HABIT_UNKNOWN))
+		wishes |= SET_OF(LEAVE_UNKNOWN);
+	if (!all_sockets && !nonblocking(own))
+		wishes |= SET_OF(LEAVE_BLOCKING);
+	if (found->mean_bytes >= BULK_BYTES)
+		wishes |= SET_OF(LEAVE_BULK);
+	return wishes;
+}
+
+/* What redirected bytes do not have and an end needs. */
+static __always_inline __u32 needs_of(const struct lane *lane, __u16 peer_cpu, struct sock *own, struct sock *peer)
+{
+	__u32 holds = 0;
+
+	if (!all_sockets && !nonblocking(peer))
+		holds |= SET_OF(PASSED_BLOCKING);
+	if (!all_sockets && lane->key & 1 && !peer_cpu)
+		holds |= SET_OF(PASSED_SILENT_CLIENT);
+	if (has_ulp(own) || has_ulp(peer))
+		holds |= SET_OF(PASSED_PROTOCOL);
+	if (field(peer, sk_rcvlowat) > 1)
+		holds |= SET_OF(PASSED_LOWAT);
+	if (has_special_option(peer) || stamps_what_it_sends(own))
+		holds |= SET_OF(PASSED_OPTION);
+	if (is_paced(own))
+		holds |= SET_OF(PASSED_PACED);
+	return holds;
+}
+
+/* Where the reader is with what it has been sent. */
+static __always_inline void gather_flow(struct facts *facts, struct found *found, const struct lane *lane, struct sock *own,
+					struct sock *peer, __u32 size, __u32 jiffies)
+{
+	__s64 bytes = bytes_charged_to(peer);
+
+	found->burst = bytes ? lane->burst + 1 : 0;
+	if (bytes && reader_is_full(own, peer, found->peer_can_splice, bytes, size, &found->burst)) {
+		facts->holds |= SET_OF(PASSED_FULL);
+	} else if (is_memory_to_be_looked_at(lane, peer, size, jiffies)) {
+		found->memory_was_seen = true;
+		if (memory_is_short(found->peer.tcp_sock, size)) {
+			facts->holds |= SET_OF(PASSED_MEMORY);
+			facts->presses |= SET_OF(PASSED_MEMORY);
+			facts->wishes |= SET_OF(LEAVE_WITHOUT_MEMORY);
+			found->memory_was_seen = false;
+		}
+	}
+}
+
+/* How far TCP is with this direction, and what else it would carry a message for. */
+static __always_inline void gather_tcp(struct facts *facts, struct found *found, const struct lane *lane, struct sock *own,
+				       struct sock *peer, const struct notice *notice, __u32 jiffies)
+{
+	struct tcp_sock *tp = (void *)own;
+	__u32 lsndtime = field(tp, lsndtime);
+	enum refresh due = refresh_is_due(lsndtime, jiffies);
+
+	found->write_seq = field(tp, write_seq);
+	found->has_read_tcp = !has_used_tcp(lane, found->write_seq) || has_read_tcp(peer, found->write_seq);
+	if (!found->has_read_tcp)
+		facts->holds |= SET_OF(PASSED_UNREAD);
+	if (due != REFRESH_NOT_DUE)
+		facts->holds |= SET_OF(PASSED_REFRESH);
+	if (due == REFRESH_OVERDUE)
+		facts->presses |= SET_OF(PASSED_REFRESH);
+	if (peer_waits_for_acknowledgement(notice, own, peer))
+		facts->holds |= SET_OF(PASSED_ACKNOWLEDGING);
+	found->until = lsndtime + refresh_jiffies;
+	if ((__s32)(found->until - (jiffies + refresh_jiffies / UNTIL_SHARE)) > 0)
+		found->until = jiffies + refresh_jiffies / UNTIL_SHARE;
+}
+
+/* A peer that is not known yet. */
+static __always_inline void gather_unpaired(struct facts *facts, const struct lane *lane, struct found *found, struct sock *own)
+{
+	facts->holds = SET_OF(PASSED_UNPAIRED);
+	found->burst = lane->burst + 1;
+	if (!has_callbacks(own) && found->burst > UNPAIRED_MESSAGES_MAX)
+		facts->wishes = SET_OF(LEAVE_UNPAIRED);
+}
+
+static __always_inline void gather(struct facts *facts, struct found *found, struct lane *lane, struct sock *own,
+				   const struct control *now, __u32 size)
+{
+	struct task_struct *task = current_task();
+	__u64 jiffies = bpf_jiffies64();
+	unsigned long flags = flags_sent_with(task);
+	struct notice notice;
+	struct sock *peer;
+
+	__builtin_memset(facts, 0, sizeof(*facts));
+	__builtin_memset(found, 0, sizeof(*found));
+	facts->leaves = lane->notice.leave;
+	if (!find_peer(lane, &found->peer)) {
+		gather_unpaired(facts, lane, found, own);
+		return;
+	}
+	peer = socket_at(found->peer.tcp_sock);
+	/* Before it is looked whether the reader has read all: an end that is taken out says so before it looks itself (leave.h). */
+	found->notice = (__u64)pointer_at((void *)found->peer.lane);
+	notice.passes = found->notice >> 32;
+	notice.cpu = found->notice >> NOTICE_CPU_BITS;
+	find_sender(found, lane, task, now);
+	find_habits(found, lane);
+	found->cpu = this_cpu_number();
+	found->mean_bytes = next_mean(lane, size, notice.cpu != found->cpu);
+	if (flags & SPECIAL_FLAGS) {
+		facts->holds |= SET_OF(PASSED_SPECIAL);
+		found->special_habit = flags & MSG_OOB ? HABIT_URGENT : flags & MSG_ZEROCOPY ? HABIT_ZEROCOPY : HABIT_UNKNOWN;
+	}
+	facts->wishes = wishes_of(found, own);
+	found->is_alone = (facts->leaves || facts->wishes) && sends_of(lane->psock) == 1;
+	if (takes_beside(found->peer_habit)) {
+		found->has_handed_over = lane->handed_over;
+		facts->handover = hand_over(found->peer.tcp_sock, found->peer.cookie, lane->quiet, now, &found->has_handed_over);
+	}
+	facts->holds |= needs_of(lane, notice.cpu, own, peer);
+	gather_tcp(facts, found, lane, own, peer, &notice, jiffies);
+	facts->silenced = lane->quiet;
+	facts->unread = has_unread(peer);
+	gather_flow(facts, found, lane, own, peer, size, jiffies);
+	if (now->mode != MODE_REDIRECT)
+		facts->holds |= SET_OF(now->mode == MODE_WITHOUT_MEMORY ? PASSED_MEMORY : PASSED_STOPPING);
+	if (!may_send(own)) {
+		/* It fails, with EPIPE. */
+		facts->holds |= SET_OF(PASSED_CLOSING);
+		facts->presses |= SET_OF(PASSED_CLOSING);
+	}
+	if (field(peer, __sk_common.skc_state) != BPF_TCP_ESTABLISHED)
+		facts->holds |= SET_OF(PASSED_CLOSING);
+	if (!is_tended(now) && !peer_is_watched_by_level(found->peer.tcp_sock))
+		facts->holds |= SET_OF(PASSED_UNTENDED);
+	found->may_be_kept = is_tended(now) && !notice.passes;
+	if (now->tended_until < jiffies + refresh_jiffies / UNTIL_SHARE)
+		found->until = now->tended_until < found->until ? now->tended_until : found->until;
+}

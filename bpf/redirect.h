@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* What the sk_msg program does with a message. While everything is as it was when the last one was redirected, so is this one; else the
+ * facts are gathered (facts.h), the verdict follows from them (verdict.h), and is carried out here, by the only ones that write. */
+#pragma once
+
+#include "facts.h"
+#include "handover.h"
+#include "lane.h"
+#include "verdict.h"
+
+static __always_inline void note_sender(struct lane *lane, struct found *found)
+{
+	lane->mm = found->mm;
+	meet(&found->program, current_task());
+	if (!found->is_other_program)
+		return;
+	lane->program = found->program;
+	lane->notice.programs++;
+}
+
+static __always_inline void note_habits(struct lane *lane, const struct found *found)
+{
+	lane->habits_seen = found->habits_seen;
+	lane->peer_programs = found->notice >> 16;
+	lane->own_habit = found->own_habit;
+	lane->peer_habit = found->peer_habit;
+	lane->peer_can_splice = found->peer_can_splice;
+}
+
+/* A send has shown what its program, or the reader's, does: kTLS, say, for which one end is enough, since what it sends is not what the
+ * other's application reads; or a socket that was given to the kernel, which waits for messages as a blocking program does. */
+static __noinline int learn_from(struct lane *lane, struct sock *own, __u32 holds, __u32 special_habit)
+{
+	struct sock *peer = socket_at(lane->peer.tcp_sock);
+	struct executable program;
+
+	if (special_habit)
+		learn(&lane->program, special_habit);
+	if (!(holds & (SET_OF(PASSED_PROTOCOL) | SET_OF(PASSED_OPTION))))
+		return 0;
+	bpf_probe_read_kernel(&program, sizeof(program), (void *)lane->peer.lane + offsetof(struct lane, program));
+	if (holds & SET_OF(PASSED_PROTOCOL))
+		learn(has_ulp(own) ? &lane->program : &program, HABIT_PROTOCOL);
+	else if (does_block_io(peer))
+		learn(&program, HABIT_PROTOCOL);
+	return 0;
+}
+
+static __always_inline void note_found(struct lane *lane, struct sock *own, const struct facts *facts, struct found *found)
+{
+	lane->burst = found->burst;
+	if (!found->peer.key)
+		return;
+	note_peer(lane, &found->peer);
+	if (found->is_new_sender)
+		note_sender(lane, found);
+	note_habits(lane, found);
+	if (lane->notice.cpu != found->cpu)
+		lane->notice.cpu = found->cpu;
+	lane->mean_bytes = found->mean_bytes;
+	if (found->memory_was_seen)
+		lane->memory_seen = bpf_jiffies64();
+	if (found->has_read_tcp) {
+		lane->tcp_bytes_end = found->write_seq;
+		lane->on_tcp = 0;
+	}
+	if (facts->handover != HANDOVER_NONE && found->has_handed_over && sends_of(lane->psock) == 1)
+		lane->handed_over = 1;
+	if (found->special_habit || facts->holds & (SET_OF(PASSED_PROTOCOL) | SET_OF(PASSED_OPTION)))
+		learn_from(lane, own, facts->holds, found->special_habit);
+}
+
+/* The next messages are redirected as this one. The epoch comes last: it makes the rest hold. */
+static __always_inline void keep(struct lane *lane, struct sock *own, const struct found *found, __u64 epoch)
+{
+	struct sock *peer = socket_at(found->peer.tcp_sock);
+	struct socket *socket = field(peer, sk_socket);
+
+	lane->peer_file = socket ? (__u64)field(socket, file) : 0;
+	lane->peer_notice = found->notice & NOTICE_BUT_CPU;
+	lane->own_prot = (__u64)field(own, __sk_common.skc_prot);
+	lane->peer_prot = (__u64)field(peer, __sk_common.skc_prot);
+	lane->until = found->until;
+	barrier();
+	lane->epoch = epoch;
+}
+
+static __always_inline int pass(struct lane *lane, enum pass reason)
+{
+	lane->on_tcp = 1;
+	lane->epoch = 0;
+	count_pass(reason);
+	return SK_PASS;
+}
+
+static __always_inline int redirect_to_peer(struct sk_msg_md *msg, struct lane *lane)
+{
+	if (bpf_msg_redirect_hash(msg, &sockets, &lane->peer.key, BPF_F_INGRESS) != SK_PASS)
+		return pass(lane, PASSED_PEER_LEFT);
+	count_redirected(msg->size);
+	return SK_PASS;
+}
+
+static __always_inline int apply(struct sk_msg_md *msg, struct lane *lane, struct sock *own, const struct facts *facts,
+				 struct found *found, const struct verdict *verdict)
+{
+	__u16 was_on_tcp = lane->on_tcp;
+
+	note_found(lane, own, facts, found);
+	if (verdict->leave)
+		want_to_leave(lane, own, verdict->leave);
+	if (verdict->action == REFUSE)
+		return SK_DROP;
+	if (verdict->action == REDIRECT) {
+		if (lane->notice.passes)
+			lane->notice.passes = 0;
+		return redirect_to_peer(msg, lane);
+	}
+	if (lane->notice.leave && !has_callbacks(own))
+		ask_to_be_taken_out(lane);
+	if (verdict->leaves_now && found->is_alone && lane->quiet != QUIET)
+		lane->quiet = QUIET;
+	if (verdict->needs_edge)
+		note_behind(lane->peer.cookie, BEHIND_UNTIL_READ);
+	if (verdict->lasts)
+		lane->notice.passes = was_on_tcp; /* as the one before it, and as will the next ones */
+	else if (verdict->reason == PASSED_ACKNOWLEDGING)
+		lane->notice.passes = 0; /* else the two could go on so for ever */
+	return pass(lane, verdict->reason);
+}
+
+static __noinline int reconsider(struct sk_msg_md *msg, struct lane *lane, struct sock *own, struct control *now)
+{
+	__u64 epoch = epoch_of(now); /* before the facts that it is about */
+	struct facts *facts = &lane->facts;
+	struct found *found = &lane->found;
+
+	lane->epoch = 0;
+	gather(facts, found, lane, own, now, msg->size);
+	barrier();
+	lane->verdict = decide(facts);
+	barrier();
+	if (found->may_be_kept && !facts->holds && !facts->wishes && !facts->leaves && facts->handover == HANDOVER_NONE)
+		keep(lane, own, found, epoch);
+	return apply(msg, lane, own, facts, found, &lane->verdict);
+}
+
+/* Nothing is different from when the last message was redirected of what mda is told, of what it has to look for each time (options, modes,
+ * states), and of how this one is sent. */
+static __always_inline bool is_as_decided(const struct lane *lane, struct sock *own, struct sock *peer, const struct control *now,
+					  __u32 jiffies)
+{
+	struct task_struct *task = current_task();
+	struct tcp_sock *tp = (void *)own;
+	__u64 epoch = epoch_of(now);
+
+	if (!epoch || lane->epoch != epoch || (__s32)(lane->until - jiffies) <= 0)
+		return false;
+	if ((peer_notice_word(lane) & NOTICE_BUT_CPU) != lane->peer_notice || notice_word(&lane->notice) & NOTICE_LEAVES_OR_PASSES)
+		return false;
+	if ((__u64)field(task, mm) != lane->mm || flags_sent_with(task) & SPECIAL_FLAGS)
+		return false;
+	if (field(tp, write_seq) != lane->tcp_bytes_end || (__u64)field(own, __sk_common.skc_prot) != lane->own_prot ||
+	    stamps_what_it_sends(own) || field(own, sk_max_pacing_rate) != ~0ul)
+		return false;
+	if ((__u64)field(peer, __sk_common.skc_prot) != lane->peer_prot ||
+	    field(peer, __sk_common.skc_state) != BPF_TCP_ESTABLISHED || field(peer, sk_rcvlowat) > 1 || has_special_option(peer))
+		return false;
+	return all_sockets || field(cast_to(struct file, lane->peer_file), f_flags) & O_NONBLOCK;
+}
+
+/* Neither its size nor what is unread calls for another look. Notes what a message changes of that. */
+static __always_inline bool fits(struct lane *lane, struct sock *peer, __u32 size, __u32 jiffies)
+{
+	__s64 bytes = bytes_charged_to(peer);
+	__u16 cpu = this_cpu_number();
+	__u32 mean = lane->mean_bytes;
+
+	if (bytes && !has_much_room(peer, bytes, size, lane->burst))
+		return false;
+	if (!is_small(lane, size))
+		mean = next_mean(lane, size, peer_notice_word(lane) >> NOTICE_CPU_BITS != cpu);
+	if (mean >= BULK_BYTES)
+		return false;
+	if (is_memory_to_be_looked_at(lane, peer, size, jiffies)) {
+		if (memory_is_short(lane->peer.tcp_sock, size))
+			return false;
+		lane->memory_seen = jiffies;
+	}
+	if (bytes)
+		lane->burst++;
+	else if (lane->burst)
+		lane->burst = 0;
+	if (mean != lane->mean_bytes)
+		lane->mean_bytes = mean;
+	if (lane->notice.cpu != cpu)
+		lane->notice.cpu = cpu;
+	return true;
+}
+
+/* The fields of a socket; NULL when it is not TCP's. */
+static __always_inline struct sock *own_socket(struct bpf_sock *sk)
+{
+	return casts_addresses ? (struct sock *)cast_to(struct tcp_sock, sk) : (struct sock *)bpf_skc_to_tcp_sock(sk);
+}
+
+static __always_inline int decide_message(struct sk_msg_md *msg)
+{
+	__u32 jiffies = bpf_jiffies64();
+	struct bpf_sock *sk = msg->sk;
+	struct control *now = current_control();
+	struct sock *own, *peer;
+	struct lane *lane;
+
+	if (!sk || !now)
+		return SK_PASS;
+	lane = bpf_sk_storage_get(&lanes, sk, 0, 0);
+	if (is_half_adopted(lane))
+		return SK_PASS;
+	own = own_socket(sk);
+	if (!own)
+		return SK_PASS;
+	peer = socket_at(lane->peer.tcp_sock);
+	if ((sk->state == BPF_TCP_ESTABLISHED || sk->state == BPF_TCP_CLOSE_WAIT) && is_as_decided(lane, own, peer, now, jiffies) &&
+	    fits(lane, peer, msg->size, jiffies))
+		return redirect_to_peer(msg, lane);
+	return reconsider(msg, lane, own, now);
+}
