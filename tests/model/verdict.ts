@@ -1,0 +1,140 @@
+/** What becomes of a message: the sk_msg program `redirect` of bpf/mda.bpf.c, as far as order, edges and leaving go. */
+
+/** Whether a socket still redirects: enum quiet, bpf/maps.h. */
+export const NOT_QUIET = 0, SILENT = 1, QUIET = 2;
+
+/** When TCP has carried nothing for long: enum refresh, bpf/refresh.h. */
+export const NOT_DUE = 0, DUE = 1, OVERDUE = 2;
+
+/** What the program reads before it decides. */
+export interface Facts {
+  /** Its link is that of a member: !is_half_adopted(). */
+  joined: boolean;
+  /** paired() */
+  paired: boolean;
+  /** Its own notice.leave, after it has read its peer's and found its own reasons (want_to_leave()). */
+  leaves: boolean;
+  /** link->quiet */
+  quiet: number;
+  /** The reader has redirected bytes unread: unread_bytes_of_member(). */
+  unread: boolean;
+  /** No other send of its own is under way: sends_under_way(). The program does not read it: see README.md. */
+  alone: boolean;
+  /** control.mode is MODE_REDIRECT. */
+  redirects: boolean;
+  /** is_tended(), or the reader is known to wait by level: is_watched_by_level(). */
+  helped: boolean;
+  /** tcp_bytes_are_unread() */
+  tcpUnread: boolean;
+  /** refresh_is_due() */
+  refresh: number;
+  /** reader_is_full() */
+  full: boolean;
+}
+
+/** What it does then. */
+export interface Decision {
+  redirect: boolean;
+  /** The message passes for this reason. */
+  why?: string;
+  /** link->on_tcp is set: the macro pass(). */
+  marked?: boolean;
+  /** note_behind() */
+  behind?: boolean;
+  /** note_if_quiet() */
+  notesQuiet?: boolean;
+}
+
+/** What is left out, for the tests to show that it is needed; or added, where the protocol was found to have a fault. */
+export interface VerdictOptions {
+  without?: ReadonlySet<string>;
+  repaired?: ReadonlySet<string>;
+}
+
+export interface Rule {
+  why: string;
+  reads: readonly (keyof Facts)[];
+  /** Undefined: the next rule decides. */
+  says(facts: Facts, options: VerdictOptions): Decision | undefined;
+}
+
+/** may_switch(), bpf/edges.h */
+function maySwitch({ quiet, unread, alone }: Facts, { without, repaired }: VerdictOptions): boolean {
+  if (without?.has("edges rule") || quiet !== NOT_QUIET) return true;
+  return !unread && (alone || !repaired?.has("waits for other sends"));
+}
+
+const pass = (why: string, more: Partial<Decision> = {}): Decision => ({
+  redirect: false,
+  why,
+  marked: true,
+  ...more,
+});
+
+/** Passes for a reason that lets a silent sender pass beside what is unread. */
+function passIfItMaySwitch(why: string, facts: Facts, options: VerdictOptions, more: Partial<Decision> = {}) {
+  if (!maySwitch(facts, options)) return undefined;
+  return pass(why, { behind: options.repaired?.has("beside is noted") && facts.unread, ...more });
+}
+
+/** In the order of the program. */
+export const rules: readonly Rule[] = [
+  {
+    why: "half adopted",
+    reads: ["joined"],
+    says: ({ joined }) => joined ? undefined : pass("half adopted", { marked: false }),
+  },
+  { why: "unpaired", reads: ["paired"], says: ({ paired }) => paired ? undefined : pass("unpaired") },
+  {
+    why: "leaving",
+    reads: ["leaves", "quiet", "unread", "alone"],
+    says: (facts, options) =>
+      facts.leaves ? passIfItMaySwitch("leaving", facts, options, { notesQuiet: true }) : undefined,
+  },
+  {
+    why: "stopping",
+    reads: ["redirects", "quiet", "unread", "alone"],
+    says: (facts, options) => facts.redirects ? undefined : passIfItMaySwitch("stopping", facts, options),
+  },
+  {
+    why: "untended",
+    reads: ["helped", "quiet", "unread", "alone"],
+    says: (facts, options) =>
+      facts.helped || options.without?.has("untended rule")
+        ? undefined
+        : passIfItMaySwitch("untended", facts, options),
+  },
+  {
+    why: "unread",
+    reads: ["tcpUnread"],
+    says: ({ tcpUnread }, { without }) =>
+      tcpUnread && !without?.has("order rule") ? pass("unread") : undefined,
+  },
+  {
+    // As it is for every pass_behind(): an option, SO_RCVLOWAT, a reader in blocking mode.
+    why: "refresh",
+    reads: ["refresh", "quiet", "unread", "alone"],
+    says(facts, options) {
+      if (facts.refresh === OVERDUE && (facts.alone || !options.repaired?.has("waits for other sends"))) {
+        const beside = options.repaired?.has("beside is noted") ? facts.unread : !maySwitch(facts, options);
+        return pass("refresh", { behind: beside });
+      }
+      return facts.refresh === DUE ? passIfItMaySwitch("refresh", facts, options) : undefined;
+    },
+  },
+  {
+    why: "full",
+    reads: ["full", "alone"],
+    says: ({ full, alone }, { repaired }) =>
+      full && (alone || !repaired?.has("waits for other sends")) ? pass("full", { behind: true }) : undefined,
+  },
+];
+
+/** What becomes of a message of which all is known. */
+export function verdict(facts: Facts, options: VerdictOptions = {}): Decision {
+  for (const rule of rules) {
+    const decision = rule.says(facts, options);
+    if (decision) return decision;
+  }
+  return { redirect: true };
+}
