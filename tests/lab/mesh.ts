@@ -81,8 +81,12 @@ export class Mesh implements AsyncDisposable {
     return { cgroup: this.cgroup, netns: this.pods[pod], nice: this.nice };
   }
 
-  /** Starts both sidecars. What can be stopped for itself is returned; the lab ends it otherwise. */
-  async startSidecars(): Promise<Server[]> {
+  /**
+   * Starts both sidecars. What can be stopped for itself is returned; the lab ends it otherwise.
+   *
+   * @param close whether they open a connection for each request
+   */
+  async startSidecars({ close = false } = {}): Promise<Server[]> {
     const { loopback, pods, source, any } = addressesOf[this.family];
     const sections = `
 defaults
@@ -90,8 +94,8 @@ defaults
   timeout connect 5s
   timeout client 60s
   timeout server 60s
-  option http-keep-alive
-  http-reuse always
+  option ${close ? "httpclose" : "http-keep-alive"}
+  http-reuse ${close ? "never" : "always"}
 frontend outbound
   bind ${any}:${outboundPort}
   default_backend remote
@@ -113,8 +117,8 @@ backend application
   }
 
   /** Loads it with wrk from the first pod. */
-  async load({ connections = 32, seconds = 3 } = {}): Promise<WrkResult> {
-    return await runWrk(this.place(0), this.url, { connections, seconds });
+  async load({ connections = 32, seconds = 3, close = false } = {}): Promise<WrkResult> {
+    return await runWrk(this.place(0), this.url, { connections, seconds, close });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

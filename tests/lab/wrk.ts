@@ -13,6 +13,8 @@ export interface WrkResult {
 export interface WrkOptions {
   connections?: number;
   seconds?: number;
+  /** Opens a connection for each request. */
+  close?: boolean;
   /** Compares every answer's body with this, which costs wrk a third of its speed. */
   body?: string;
 }
@@ -35,11 +37,12 @@ end
 export async function runWrk(
   place: Place,
   url: string,
-  { connections = 8, seconds = 2, body }: WrkOptions = {},
+  { connections = 8, seconds = 2, close, body }: WrkOptions = {},
 ): Promise<WrkResult> {
   const directory = await Deno.makeTempDir({ prefix: "mda-test-" });
   try {
     const argv = ["wrk", "-t1", `-c${connections}`, `-d${seconds}`, "--latency"];
+    if (close) argv.push("-H", "Connection: close");
     if (body !== undefined) {
       await Deno.writeTextFile(`${directory}/body`, body);
       await Deno.writeTextFile(`${directory}/check.lua`, checkBodies);
