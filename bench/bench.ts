@@ -45,7 +45,7 @@ const program = new Command("bench")
   .argument("[NAME...]", `what to measure, of ${names.join(", ")} (default: all)`, known, [])
   .option("--rounds <N>", "how often each client is started", numberFrom(1))
   .option("--seconds <S>", "how long a client runs (wrk and iperf3: whole seconds)", numberFrom(0.1), 1)
-  .option("--connections <N>", "wrk's connections to nginx", numberFrom(1), 4)
+  .option("--connections <N>", "wrk's connections to nginx, instead of the usual ones", numberFrom(1))
   .option("--bodies <KiB,...>", "nginx's bodies, instead of the usual ones", sizes)
   .addOption(
     new Option("--cpus <WHICH>", "one for servers and clients, two: one for each, or whichever is free")
@@ -54,7 +54,8 @@ const program = new Command("bench")
   )
   .option("--before <BINARY>", "another build of mda, measured as well", build)
   .option("--quick", "the most telling rows only, and less often", false)
-  .option("--cpu", "also the CPU time of a request, of both ends together", false)
+  .option("--cpu", "also the CPU time of a request, of both ends together (default: not with --quick)")
+  .option("--no-cpu", "no CPU time")
   .addOption(
     new Option("-o, --output <FORMAT>", "how to print")
       .choices(["table", "json"] as const)
@@ -130,13 +131,14 @@ async function measure(
 const formatReport = ({ results, limits, bystanders }: Report) => formatTable(results, limits, bystanders);
 
 program.parse(["", "", ...Deno.args]);
-const { output, rounds, seconds, bodies, quick, ...rest } = program.opts();
+const { output, rounds, seconds, bodies, quick, cpu, ...rest } = program.opts();
 const options = {
   ...rest,
   rounds: rounds ?? (quick ? 3 : 7),
   sliceSeconds: seconds,
   bodiesKiB: bodies,
   quick,
+  cpu: cpu ?? !quick,
 };
 const chosen = program.args.length > 0 ? program.args : names;
 const interruption = new AbortController();

@@ -21,7 +21,7 @@ export async function measureSlices(
   interrupted: AbortSignal,
 ): Promise<Measurements> {
   const prepared = slices.map((slice) => {
-    const rows = cpu ? [...slice.rows, cpuRow(slice)] : slice.rows;
+    const rows = cpu && !slice.noCpuTime ? [...slice.rows, cpuRow(slice)] : slice.rows;
     return { slice, measured: rows.map((row) => prepare(row, slice.variants)) };
   });
   let others = 0, all = 0;
@@ -36,8 +36,9 @@ export async function measureSlices(
         const own = usedMs(cgroup) - before, host = hostMs();
         others += Math.max(0, host.used - hostBefore.used - own);
         all += host.all - hostBefore.all;
-        const numbers = cpu ? [...values, own * 1000 / requests] : values;
-        numbers.forEach((value, row) => measured[row].values[name]!.push(value));
+        // The last one is CPU time, which not every slice has a row for.
+        const numbers = [...values, own * 1000 / requests];
+        measured.forEach((row, index) => row.values[name]!.push(numbers[index]));
       }
     }
   }
@@ -51,11 +52,17 @@ function prepare(row: Row, variants: readonly VariantName[]): Measured {
   return { row, values: Object.fromEntries(variants.map((name) => [name, []])) };
 }
 
-function cpuRow({ rows: [{ group, name }] }: Slice): Row {
-  return { group: `${group}, CPU time`, name, unit: "µs a request", lowerIsBetter: true };
+function cpuRow({ name, rows: [first] }: Slice): Row {
+  return {
+    group: `${first.group}, CPU time`,
+    name: name ?? first.name,
+    unit: "µs a request",
+    lowerIsBetter: true,
+  };
 }
 
-function rotated<T>(items: readonly T[], by: number): T[] {
+/** The same, beginning with another one each time. */
+export function rotated<T>(items: readonly T[], by: number): T[] {
   const start = by % items.length;
   return [...items.slice(start), ...items.slice(0, start)];
 }

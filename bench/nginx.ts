@@ -15,23 +15,33 @@ interface Body {
 const usualBodies: readonly Body[] = [
   { name: "100 B", bytes: 100, target: { tcp: 1 } },
   { name: "16 KiB", bytes: 16 << 10, target: { tcp: 1.1 } },
-  { name: "64 KiB", bytes: 64 << 10, target: { tcp: 1 } },
-  { name: "1 MiB", bytes: 1 << 20, target: { tcp: 0.95 } },
+  { name: "64 KiB", bytes: 64 << 10, target: { tcp: 0.97 } },
+  { name: "256 KiB", bytes: 256 << 10, target: { tcp: 0.97 } },
+  { name: "1 MiB", bytes: 1 << 20, target: { tcp: 0.97 } },
 ];
+const numbersOfConnections = [1, 4, 16];
+const quickConnections = [4];
 
 /** wrk to nginx, which reads files and writes them to its sockets (sendfile off). */
 export const nginx: Workload = async (stack, variants, options) => {
-  const { connections, bodiesKiB, quick } = options;
+  const { bodiesKiB, quick } = options;
+  const numbers = options.connections
+    ? [options.connections]
+    : quick
+    ? quickConnections
+    : numbersOfConnections;
   const bodies = bodiesKiB?.map(ofSize) ?? usualBodies.slice(quick ? 1 : 0);
   const seconds = wholeSeconds(options);
   const files = Object.fromEntries(bodies.map(({ bytes }) => [`${bytes}`, "a".repeat(bytes)]));
   const url = (bytes: number) => `http://127.0.0.1:${port}/${bytes}`;
   for (const variant of variants.all) {
     stack.use(await startNginx(variant, { port }, { bodies: files, sendfile: false }));
-    const use = () => runWrk(variant, url(bodies[0].bytes), { connections, seconds: learnSeconds });
+    const use = () =>
+      runWrk(variant, url(bodies[0].bytes), { connections: numbers[0], seconds: learnSeconds });
     if (variant.mda) await untilKnown(variant.mda, use);
   }
-  return bodies.map(({ name, bytes, target }): Slice => ({
+  const measured = numbers.flatMap((connections) => bodies.map((body) => ({ ...body, connections })));
+  return measured.map(({ name, bytes, target, connections }): Slice => ({
     rows: [{ group: `nginx, ${connections} conn`, name, unit: "requests/s", target }],
     variants: variants.dataPlanes,
     async measure(plane) {

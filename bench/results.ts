@@ -51,7 +51,7 @@ export function limit(
   return { name, unit, measured: median, limit, verdict: judge({ median, min, max }, limit, true) };
 }
 
-/** Medians, and the ratios of mda to the others with their targets. A row with a target has one more: the textbook. */
+/** Medians, and the ratios of mda to the others with their targets. A row with a target has one of the textbook too. */
 export function evaluate({ row, values }: Measured): Result {
   const { group, name, unit, lowerIsBetter = false } = row;
   const target: Partial<Record<VariantName, number>> = row.target ? { textbook: 1, ...row.target } : {};

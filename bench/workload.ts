@@ -6,8 +6,8 @@ export interface Options {
   rounds: number;
   /** How long a client runs at a time; wrk and iperf3 take whole seconds. */
   sliceSeconds: number;
-  /** wrk's connections to nginx. */
-  connections: number;
+  /** wrk's connections to nginx, instead of the usual ones. */
+  connections?: number;
   /** Sizes of nginx's bodies, instead of those that have targets. */
   bodiesKiB?: readonly number[];
   /** Where the programs may run: see placement.ts. */
@@ -23,6 +23,8 @@ export interface Options {
 /** What a row's ratios must reach, from above, or from below where lower is better. */
 export interface Target {
   tcp?: number;
+  /** 1 where nothing is said. */
+  textbook?: number;
   unix?: number;
 }
 
@@ -46,6 +48,10 @@ export interface Measurement {
 
 /** A client that is started for a short time: its rows and how they are measured. */
 export interface Slice {
+  /** Of its CPU time: that of its first row when absent. */
+  name?: string;
+  /** Its CPU time says nothing. */
+  noCpuTime?: boolean;
   rows: readonly Row[];
   variants: readonly VariantName[];
   measure(name: VariantName): Promise<Measurement>;

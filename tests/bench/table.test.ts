@@ -58,6 +58,18 @@ Deno.test("a row with a target must also not be worse than the textbook data pla
   assert.deepEqual(below({ ...rate, target: undefined }), ["met", "met"]);
 });
 
+Deno.test("a row may have another target for the textbook data plane", () => {
+  const against = (textbook: number, ...ratios: number[]) => {
+    const row = { ...rate, target: { tcp: 0.5, textbook } };
+    return rounds(row, ...ratios).comparisons.find(({ against }) => against === "textbook")!;
+  };
+  assert.equal(against(0.98, 0.98, 0.98).verdict, "met");
+  assert.equal(against(0.98, 0.97, 0.98, 0.97).verdict, "sometimes");
+  assert.equal(against(0.98, 0.97, 0.97).verdict, "missed");
+  assert.equal(against(0.98, 0.98).target, 0.98);
+  assert.equal(against(1.4, 1.3, 1.3).verdict, "missed");
+});
+
 Deno.test("a median of many lies between close numbers, of few anywhere", () => {
   const numbers = Array.from({ length: 21 }, (_, index) => index);
   assert.deepEqual(medianInterval(numbers), { median: 10, low: 6, high: 14 });
