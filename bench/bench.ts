@@ -25,9 +25,10 @@ import { evaluate, type Limit, type Result } from "./results.ts";
 import { streams } from "./streams.ts";
 import { formatTable } from "./table.ts";
 import { startVariants } from "./variants.ts";
+import { verdict } from "./verdict.ts";
 import type { Options, Slice, Workload } from "./workload.ts";
 
-const workloads: Record<string, Workload> = { redis, nginx, streams, peer, mesh };
+const workloads: Record<string, Workload> = { redis, verdict, nginx, streams, peer, mesh };
 const names = [
   ...Object.keys(workloads),
   "commands",

@@ -16,7 +16,7 @@ export function formatTable(
       results,
       ["TCP", "textbook", "mda", "mda/TCP", "mda/textbook"],
       ({ medians, comparisons }) => [
-        ...(["tcp", "textbook", "mda"] as const).map((variant) => number(medians[variant]!)),
+        ...(["tcp", "textbook", "mda"] as const).map((variant) => median(medians[variant])),
         ratio(comparisons, "tcp"),
         ratio(comparisons, "textbook"),
       ],
@@ -114,6 +114,11 @@ function ratio(comparisons: readonly Comparison[], against: VariantName): string
   const { median, min, max, verdict } = found;
   const text = (ratio: number) => ratio.toFixed(ratio < 9.995 ? 2 : ratio < 99.95 ? 1 : 0);
   return `${text(median)}${marks[verdict]} ${text(min)}-${text(max)}`;
+}
+
+/** Of a variant that not every row has. */
+function median(value: number | undefined): string {
+  return value === undefined ? "" : number(value);
 }
 
 /** Three digits. */

@@ -1,4 +1,4 @@
-import { openObject } from "../src/bpf/object.ts";
+import { type BpfObject, openObject } from "../src/bpf/object.ts";
 import { openCgroup } from "../src/host/cgroup.ts";
 import { type Cgroup, createCgroup } from "../tests/lab/cgroup.ts";
 import { Mda } from "../tests/lab/mda.ts";
@@ -17,6 +17,8 @@ export interface Variant {
   netns: NetworkNamespace;
   /** Where it is one of mda's. */
   mda?: Mda;
+  /** Where it is bench/textbook.bpf.c. */
+  textbook?: BpfObject;
 }
 
 export interface Variants {
@@ -44,24 +46,28 @@ export async function startVariants(stack: AsyncDisposableStack, before?: string
   }
   const find = (name: VariantName) =>
     all.find((variant) => variant.name === (name === "unix" ? "tcp" : name))!;
-  startTextbook(stack, find("textbook").cgroup);
+  startTextbook(stack, find("textbook"));
   const mda = await startMda(stack, find("mda"));
   if (before) await startMda(stack, find("before"), before);
   return { all, dataPlanes, find, mda };
 }
 
 /** Starts mda as a user has it who does not ask for anything else. */
-async function startMda(stack: AsyncDisposableStack, variant: Variant, version?: string): Promise<Mda> {
+export async function startMda(
+  stack: AsyncDisposableStack,
+  variant: Variant,
+  version?: string,
+): Promise<Mda> {
   const mda = await Mda.start({ cgroup: variant.cgroup, args: ["--unknown", "learn"], version });
   return variant.mda = stack.use(mda);
 }
 
-/** Loads bench/textbook.bpf.c for a cgroup. */
-function startTextbook(stack: AsyncDisposableStack, cgroup: Cgroup): void {
+/** Loads bench/textbook.bpf.c for a variant's cgroup. */
+function startTextbook(stack: AsyncDisposableStack, variant: Variant): void {
   const bytes = Deno.readFileSync(new URL("../build/textbook.bpf.o", import.meta.url));
-  const object = stack.use(openObject(bytes, "textbook"));
+  const object = variant.textbook = stack.use(openObject(bytes, "textbook"));
   object.load();
   object.program("redirect").attachToSockets(object.map("sockets"));
-  using directory = openCgroup(cgroup.path);
+  using directory = openCgroup(variant.cgroup.path);
   stack.use(object.program("follow").attachCgroup(directory.fd));
 }

@@ -70,6 +70,21 @@ Deno.test("a row may have another target for the textbook data plane", () => {
   assert.equal(against(1.4, 1.3, 1.3).verdict, "missed");
 });
 
+Deno.test("a row that plain TCP has no number for is compared with the others only", () => {
+  const verdict: Row = {
+    group: "sk_msg program",
+    name: "verdict",
+    unit: "ns a message",
+    lowerIsBetter: true,
+    target: { textbook: 1.4 },
+  };
+  const line = (mda: number) =>
+    formatTable([evaluate({ row: verdict, values: { textbook: [100], mda: [mda], before: [200] } })], []);
+  assert.match(line(140), /\n +verdict +100 +140 +1\.40 +1\.40-1\.40\n/);
+  assert.match(line(141), /\n +verdict +100 +141 +1\.41! +1\.41-1\.41\n/);
+  assert.match(line(140), /mda\/before\n.*\n +verdict +200 +140 +0\.70 +0\.70-0\.70\n/);
+});
+
 Deno.test("a median of many lies between close numbers, of few anywhere", () => {
   const numbers = Array.from({ length: 21 }, (_, index) => index);
   assert.deepEqual(medianInterval(numbers), { median: 10, low: 6, high: 14 });
