@@ -9,6 +9,7 @@ import { Command, InvalidArgumentError, Option } from "@commander-js/extra-typin
 import { type Bystanders, measureBystanders } from "./bystanders.ts";
 import { type Conditions, describeRun, formatConditions } from "./conditions.ts";
 import { measureCommands } from "./commands.ts";
+import { measureFirstMinute } from "./first_minute.ts";
 import { measureFootprint } from "./footprint.ts";
 import { measureHooks } from "./hooks.ts";
 import { measureIdleStop } from "./idle_stop.ts";
@@ -21,14 +22,15 @@ import { nginx } from "./nginx.ts";
 import { peer } from "./peer.ts";
 import { placements, placePrograms } from "./placement.ts";
 import { redis } from "./redis.ts";
-import { evaluate, type Limit, type Result } from "./results.ts";
+import { evaluate, type Limit, type Measured, type Result } from "./results.ts";
+import { short } from "./short.ts";
 import { streams } from "./streams.ts";
 import { formatTable } from "./table.ts";
 import { startVariants } from "./variants.ts";
 import { verdict } from "./verdict.ts";
 import type { Options, Slice, Workload } from "./workload.ts";
 
-const workloads: Record<string, Workload> = { redis, verdict, nginx, streams, peer, mesh };
+const workloads: Record<string, Workload> = { redis, verdict, nginx, short, streams, peer, mesh };
 const names = [
   ...Object.keys(workloads),
   "commands",
@@ -114,6 +116,9 @@ async function measure(
   if (chosen.includes("hooks")) limits.push(...measureHooks(options));
   const bystanders = chosen.includes("hooks") ? await measureBystanders(options, interrupted) : undefined;
   interrupted.throwIfAborted();
+  const first: Measured[] = chosen.includes("short") && !options.quick
+    ? await measureFirstMinute(options, interrupted)
+    : [];
   const variants = await startVariants(stack, options.before);
   const slices: Slice[] = [];
   for (const [name, start] of Object.entries(workloads)) {
@@ -126,7 +131,7 @@ async function measure(
   if (chosen.includes("memory")) limits.push(...await measureKernelMemory(variants, options));
   await variants.mda.stop();
   const conditions = await describeRun(options, othersShare);
-  return { conditions, results: measured.map(evaluate), limits, bystanders };
+  return { conditions, results: [...measured, ...first].map(evaluate), limits, bystanders };
 }
 
 const formatReport = ({ results, limits, bystanders }: Report) => formatTable(results, limits, bystanders);
