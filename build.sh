@@ -116,6 +116,10 @@ zsh                        zsh             zsh
 groff                      groff-base      groff-base
 '
 
+bench_packages="$test_packages"'
+h2load                     nghttp2-client  nghttp2
+'
+
 # What builds and runs other projects' tests.
 suite_packages='
 dpkg-source                dpkg-dev        -
@@ -544,7 +548,7 @@ run_torture() {
 run_bench() {
 	need_root 'load BPF programs'
 	build
-	install_packages "$test_packages"
+	install_packages "$bench_packages"
 	compile_bpf bench/*.bpf.c
 	$deno run --quiet --allow-all bench/bench.ts "$@"
 }

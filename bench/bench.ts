@@ -12,15 +12,18 @@ import { measureCommands } from "./commands.ts";
 import { measureFirstMinute } from "./first_minute.ts";
 import { measureFootprint } from "./footprint.ts";
 import { measureHooks } from "./hooks.ts";
+import { http2 } from "./http2.ts";
 import { measureIdleStop } from "./idle_stop.ts";
 import { measureKernelMemory } from "./kernel_memory.ts";
 import { measureLearning } from "./learning.ts";
 import { measureLifecycle } from "./lifecycle.ts";
 import { measureSlices } from "./measure.ts";
+import { memcached } from "./memcached.ts";
 import { mesh } from "./mesh.ts";
 import { nginx } from "./nginx.ts";
 import { peer } from "./peer.ts";
 import { placements, placePrograms } from "./placement.ts";
+import { postgres } from "./postgres.ts";
 import { redis } from "./redis.ts";
 import { evaluate, type Limit, type Measured, type Result } from "./results.ts";
 import { short } from "./short.ts";
@@ -30,7 +33,20 @@ import { startVariants } from "./variants.ts";
 import { verdict } from "./verdict.ts";
 import type { Options, Slice, Workload } from "./workload.ts";
 
-const workloads: Record<string, Workload> = { redis, verdict, nginx, short, streams, peer, mesh };
+const workloads: Record<string, Workload> = {
+  redis,
+  verdict,
+  memcached,
+  postgres,
+  nginx,
+  http2,
+  short,
+  streams,
+  peer,
+  mesh,
+};
+/** What `--quick` leaves out where nothing is named. */
+const thorough = ["memcached", "postgres", "http2"];
 const names = [
   ...Object.keys(workloads),
   "commands",
@@ -146,7 +162,9 @@ const options = {
   quick,
   cpu: cpu ?? !quick,
 };
-const chosen = program.args.length > 0 ? program.args : names;
+const chosen = program.args.length > 0
+  ? program.args
+  : names.filter((name) => !quick || !thorough.includes(name));
 const interruption = new AbortController();
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
   Deno.addSignalListener(signal, () => interruption.abort(new Error(`${signal} before the end`)));

@@ -8,11 +8,11 @@ const user = { uid: 65534, gid: 65534 };
 export class Postgres implements AsyncDisposable {
   private constructor(readonly place: Place, readonly server: Server) {}
 
-  static async start(place: Place, port: number): Promise<Postgres> {
+  /** @param unixSocket whether it listens in its directory too: for {@link unixConnection} */
+  static async start(place: Place, port: number, { unixSocket = false } = {}): Promise<Postgres> {
     const programs = await programDirectory();
     const settings = [
       "listen_addresses=127.0.0.1",
-      "unix_socket_directories=",
       "fsync=off",
       "max_wal_size=1GB",
       // COPY of a large table returns the rows in their order.
@@ -24,7 +24,16 @@ exec "$0/postgres" -D data -p ${port} "$@"`;
     const server = await startServer(
       { ...place, ...user },
       port,
-      () => ["sh", "-ec", script, programs, ...settings.flatMap((setting) => ["-c", setting])],
+      (directory) => {
+        const sockets = `unix_socket_directories=${unixSocket ? directory : ""}`;
+        return [
+          "sh",
+          "-ec",
+          script,
+          programs,
+          ...[...settings, sockets].flatMap((setting) => ["-c", setting]),
+        ];
+      },
     );
     return new Postgres(place, server);
   }
@@ -32,6 +41,11 @@ exec "$0/postgres" -D data -p ${port} "$@"`;
   /** How one of its clients reaches it. */
   get connection(): string[] {
     return ["-h", "127.0.0.1", "-p", `${this.server.port}`, "-U", "postgres"];
+  }
+
+  /** How one reaches it over AF_UNIX. */
+  get unixConnection(): string[] {
+    return ["-h", this.server.directory, "-p", `${this.server.port}`, "-U", "postgres"];
   }
 
   /** The command line of psql, without the caller's own settings. */

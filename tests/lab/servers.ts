@@ -1,4 +1,5 @@
 /** Unchanged servers, started in a place and stopped with it. */
+import { existsSync } from "node:fs";
 import { type Place, type Program, run, start } from "./program.ts";
 import { waitFor } from "./wait.ts";
 
@@ -74,6 +75,21 @@ export function startMemcached(
 ): Promise<Server> {
   const options = ["-u", "nobody", "-l", address, "-p", `${port}`, "-U", "0", "-t", "2"];
   return startServer(place, port, () => ["memcached", ...options]);
+}
+
+/** Starts one that listens on AF_UNIX only: it does one or the other. */
+export async function startMemcachedOn(place: Place, path: string): Promise<Program> {
+  const program = start(place, ["memcached", "-u", "nobody", "-s", path, "-t", "2"]);
+  try {
+    await waitFor(`memcached to listen on ${path}`, () => {
+      if (!program.running) throw program.error("it ended");
+      return existsSync(path);
+    });
+    return program;
+  } catch (error) {
+    await program[Symbol.asyncDispose]();
+    throw error;
+  }
 }
 
 /** What an nginx is to do. */

@@ -15,6 +15,7 @@ export type ProgramName =
   | "alone"
   | "asleep"
   | "ends"
+  | "gets"
   | "habits"
   | "held"
   | "held_back"
