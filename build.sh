@@ -25,7 +25,8 @@
 #                              if not told
 #   ./build.sh bench [ARG...]  plain TCP, a textbook sockmap data plane and mda, measured side by side; with --before
 #                              BINARY also another build of mda
-#   ./build.sh manual          docs/commands.md and docs/mda.8 again, from what the commands say of themselves
+#   ./build.sh manual          docs/commands.md and docs/mda.8 again, from what the commands say of themselves, and
+#                              docs/reasons.md from bpf/reasons.h
 #   ./build.sh rpm             dist/mda-VERSION-RELEASE.x86_64.rpm, for openEuler
 #   ./build.sh deb             dist/mda_VERSION-RELEASE_amd64.deb, for Debian; with --target arm64, those of arm64
 #   ./build.sh link PROGRAM EXECUTABLE
@@ -556,7 +557,7 @@ run_bench() {
 make_manual() {
 	build
 	local page
-	for page in markdown:commands.md man:mda.8; do
+	for page in markdown:commands.md man:mda.8 reasons:reasons.md; do
 		env -u MDA_PIN_DIR -u MDA_CGROUP -u MDA_UNKNOWN \
 			$deno run --quiet --frozen --allow-env "packaging/manual/${page%:*}.ts" >"docs/${page#*:}.part"
 		mv "docs/${page#*:}.part" "docs/${page#*:}"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Connections that are older than the data plane, or that have left it.
  *
- *   find_strangers   an iterator over all descriptors: each TCP socket of the cgroup, with what pairs and describes it, and each
+ *   scan_sockets   an iterator over all descriptors: each TCP socket of the cgroup, with what pairs and describes it, and each
  *                    MPTCP listener: what it accepts stays outside
  *   user space       matches the ends, asks `judge` for the rules' decision, puts both into the sockhash by descriptor,
  *                    which takes their locks (sock_map_update_elem_sys())
@@ -18,6 +18,7 @@
 #include "memory.h"
 #include "rules.h"
 #include "seqs.h"
+#include "worth.h"
 
 #define CGROUP_DEPTH_MAX 64
 #define CGROUP_ROOT_ID 1
@@ -64,9 +65,9 @@ static __noinline int is_in_cgroup(struct sock *sk, __u64 id)
 }
 
 /* What it has sent since the last scans that saw enough to tell small messages from bulk. */
-static __always_inline void note_recent(struct stranger *stranger, struct tcp_sock *tp)
+static __always_inline void note_recent(struct scanned *scanned, struct tcp_sock *tp)
 {
-	struct left *note = bpf_map_lookup_elem(&left, &stranger->cookie);
+	struct departure *note = bpf_map_lookup_elem(&departures, &scanned->cookie);
 	__u32 segments;
 	__u64 bytes;
 
@@ -80,62 +81,62 @@ static __always_inline void note_recent(struct stranger *stranger, struct tcp_so
 		note->recent_segments = segments;
 		note->recent_bytes = bytes > ~0u ? ~0u : bytes;
 	}
-	stranger->left = note->why;
-	stranger->recent_segments = note->recent_segments;
-	stranger->recent_bytes = note->recent_bytes;
-	stranger->mss = READ(tp, mss_cache);
+	scanned->left = note->why;
+	scanned->recent_segments = note->recent_segments;
+	scanned->recent_bytes = note->recent_bytes;
+	scanned->mss = READ(tp, mss_cache);
 }
 
-static __noinline int describe(struct stranger *stranger, struct sock *sk, struct file *file, int members)
+static __noinline int describe(struct scanned *scanned, struct sock *sk, struct file *file, int members)
 {
 	struct tcp_sock *tp = (void *)sk;
 	__u8 state = READ(sk, __sk_common.skc_state);
 
-	stranger->sock = (__u64)sk;
-	stranger->cookie = READ(sk, __sk_common.skc_cookie.counter);
-	stranger->net = (__u64)READ(sk, __sk_common.skc_net.net);
-	stranger->owner = owner_of(sk);
-	local_endpoint((void *)sk, &stranger->local);
+	scanned->sock = (__u64)sk;
+	scanned->cookie = READ(sk, __sk_common.skc_cookie.counter);
+	scanned->net = (__u64)READ(sk, __sk_common.skc_net.net);
+	scanned->owner = owner_of(sk);
+	local_endpoint((void *)sk, &scanned->local);
 	if (is_mptcp_listener(sk)) {
-		stranger->kind = STRANGER_MPTCP_LISTENER;
+		scanned->kind = SCANNED_MPTCP_LISTENER;
 		return 1;
 	}
 	if (state == BPF_TCP_LISTEN) {
-		stranger->kind = STRANGER_LISTENER;
-		remember_listener(sk, &stranger->program);
+		scanned->kind = SCANNED_LISTENER;
+		remember_listener(sk, &scanned->program);
 		return 1;
 	}
 	if (!may_send(sk) && psock_of(sk)) {
-		stranger->kind = STRANGER_CLOSED;
+		scanned->kind = SCANNED_CLOSED;
 		return 1;
 	}
-	stranger->habit = habit_of(&stranger->program);
+	scanned->habit = habit_of(&scanned->program);
 	if (state != BPF_TCP_ESTABLISHED || has_ulp(sk))
 		return 0;
-	remote_endpoint((void *)sk, &stranger->remote);
-	stranger->blocking = !(READ(file, f_flags) & O_NONBLOCK);
-	stranger->own_seq = own_seq(tp);
-	stranger->peer_seq = peer_seq(tp);
-	stranger->stuck = is_stuck(sk);
+	remote_endpoint((void *)sk, &scanned->remote);
+	scanned->blocking = !(READ(file, f_flags) & O_NONBLOCK);
+	scanned->own_seq = own_seq(tp);
+	scanned->peer_seq = peer_seq(tp);
+	scanned->stuck = is_stuck(sk);
 	if (psock_of(sk)) {
-		stranger->kind = STRANGER_MEMBER;
-		stranger->unread_bytes = unread_bytes(sk);
-		return members || stranger->stuck || (stranger->blocking && !all_sockets);
+		scanned->kind = SCANNED_MEMBER;
+		scanned->unread_bytes = unread_bytes(sk);
+		return members || scanned->stuck || (scanned->blocking && !all_sockets);
 	}
 	if (is_kernels(sk))
 		return 0;
-	stranger->kind = STRANGER_CONNECTED;
-	note_recent(stranger, tp);
-	if (stranger->habit == HABIT_UNKNOWN && learns_first() && is_known(&stranger->program))
-		scan_outsider(sk, &stranger->program);
-	return (all_sockets || !stranger->blocking) && !is_slept_on(sk);
+	scanned->kind = SCANNED_CONNECTED;
+	note_recent(scanned, tp);
+	if (scanned->habit == HABIT_UNKNOWN && learns_first() && is_known(&scanned->program))
+		scan_outsider(sk, &scanned->program);
+	return (all_sockets || !scanned->blocking) && !is_slept_on(sk);
 }
 
-static __always_inline void find_if_stranger(struct bpf_iter__task_file *at, struct task_struct *task,
+static __always_inline void scan_socket(struct bpf_iter__task_file *at, struct task_struct *task,
 					     struct file *file)
 {
 	struct sock *sk = sock_of(file);
-	struct stranger stranger = {};
+	struct scanned scanned = {};
 	struct mm_struct *mm;
 	struct control *now;
 
@@ -143,13 +144,13 @@ static __always_inline void find_if_stranger(struct bpf_iter__task_file *at, str
 	mm = READ(task, mm);
 	if (!sk || !now || !mm || !(is_tcp(sk) || is_mptcp_listener(sk)) || !is_in_cgroup(sk, now->cgroup_id))
 		return;
-	stranger.program = executable_of(mm);
-	meet(&stranger.program, task);
-	if (!describe(&stranger, socket_at(sk), file, now->scan_members))
+	scanned.program = executable_of(mm);
+	meet(&scanned.program, task);
+	if (!describe(&scanned, socket_at(sk), file, now->scan_members))
 		return;
-	stranger.pid = visible_pid(task);
-	stranger.fd = at->fd;
-	bpf_seq_write(at->meta->seq, &stranger, sizeof(stranger));
+	scanned.pid = visible_pid(task);
+	scanned.fd = at->fd;
+	bpf_seq_write(at->meta->seq, &scanned, sizeof(scanned));
 }
 
 /* A lane as it is when both ends have just entered. It may be one that has left, and be read by a peer meanwhile:
@@ -162,6 +163,7 @@ static __always_inline void reset(struct lane *lane, __u64 key, const struct exe
 	lane->mean_bytes = 0;
 	lane->on_tcp = 1;
 	lane->burst = 0;
+	lane->worth = 0;
 	lane->quiet = 0;
 	lane->asked = 0;
 	lane->mm = 0;
@@ -217,6 +219,9 @@ static __noinline int join_ends(struct adoption *adoption)
 		introduce(client_lane, server_key, adoption->server_cookie, server_tp, server_lane);
 		introduce(server_lane, client_key, adoption->client_cookie, client_tp, client_lane);
 		count_adopted();
+		/* It has lived until a scan, so it is not one of those that are over at once. */
+		client_lane->worth = worth_place(&client_lane->program, &server_lane->program, adoption->connection.server[1].port);
+		note_worth(client_lane->worth, WORTH_IT);
 		joined = 1;
 	}
 	bpf_sk_release(server);
@@ -225,7 +230,7 @@ static __noinline int join_ends(struct adoption *adoption)
 }
 
 /* For reasons that user space has: the client says it, its peer follows. */
-static __noinline int dismiss_client(struct adoption *adoption)
+static __noinline int ask_client_to_leave(struct adoption *adoption)
 {
 	__u64 key = adoption->client_key;
 	struct bpf_sock *client = bpf_map_lookup_elem(&sockets, &key);

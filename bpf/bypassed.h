@@ -14,4 +14,4 @@ struct {
 	__uint(max_entries, BYPASSED_MAX);
 	__type(key, __u64);
 	__type(value, __u32);
-} beside SEC(".maps");
+} bypassed SEC(".maps");

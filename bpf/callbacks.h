@@ -10,13 +10,13 @@
 #define CALLBACKS (BPF_SOCK_OPS_STATE_CB_FLAG | BPF_SOCK_OPS_RTT_CB_FLAG)
 
 /* Returns those that it did not have: these are to be given up again. */
-static __always_inline __u32 ask_for_callbacks(struct bpf_sock_ops *ops)
+static __always_inline __u32 ask_for_callbacks(struct bpf_sock_ops *ops, __u32 wanted)
 {
 	__u32 flags = ops->bpf_sock_ops_cb_flags;
 
-	if ((flags & CALLBACKS) != CALLBACKS)
-		bpf_sock_ops_cb_flags_set(ops, flags | CALLBACKS);
-	return CALLBACKS & ~flags;
+	if ((flags & wanted) != wanted)
+		bpf_sock_ops_cb_flags_set(ops, flags | wanted);
+	return wanted & ~flags;
 }
 
 static __always_inline void give_up_callbacks(struct bpf_sock_ops *ops, __u32 ours)

@@ -17,9 +17,13 @@ extern void *bpf_rdonly_cast(const void *address, __u32 btf_id) __ksym;
 #define bpf_rdonly_cast(address, btf_id) ((void)(btf_id), (void *)(address))
 #endif
 
-/* bpf_rdonly_cast() is there (6.2 and later): user space tries it before this object is loaded. A kernel address then
- * reads with one load; without it with a call of bpf_probe_read_kernel(), and a handshake needs a hundred of them. */
-const volatile bool casts_addresses = false;
+/* A kernel address then reads with one load; without it with a call of bpf_probe_read_kernel(), and a handshake needs a hundred of them.
+ * User space tries which of the two objects loads. Known when this is compiled: a constant that user space sets is loaded each time. */
+#ifndef WITHOUT_CASTS
+#define casts_addresses true
+#else
+#define casts_addresses false
+#endif
 
 #define cast_to(type, address) \
 	((type *)(casts_addresses ? bpf_rdonly_cast((void *)(address), bpf_core_type_id_kernel(type)) : (void *)(address)))

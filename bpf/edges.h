@@ -4,7 +4,7 @@
  * short while TCP has more, whose edge is over; such a reader would wait for ever.
  *
  * So a direction goes over to TCP when its reader has nothing redirected unread, whoever wants it to. Only a reader that
- * is full cannot be waited for. It is noted in `behind`; user space looks at the map, and once the redirected bytes are
+ * is full cannot be waited for. It is noted in `edges_wanted`; user space looks at the map, and once the redirected bytes are
  * read makes an edge: setting SO_RCVLOWAT to what it is calls tcp_data_ready(). Where no process of ours looks, nothing is
  * redirected but to readers that are known to wait otherwise. */
 #pragma once
@@ -13,27 +13,27 @@
 #include "socket.h"
 #include "types.h"
 
-#define BEHIND_MAX 1024
+#define EDGES_MAX 1024
 
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, BEHIND_MAX);
+	__uint(max_entries, EDGES_MAX);
 	__type(key, __u64);
-	__type(value, enum behind);
-} behind SEC(".maps");
+	__type(value, enum edge_time);
+} edges_wanted SEC(".maps");
 
 /* Cookies of readers that user space looks for. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, BEHIND_MAX);
+	__uint(max_entries, EDGES_MAX);
 	__type(key, __u64);
 	__type(value, struct reader);
 } readers SEC(".maps");
 
-static __always_inline void note_behind(__u64 cookie, enum behind how)
+static __always_inline void want_edge(__u64 cookie, enum edge_time how)
 {
-	bpf_map_update_elem(&behind, &cookie, &how, BPF_ANY);
+	bpf_map_update_elem(&edges_wanted, &cookie, &how, BPF_ANY);
 }
 
 /* The number of a process where the reader of the iterator is. */

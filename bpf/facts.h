@@ -183,15 +183,16 @@ static __always_inline void gather(struct facts *facts, struct found *found, str
 		found->special_habit = flags & MSG_OOB ? HABIT_URGENT : flags & MSG_ZEROCOPY ? HABIT_ZEROCOPY : HABIT_UNKNOWN;
 	}
 	facts->wishes = wishes_of(found, own);
-	found->is_alone = (facts->leaves || facts->wishes) && sends_of(lane->psock) == 1;
-	if (takes_beside(found->peer_habit)) {
+	found->is_alone = sends_of(lane->psock) == 1;
+	if (bypasses_queue(found->peer_habit)) {
 		found->has_handed_over = lane->handed_over;
 		facts->handover = hand_over(found->peer.tcp_sock, found->peer.cookie, lane->quiet, now, &found->has_handed_over);
 	}
 	facts->holds |= needs_of(lane, notice.cpu, own, peer);
 	gather_tcp(facts, found, lane, own, peer, &notice, jiffies);
 	facts->silenced = lane->quiet;
-	facts->unread = has_unread(peer);
+	/* What another thread sends on this socket is on its way there. */
+	facts->unread = has_unread(peer) || !found->is_alone;
 	gather_flow(facts, found, lane, own, peer, size, jiffies);
 	if (now->mode != MODE_REDIRECT)
 		facts->holds |= SET_OF(now->mode == MODE_WITHOUT_MEMORY ? PASSED_MEMORY : PASSED_STOPPING);

@@ -232,7 +232,7 @@ static __noinline int asks_for_unread(struct sock *sk, int fd)
 	struct executable executable;
 	struct program *program;
 	struct mm_struct *mm;
-	enum behind how = BEHIND_AT_ONCE;
+	enum edge_time how = EDGE_AT_ONCE;
 	__u64 cookie;
 
 	/* Nearly all who ask are not concerned. */
@@ -253,7 +253,7 @@ static __noinline int asks_for_unread(struct sock *sk, int fd)
 	learn(&executable, HABIT_COUNTS);
 	/* It may take what it is told for all there is, and wait for an edge. */
 	cookie = READ(sk, __sk_common.skc_cookie.counter);
-	bpf_map_update_elem(&behind, &cookie, &how, BPF_ANY);
+	bpf_map_update_elem(&edges_wanted, &cookie, &how, BPF_ANY);
 	report_miscounted(sk, fd);
 	return 0;
 }
@@ -273,7 +273,7 @@ static __noinline int has_habit(struct sock *sk, enum habit habit)
 	if (!psock_of(sk) || !unread_bytes(sk))
 		return 0;
 	cookie = READ(sk, __sk_common.skc_cookie.counter);
-	bpf_map_update_elem(&beside, &cookie, &none, BPF_NOEXIST);
+	bpf_map_update_elem(&bypassed, &cookie, &none, BPF_NOEXIST);
 	return 0;
 }
 

@@ -19,7 +19,7 @@
 
 #define HANDOVER_BYTES_MAX (64 << 20)
 
-static __always_inline bool takes_beside(__u32 habit)
+static __always_inline bool bypasses_queue(__u32 habit)
 {
 	return habit == HABIT_SPLICES || habit == HABIT_MAPS;
 }
@@ -40,7 +40,7 @@ static __noinline int hand_over(__u64 reader, __u64 cookie, bool quiet, const st
 		return HANDOVER_REFUSE;
 	if (!is_tender)
 		return unread < HANDOVER_BYTES_MAX || unread == FAR_BEHIND ? HANDOVER_REDIRECT : HANDOVER_REFUSE;
-	sent = bpf_map_lookup_elem(&beside, &cookie);
+	sent = bpf_map_lookup_elem(&bypassed, &cookie);
 	/* The reader has taken some of it after all. */
 	if (!sent || unread < *sent)
 		return HANDOVER_REFUSE;

@@ -3,6 +3,7 @@
  * running kernel has it. */
 #pragma once
 
+#include <stdbool.h>
 #include <linux/bpf.h>
 #include <linux/types.h>
 

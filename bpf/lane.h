@@ -12,6 +12,13 @@
 /* Ends, two a connection. Only a table of pointers exists beforehand; an element is made for a socket that enters. */
 #define ENDS_MAX 262144
 
+/* Both ends of a TCP connection know the pair of initial sequence numbers, and no NAT rewrites them: 64 bits that name
+ * a connection across REDIRECT, DNAT, SNAT and network namespaces. */
+struct handshake {
+	__u32 client_seq; /* the client's first data byte: its ISN + 1 */
+	__u32 server_seq; /* the server's */
+};
+
 /* An end as the other one knows it. Kernel addresses are only ever read, by what cast.h has for that. */
 struct end {
 	__u64 key; /* in the sockhash */
@@ -90,6 +97,7 @@ struct lane {
 	__u32 mean_bytes; /* of the messages sent, see bulk.h */
 	__u32 memory_seen; /* in which jiffy there was enough, see memory.h */
 	__u32 on_tcp; /* messages went to TCP since tcp_bytes_end was set */
+	__u64 messages; /* redirected */
 
 	/* What is needed less often. */
 	__u32 habits_seen; /* learnt.habits_changed when the next were looked up */
@@ -101,6 +109,8 @@ struct lane {
 	__u32 handed_over; /* all that was redirected and not read is sent again through TCP, see handover.h */
 	__u32 pad;
 	__u64 fin_held_ns; /* see closing.h */
+	__u64 worth; /* place of the connection's past, see worth.h; 0 when it has shown what it is like */
+	struct handshake handshake; /* until a client knows its peer */
 
 	/* Of the message that is looked at, under the socket's lock. Here, and not on the stack, so that the verifier does not follow every
 	 * combination of facts. */

@@ -71,36 +71,10 @@ static __noinline int count_received(const struct executable *executable, __u32 
 	return 0;
 }
 
-/* Everything that has arrived is read; what ends the stream counts as a byte. */
+/* Everything that has arrived is read; what ends the stream counts as a byte, also before the state says so. */
 static __always_inline bool has_read_all(struct tcp_sock *tp)
 {
-	__u32 unread = READ(tp, rcv_nxt) - READ(tp, copied_seq);
-
-	return !unread || (unread == 1 && READ((struct sock *)tp, __sk_common.skc_state) != BPF_TCP_ESTABLISHED);
-}
-
-/* Of the program that has called connect(2). */
-static __noinline int connects(struct bpf_sock *sk)
-{
-	struct sock *tp = (void *)bpf_skc_to_tcp_sock(sk);
-	struct observed observed = {};
-	__u64 address = (__u64)tp;
-
-	if (!tp || !learns_first() || !sees_habits || (!all_sockets && !nonblocking(tp)))
-		return 0;
-	observed.program = executable_of(READ(current_task(), mm));
-	meet(&observed.program, current_task());
-	bpf_map_update_elem(&outsiders, &address, &observed, BPF_ANY);
-	return 0;
-}
-
-/* NULL when it is not known which that is. */
-static __always_inline const struct executable *program_of_client(struct sock *sk)
-{
-	__u64 address = (__u64)sk;
-	struct observed *found = bpf_map_lookup_elem(&outsiders, &address);
-
-	return found ? &found->program : NULL;
+	return READ(tp, rcv_nxt) - READ(tp, copied_seq) <= 1;
 }
 
 static __always_inline void note_received(struct observed *observed, struct tcp_sock *tp)
@@ -139,10 +113,14 @@ static __noinline int observe(struct bpf_sock_ops *ops, struct sock *sk, const s
 {
 	struct observed observed = observation_of((void *)sk, program);
 	__u64 address = (__u64)sk;
+	struct control *now;
 
 	if (!is_known(program) || habit_of(program) != HABIT_UNKNOWN)
 		return 0;
-	observed.callbacks = callbacks | ask_for_callbacks(ops);
+	now = current_control();
+	/* Scans look at those that live longer, where there is a process. */
+	observed.callbacks = callbacks |
+			     ask_for_callbacks(ops, now && is_tended(now) ? BPF_SOCK_OPS_STATE_CB_FLAG : CALLBACKS);
 	bpf_map_update_elem(&outsiders, &address, &observed, BPF_ANY);
 	return 1;
 }

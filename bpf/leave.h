@@ -15,15 +15,15 @@
 #include "socket.h"
 
 #define LEFT_SETTLES_NS 1000000000ull
-#define LEFT_MAX 8192
+#define DEPARTURES_MAX 8192
 
 /* By cookie, for those that might come back: adopt.h. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, LEFT_MAX);
+	__uint(max_entries, DEPARTURES_MAX);
 	__type(key, __u64);
-	__type(value, struct left);
-} left SEC(".maps");
+	__type(value, struct departure);
+} departures SEC(".maps");
 
 /* Keys in the sockhash of sockets that want to leave and have no callback to do it by, until user space has taken them out. */
 struct {
@@ -129,7 +129,7 @@ static __always_inline bool may_leave(struct lane *lane, struct sock *sk, bool s
 static __always_inline void note_left(struct lane *lane, struct sock *sk)
 {
 	struct tcp_sock *tp = (void *)sk;
-	struct left note = { .why = lane->notice.leave };
+	struct departure note = { .why = lane->notice.leave };
 	__u64 cookie;
 
 	if (!note.why)
@@ -137,7 +137,7 @@ static __always_inline void note_left(struct lane *lane, struct sock *sk)
 	note.data_segs_out = READ(tp, data_segs_out);
 	note.bytes_sent = READ(tp, bytes_sent);
 	cookie = READ(sk, __sk_common.skc_cookie.counter);
-	bpf_map_update_elem(&left, &cookie, &note, BPF_ANY);
+	bpf_map_update_elem(&departures, &cookie, &note, BPF_ANY);
 	count_left(note.why);
 }
 
@@ -208,14 +208,14 @@ static __always_inline bool silence_peer(struct lane *lane, struct sock *sk)
 }
 
 /* It was silenced, and its last message was redirected all the same: what it has sent since passed beside that. */
-static __always_inline void note_passed_beside(const struct lane *lane)
+static __always_inline void want_edge_for_passed(const struct lane *lane)
 {
 	struct sock *peer = (void *)lane->peer.tcp_sock;
-	enum behind how = BEHIND_UNTIL_READ;
+	enum edge_time how = EDGE_WHEN_READ;
 	__u64 cookie = lane->peer.cookie;
 
 	if (lane->quiet && peer && is_still(lane, peer) && unread_bytes(peer))
-		bpf_map_update_elem(&behind, &cookie, &how, BPF_ANY);
+		bpf_map_update_elem(&edges_wanted, &cookie, &how, BPF_ANY);
 }
 
 static __always_inline enum sweep_result sweep_socket(struct lane *lane, struct sock *sk)
@@ -235,7 +235,7 @@ static __always_inline enum sweep_result sweep_socket(struct lane *lane, struct 
 		return SWEPT;
 	/* A send of its own that is under way may redirect; one that begins while its peer has nothing unread passes. */
 	if (!psock || sends_under_way(psock) || !may_leave(lane, sk, sends_no_more)) {
-		note_passed_beside(lane);
+		want_edge_for_passed(lane);
 		return SWEEP_LATER;
 	}
 	if (!silence_peer(lane, sk))
@@ -247,8 +247,11 @@ static __always_inline enum sweep_result sweep_socket(struct lane *lane, struct 
 		return SWEEP_LATER;
 	}
 	lane->quiet = QUIET;
-	lane->left_at_ns = bpf_ktime_get_ns();
 	note_left(lane, sk);
+	/* In a stop nobody has said it. Who takes over from a stop that was killed here redirects again, but not to this one. */
+	if (!lane->notice.leave)
+		lane->notice.leave = LEAVE_WITH_PEER;
+	lane->left_at_ns = bpf_ktime_get_ns();
 	return SWEEP_DELETE;
 }
 

@@ -12,13 +12,16 @@
 #include "pairing.h"
 #include "redirect.h"
 #include "resets.h"
+#include "worth.h"
 
 char _license[] SEC("license") = "Dual BSD/GPL";
 
 static __always_inline void leave_if_possible(struct bpf_sock_ops *ops, struct lane *lane, struct sock *sk,
 					      bool sends_no_more)
 {
-	if (lane->left_at_ns || !may_leave(lane, sk, sends_no_more))
+	/* A send of its own that is under way may be about to redirect, and what comes after it would be TCP's; unless it is the one that
+	 * has passed because of this. */
+	if (lane->left_at_ns || (lane->quiet != QUIET && sends_of(lane->psock)) || !may_leave(lane, sk, sends_no_more))
 		return;
 	if (leave(lane, sk) && !observe(ops, sk, &lane->program, lane->callbacks))
 		give_up_callbacks(ops, lane->callbacks);
@@ -53,6 +56,7 @@ static __noinline int state_changed(struct bpf_sock_ops *ops, struct bpf_sock *s
 	if (ops->args[1] == BPF_TCP_FIN_WAIT1 || ops->args[1] == BPF_TCP_LAST_ACK)
 		hold_fin_if_unread(ops, lane, tp);
 	is_paired(lane);
+	has_ended(lane);
 	if (ops->args[1] == BPF_TCP_CLOSE) {
 		has_closed(lane, tp);
 		return 0;
@@ -69,28 +73,35 @@ SEC("sockops")
 int follow(struct bpf_sock_ops *ops)
 {
 	struct bpf_sock *sk = ops->sk;
+	__u32 op = ops->op;
 
-	if (ops->op == BPF_SOCK_OPS_RWND_INIT && !ops->is_fullsock)
-		syn_answered(ops);
-	else if (ops->op == BPF_SOCK_OPS_HDR_OPT_LEN_CB && ops->args[0] == BPF_WRITE_HDR_TCP_SYNACK_COOKIE)
+	/* Half of all calls are of these, and of those below that nothing is to be done for. */
+	if (op == BPF_SOCK_OPS_TIMEOUT_INIT || op == BPF_SOCK_OPS_NEEDS_ECN || op == BPF_SOCK_OPS_BASE_RTT)
+		return 1;
+	if (op == BPF_SOCK_OPS_RWND_INIT) {
+		if (!ops->is_fullsock)
+			syn_answered(ops);
+		return 1;
+	}
+	if (op == BPF_SOCK_OPS_HDR_OPT_LEN_CB && ops->args[0] == BPF_WRITE_HDR_TCP_SYNACK_COOKIE)
 		syn_answered(ops);
 	else if (!sk)
 		return 1;
-	else if (ops->op == BPF_SOCK_OPS_RTT_CB)
-		acknowledged(ops, sk);
-	else if (ops->op == BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB)
-		client_established(ops, sk);
-	else if (ops->op == BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB)
-		server_established(ops, sk);
-	else if (ops->op == BPF_SOCK_OPS_STATE_CB)
-		state_changed(ops, sk);
-	else if (ops->op == BPF_SOCK_OPS_HDR_OPT_LEN_CB)
-		make_room_for_option(ops, sk);
-	else if (ops->op == BPF_SOCK_OPS_WRITE_HDR_OPT_CB)
-		write_option(ops, sk);
-	else if (ops->op == BPF_SOCK_OPS_TCP_CONNECT_CB)
+	else if (op == BPF_SOCK_OPS_TCP_CONNECT_CB)
 		connects(sk);
-	else if (ops->op == BPF_SOCK_OPS_TCP_LISTEN_CB)
+	else if (op == BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB)
+		client_established(ops, sk);
+	else if (op == BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB)
+		server_established(ops, sk);
+	else if (op == BPF_SOCK_OPS_STATE_CB)
+		state_changed(ops, sk);
+	else if (op == BPF_SOCK_OPS_RTT_CB)
+		acknowledged(ops, sk);
+	else if (op == BPF_SOCK_OPS_HDR_OPT_LEN_CB)
+		make_room_for_option(ops, sk);
+	else if (op == BPF_SOCK_OPS_WRITE_HDR_OPT_CB)
+		write_option(ops, sk);
+	else if (op == BPF_SOCK_OPS_TCP_LISTEN_CB)
 		started_to_listen(ops, sk);
 	return 1;
 }
@@ -208,15 +219,15 @@ int find_readers(struct bpf_iter__task_file *at)
 	return 0;
 }
 
-/* Writes a struct stranger for each descriptor of a TCP socket of the cgroup. */
+/* Writes a struct scanned for each descriptor of a TCP socket of the cgroup. */
 SEC("iter/task_file")
-int find_strangers(struct bpf_iter__task_file *at)
+int scan_sockets(struct bpf_iter__task_file *at)
 {
 	struct task_struct *task = at->task;
 	struct file *file = at->file;
 
 	if (task && file)
-		find_if_stranger(at, task, file);
+		scan_socket(at, task, file);
 	return 0;
 }
 
@@ -248,11 +259,11 @@ int join(struct __sk_buff *packet)
 
 /* Makes a connection leave. */
 SEC("tc")
-int dismiss(struct __sk_buff *packet)
+int ask_to_leave(struct __sk_buff *packet)
 {
 	struct adoption *adoption = packet_of(adoption, packet);
 
-	return adoption ? dismiss_client(adoption) : 0;
+	return adoption ? ask_client_to_leave(adoption) : 0;
 }
 
 /* Finds the sockets in the sockhash that want to leave and can now; with MODE_PASS set, all that can. */
@@ -266,7 +277,7 @@ int drain(struct __sk_buff *packet)
 
 /* Says whether a program has splice(2) in its code. */
 SEC("tc")
-int check(struct __sk_buff *packet)
+int learn_code(struct __sk_buff *packet)
 {
 	struct found_in_code *found = packet_of(found_in_code, packet);
 

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Who may enter the sockhash, and how its two ends find each other.
  *
- *   SYN answered by a listener of ours     answers[handshake] = what the server's side is
- *   client ESTABLISHED                     finds its answer: the peer is local; the rules decide; enters; clients[handshake]
- *   accepted socket ESTABLISHED            finds its client; enters; servers[client's key]
- *   client's first send                    finds its server
+ *   client calls connect(2)                connecting[CPU] = its program
+ *   SYN answered by a listener of ours     answers[place] = what the server's side is
+ *   client ESTABLISHED                     finds that: the peer is local; the rules decide; enters, pairings[sequence numbers] = itself
+ *   accepted socket ESTABLISHED            finds the client there; enters, and says so there
+ *   client's first send                    finds its server there, and deletes the element
  *
- * A client whose SYN nobody here answered has a peer on another host: it never enters, so it pays nothing from then on. */
+ * So a connection that stays outside costs no element of a map. A client whose SYN nobody here answered has a peer on another host: it
+ * never enters, so it pays nothing from then on. */
 #pragma once
 
 #include "callbacks.h"
@@ -19,16 +21,15 @@
 #include "memory.h"
 #include "rules.h"
 #include "socket.h"
+#include "worth.h"
 
-/* Handshakes between the SYN and the accepting end's ESTABLISHED, LRU; user space gives hosts of many CPUs more. */
-#define HANDSHAKES_MAX 8192
-
-/* Both ends of a TCP connection know the pair of initial sequence numbers, and no NAT rewrites them: 64 bits that name
- * a connection across REDIRECT, DNAT, SNAT and network namespaces. */
-struct handshake {
-	__u32 client_seq; /* the client's first data byte: its ISN + 1 */
-	__u32 server_seq; /* the server's */
-};
+/* From the client's ESTABLISHED to its first message, LRU; user space gives hosts of many CPUs more. A client that is forgotten before
+ * it has sent stays unpaired, and leaves. */
+#define PAIRINGS_MAX 16384
+/* SYNs that were answered; a later one takes the place of an earlier one. */
+#define ANSWERS_MAX 512
+/* Handshakes under way on a CPU, by their socket: more are not known by their program. */
+#define CONNECTING_MAX 16
 
 /* Which ends of a connection that stays outside are looked at there. */
 enum to_observe {
@@ -45,46 +46,197 @@ enum exclusion {
 
 /* A SYN that a listener of this host has answered, as the listener's side sees it. */
 struct answer {
+	struct handshake handshake;
+	struct executable server_program; /* all 0: not known yet */
+	__u16 port; /* the listener's, host order */
+	__u8 nonblocking; /* the listener */
+	__u8 exclusion; /* enum exclusion */
+	__u8 to_observe; /* enum to_observe */
+	__u8 client_entered;
+	__u8 is_bulk; /* it is left to TCP for that */
+	__u8 has_ends;
+};
+
+/* What rules ask of it. */
+struct answer_ends {
 	struct endpoint server;
 	struct endpoint client;
 	struct owner server_owner;
-	__u32 nonblocking; /* the listener */
-	enum exclusion exclusion;
-	struct executable server_program; /* all 0: not known yet */
-	__u32 to_observe; /* enum to_observe */
+};
+
+struct answer_place {
+	struct bpf_spin_lock lock; /* CPUs may meet */
 	__u32 pad;
+	struct answer answer;
+	struct answer_ends ends;
 };
 
-/* A client that waits for its server's end, and what its server's program is. */
-struct waiting_client {
-	struct end end;
-	struct executable server_program;
-};
-
-/* Consumed by the client that was answered, or by the accepted socket when its client is not ours. */
 struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, HANDSHAKES_MAX);
-	__type(key, struct handshake);
-	__type(value, struct answer);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, ANSWERS_MAX);
+	__type(key, __u32);
+	__type(value, struct answer_place);
 } answers SEC(".maps");
 
-/* Clients in the sockhash that wait for their server's end. */
+/* Elements of LRU maps are used again while somebody looks at them: what is in one has to say which handshake it is of. */
+struct end_of {
+	struct handshake handshake;
+	struct end end; /* its key last */
+};
+
+struct pairing {
+	struct executable server_program;
+	struct end_of client;
+	struct end_of server;
+};
+
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, HANDSHAKES_MAX);
+	__uint(max_entries, PAIRINGS_MAX);
 	__type(key, struct handshake);
-	__type(value, struct waiting_client);
-} clients SEC(".maps");
+	__type(value, struct pairing);
+} pairings SEC(".maps");
 
-/* A client's key -> its server's end, from pairing until the client first sends or closes. */
+static __always_inline struct answer_place *answer_place_of(const struct handshake *handshake)
+{
+	__u32 place = (handshake->client_seq ^ handshake->server_seq * 0x9e3779b9u) >> 8;
+
+	place %= ANSWERS_MAX;
+	return bpf_map_lookup_elem(&answers, &place);
+}
+
+static __always_inline void put_answer(const struct answer *answer, const struct answer_ends *ends)
+{
+	struct answer_place *place = answer_place_of(&answer->handshake);
+
+	if (!place)
+		return;
+	bpf_spin_lock(&place->lock);
+	place->answer = *answer;
+	if (answer->has_ends)
+		place->ends = *ends;
+	bpf_spin_unlock(&place->lock);
+}
+
+static __always_inline bool same_handshake(const struct handshake *one, const struct handshake *other)
+{
+	return one->client_seq == other->client_seq && one->server_seq == other->server_seq;
+}
+
+static __always_inline bool get_answer(const struct handshake *handshake, struct answer *answer)
+{
+	struct answer_place *place = answer_place_of(handshake);
+
+	if (!place || !same_handshake(&place->answer.handshake, handshake))
+		return false;
+	bpf_spin_lock(&place->lock);
+	*answer = place->answer;
+	bpf_spin_unlock(&place->lock);
+	return same_handshake(&answer->handshake, handshake);
+}
+
+/* The addresses and owners of the listener's side. */
+static __always_inline bool get_ends(const struct answer *answer, struct connection *connection)
+{
+	struct answer_place *place = answer_place_of(&answer->handshake);
+	bool found = false;
+
+	if (!place || !answer->has_ends)
+		return false;
+	bpf_spin_lock(&place->lock);
+	if (same_handshake(&place->answer.handshake, &answer->handshake)) {
+		connection->client[1] = place->ends.client;
+		connection->server[1] = place->ends.server;
+		connection->server_owner = place->ends.server_owner;
+		found = true;
+	}
+	bpf_spin_unlock(&place->lock);
+	return found;
+}
+
+/* For the server's end, which comes next. */
+static __always_inline void mark_answer(const struct handshake *handshake, bool client_entered, __u8 to_observe, bool is_bulk)
+{
+	struct answer_place *place = answer_place_of(handshake);
+
+	if (!place)
+		return;
+	bpf_spin_lock(&place->lock);
+	if (same_handshake(&place->answer.handshake, handshake)) {
+		place->answer.client_entered = client_entered;
+		place->answer.to_observe = to_observe;
+		place->answer.is_bulk = is_bulk;
+	}
+	bpf_spin_unlock(&place->lock);
+}
+
+/* Who has called connect(2). Over loopback the handshake ends on the same CPU, most often before the call does. */
+struct connecting {
+	__u64 sk;
+	__u32 seq; /* the initial one: another socket may have the same address later */
+	__u32 pad;
+	struct executable program;
+};
+
 struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, ENDS_MAX / 4);
-	__type(key, __u64);
-	__type(value, struct end);
-} servers SEC(".maps");
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, CONNECTING_MAX + 1); /* and who was met last */
+	__type(key, __u32);
+	__type(value, struct connecting);
+} connecting SEC(".maps");
+
+static __always_inline struct connecting *connecting_at(struct sock *sk)
+{
+	__u64 address = (__u64)sk;
+	__u32 slot = (address >> 6 ^ address >> 12) % CONNECTING_MAX;
+
+	return bpf_map_lookup_elem(&connecting, &slot);
+}
+
+/* Not each time that a program connects: it is looked for in one map less. */
+static __always_inline void meet_once(const struct executable *program)
+{
+	__u32 place = CONNECTING_MAX;
+	struct connecting *last = bpf_map_lookup_elem(&connecting, &place);
+	struct task_struct *task = current_task();
+	__u32 pid = field(task, tgid);
+
+	if (last && last->seq == pid && same_program(&last->program, program))
+		return;
+	meet(program, task);
+	if (last) {
+		last->seq = pid;
+		last->program = *program;
+	}
+}
+
+/* Of the program that has called connect(2). */
+static __noinline int connects(struct bpf_sock *sk)
+{
+	struct sock *tp = (void *)bpf_skc_to_tcp_sock(sk);
+	struct connecting *slot;
+
+	if (!tp || !sees_habits || (!all_sockets && !nonblocking(tp)))
+		return 0;
+	slot = connecting_at(tp);
+	if (!slot)
+		return 0;
+	slot->sk = (__u64)tp;
+	slot->seq = READ((struct tcp_sock *)tp, write_seq);
+	slot->program = executable_of(READ(current_task(), mm));
+	if (learns_first())
+		meet_once(&slot->program);
+	return 0;
+}
+
+/* NULL when it is not known which that is.
+ * @first: the first sequence number that it sends with data */
+static __always_inline const struct executable *program_of_client(struct sock *sk, __u32 first)
+{
+	struct connecting *slot = connecting_at(sk);
+
+	return slot && slot->sk == (__u64)sk && slot->seq + 1 == first ? &slot->program : NULL;
+}
 
 /* What sockops calls is not inlined: their stacks would add up. */
 
@@ -129,7 +281,7 @@ static __noinline int syn_answered(struct bpf_sock_ops *ops)
 {
 	struct tcp_request_sock *req = (void *)request_of(ops);
 	struct sock_common *common = (void *)req;
-	struct handshake key = {};
+	struct answer_ends ends = {};
 	struct answer answer = {};
 	struct sock *listener;
 
@@ -141,15 +293,19 @@ static __noinline int syn_answered(struct bpf_sock_ops *ops)
 	if (!listener)
 		return 0;
 	listener = socket_at(listener);
-	key.client_seq = READ(req, rcv_isn) + 1;
-	key.server_seq = READ(req, snt_isn) + 1;
-	local_endpoint(common, &answer.server);
-	remote_endpoint(common, &answer.client);
-	answer.server_owner = owner_of(listener);
+	answer.handshake.client_seq = READ(req, rcv_isn) + 1;
+	answer.handshake.server_seq = READ(req, snt_isn) + 1;
+	answer.port = READ(common, skc_num);
 	answer.nonblocking = nonblocking(listener);
 	answer.exclusion = exclusion_behind(req, listener);
 	answer.server_program = program_of_listener(listener);
-	bpf_map_update_elem(&answers, &key, &answer, BPF_ANY);
+	if (rules_ask()) {
+		local_endpoint(common, &ends.server);
+		remote_endpoint(common, &ends.client);
+		ends.server_owner = owner_of(listener);
+		answer.has_ends = true;
+	}
+	put_answer(&answer, &ends);
 	return 0;
 }
 
@@ -176,13 +332,33 @@ static __noinline enum decision rules_decide(struct sock *sk, const struct answe
 {
 	struct connection connection = {};
 
+	if (!rules_ask())
+		return ACCELERATE;
+	/* Rules may have come between the SYN and now. */
+	if (!get_ends(answer, &connection))
+		return NO_ACCEPT_RULE;
 	local_endpoint((void *)sk, &connection.client[0]);
 	remote_endpoint((void *)sk, &connection.server[0]);
-	connection.client[1] = answer->client;
-	connection.server[1] = answer->server;
 	connection.client_owner = owner_of(sk);
-	connection.server_owner = answer->server_owner;
 	return decide_by_rules(&connection, true);
+}
+
+/* What connections of these programs are like was learnt (worth.h): where all enter at once, nothing is. */
+static __always_inline bool pays_to_enter(const struct executable *client, struct answer *answer)
+{
+	if (!learns_first())
+		return true;
+	switch (worth_of(client, &answer->server_program, answer->port)) {
+	case WORTH_SHORT:
+		count_refused(REFUSED_SHORT_LIVED);
+		return false;
+	case WORTH_BULK:
+		count_refused(REFUSED_BULK);
+		answer->is_bulk = true;
+		return false;
+	default:
+		return true;
+	}
 }
 
 static __always_inline bool client_may_enter(struct sock *sk, struct answer *answer, const struct executable *program)
@@ -207,7 +383,7 @@ static __always_inline bool client_may_enter(struct sock *sk, struct answer *ans
 	}
 	switch (rules_decide(sk, answer)) {
 	case ACCELERATE:
-		return programs_may_enter(program, &answer->server_program, answer);
+		return pays_to_enter(program, answer) && programs_may_enter(program, &answer->server_program, answer);
 	case RETURN_RULE:
 		count_refused(REFUSED_RETURN_RULE);
 		return false;
@@ -265,34 +441,47 @@ static __always_inline struct lane *enter(struct bpf_sock_ops *ops, struct bpf_s
 		return NULL;
 	}
 	lane->psock = (__u64)psock_of_member((void *)self->tcp_sock);
-	lane->callbacks = ask_for_callbacks(ops);
+	lane->callbacks = ask_for_callbacks(ops, CALLBACKS);
 	remember_tcp((void *)self->tcp_sock);
 	return lane;
 }
 
-/* Not inlined, so that what it needs is not on the stack while the rules decide: 5.10 counts strictly. */
-static __noinline int client_enters(struct bpf_sock_ops *ops, struct bpf_sock *sk, const struct executable *server_program)
+static __always_inline void say_entered(struct end_of *entered, const struct handshake *handshake, const struct end *self)
 {
-	struct handshake key = { ops->snd_nxt, ops->rcv_nxt };
+	entered->handshake = *handshake;
+	entered->end.cookie = self->cookie;
+	entered->end.tcp_sock = self->tcp_sock;
+	entered->end.lane = self->lane;
+	barrier();
+	entered->end.key = self->key;
+}
+
+/* Not inlined, so that what it needs is not on the stack while the rules decide: 5.10 counts strictly. */
+static __noinline int client_enters(struct bpf_sock_ops *ops, struct bpf_sock *sk, const struct answer *answer)
+{
 	struct tcp_sock *tp = (void *)bpf_skc_to_tcp_sock(sk);
-	struct waiting_client waiting = {};
+	struct handshake key = answer->handshake;
 	const struct executable *program;
+	struct pairing pairing = {};
 	struct lane *lane;
 
 	if (!tp)
 		return 0;
-	waiting.server_program = *server_program;
-	waiting.end.cookie = bpf_get_socket_cookie(ops);
-	waiting.end.key = waiting.end.cookie << 1;
-	waiting.end.tcp_sock = (__u64)tp;
-	lane = enter(ops, sk, &waiting.end);
+	pairing.server_program = answer->server_program;
+	pairing.client.handshake = key;
+	pairing.client.end.cookie = bpf_get_socket_cookie(ops);
+	pairing.client.end.key = pairing.client.end.cookie << 1;
+	pairing.client.end.tcp_sock = (__u64)tp;
+	lane = enter(ops, sk, &pairing.client.end);
 	if (!lane)
 		return 0;
-	program = program_of_client((void *)tp);
+	lane->handshake = key;
+	program = program_of_client((void *)tp, key.client_seq);
 	if (program)
 		lane->program = *program;
+	lane->worth = worth_place(program, &answer->server_program, answer->port);
 	lane->notice.programs = 1;
-	bpf_map_update_elem(&clients, &key, &waiting, BPF_ANY);
+	bpf_map_update_elem(&pairings, &key, &pairing, BPF_ANY);
 	return 1;
 }
 
@@ -301,90 +490,113 @@ static __noinline int client_established(struct bpf_sock_ops *ops, struct bpf_so
 	struct handshake key = { ops->snd_nxt, ops->rcv_nxt };
 	struct tcp_sock *tp = (void *)bpf_skc_to_tcp_sock(sk);
 	const struct executable *program;
-	struct answer *answer;
-	bool may_enter;
+	struct answer answer;
+	bool enters;
 
 	if (!tp)
 		return 0;
-	answer = bpf_map_lookup_elem(&answers, &key);
-	if (!answer) {
+	if (!get_answer(&key, &answer)) {
 		count_refused(REFUSED_NOT_LOCAL);
 		return 0;
 	}
-	program = program_of_client((void *)tp);
-	may_enter = client_may_enter((void *)tp, answer, program);
-	if (answer->to_observe & OBSERVE_CLIENT && program)
+	program = program_of_client((void *)tp, key.client_seq);
+	enters = client_may_enter((void *)tp, &answer, program) && client_enters(ops, sk, &answer);
+	if (answer.to_observe & OBSERVE_CLIENT && program)
 		observe(ops, (void *)tp, program, 0);
-	if (may_enter)
-		client_enters(ops, sk, &answer->server_program);
-	if (!(answer->to_observe & OBSERVE_SERVER))
-		bpf_map_delete_elem(&answers, &key);
+	if (answer.is_bulk)
+		note_bulk(ops);
+	if (enters || answer.to_observe || answer.is_bulk)
+		mark_answer(&key, enters, answer.to_observe, answer.is_bulk);
 	return 0;
+}
+
+/* What its client, which has not entered, has left to do. */
+static __noinline int stays_outside(struct bpf_sock_ops *ops, struct tcp_sock *tp, const struct handshake *key)
+{
+	struct answer answer;
+
+	if (!get_answer(key, &answer))
+		return 0;
+	if (answer.to_observe & OBSERVE_SERVER)
+		observe(ops, (void *)tp, &answer.server_program, 0);
+	if (answer.is_bulk)
+		note_bulk(ops);
+	return 0;
+}
+
+static __noinline int server_enters(struct bpf_sock_ops *ops, struct bpf_sock *sk, const struct handshake *key)
+{
+	struct pairing *pairing = bpf_map_lookup_elem(&pairings, key);
+	struct tcp_sock *tp = (void *)bpf_skc_to_tcp_sock(sk);
+	struct end self = {};
+	struct lane *lane;
+
+	if (!tp || !pairing || !same_handshake(&pairing->client.handshake, key))
+		return 0;
+	self.cookie = bpf_get_socket_cookie(ops);
+	self.key = pairing->client.end.key | 1;
+	self.tcp_sock = (__u64)tp;
+	if (!server_may_enter((void *)tp) || !(lane = enter(ops, sk, &self))) {
+		bpf_map_delete_elem(&pairings, key);
+		return 0;
+	}
+	lane->peer = pairing->client.end;
+	lane->program = pairing->server_program;
+	lane->notice.programs = 1;
+	count_paired();
+	pairing->server.handshake = *key;
+	pairing->server.end.cookie = self.cookie;
+	pairing->server.end.tcp_sock = self.tcp_sock;
+	pairing->server.end.lane = self.lane;
+	barrier();
+	pairing->server.end.key = self.key;
+	return 1;
 }
 
 static __noinline int server_established(struct bpf_sock_ops *ops, struct bpf_sock *sk)
 {
 	struct handshake key = { ops->rcv_nxt, ops->snd_nxt };
 	struct tcp_sock *tp = (void *)bpf_skc_to_tcp_sock(sk);
-	struct waiting_client *client;
-	struct answer *answer;
-	struct end self = {};
-	struct lane *lane;
+	struct answer_place *place = answer_place_of(&key);
 
-	if (!tp)
+	if (!tp || !place)
 		return 0;
 	give_up_header_options(ops, (void *)tp);
-	client = bpf_map_lookup_elem(&clients, &key);
-	if (!client) {
-		answer = bpf_map_lookup_elem(&answers, &key);
-		if (answer && answer->to_observe & OBSERVE_SERVER)
-			observe(ops, (void *)tp, &answer->server_program, 0);
-		bpf_map_delete_elem(&answers, &key);
-		return 0;
-	}
-	self.cookie = bpf_get_socket_cookie(ops);
-	self.key = client->end.key | 1;
-	self.tcp_sock = (__u64)tp;
-	if (server_may_enter((void *)tp) && (lane = enter(ops, sk, &self))) {
-		lane->peer = client->end;
-		lane->program = client->server_program;
-		lane->notice.programs = 1;
-		if (bpf_map_update_elem(&servers, &client->end.key, &self, BPF_ANY))
-			want_to_leave(lane, (void *)tp, LEAVE_UNPAIRED);
-		else
-			count_paired();
-	}
-	bpf_map_delete_elem(&clients, &key);
-	return 0;
+	/* Its client's callback has come before, and most often nothing is to be done. */
+	if (same_handshake(&place->answer.handshake, &key) && !place->answer.client_entered)
+		return place->answer.to_observe || place->answer.is_bulk ? stays_outside(ops, tp, &key) : 0;
+	return server_enters(ops, sk, &key);
 }
 
 /* A client learns its peer when it first needs it. */
 static __always_inline bool find_peer(const struct lane *lane, struct end *peer)
 {
-	__u64 key = lane->key;
-	struct end *server;
+	struct handshake key = lane->handshake;
+	struct pairing *pairing;
 
 	if (lane->peer.key) {
 		*peer = lane->peer;
 		return true;
 	}
-	server = bpf_map_lookup_elem(&servers, &key);
-	if (server)
-		*peer = *server;
-	return server;
+	pairing = bpf_map_lookup_elem(&pairings, &key);
+	if (!pairing || !pairing->server.end.key || !same_handshake(&pairing->server.handshake, &key))
+		return false;
+	barrier();
+	*peer = pairing->server.end;
+	return true;
 }
 
 static __always_inline void note_peer(struct lane *lane, const struct end *peer)
 {
-	__u64 key = lane->key;
+	struct handshake key = lane->handshake;
 
 	if (lane->peer.key)
 		return;
 	lane->peer = *peer;
-	bpf_map_delete_elem(&servers, &key);
+	bpf_map_delete_elem(&pairings, &key);
 }
 
-/* From a callback. Also takes the entry out of `servers` when the client never sent. */
+/* From a callback. Also takes the element out of `pairings` when the client never sent. */
 static __always_inline bool is_paired(struct lane *lane)
 {
 	struct end peer;

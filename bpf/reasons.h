@@ -15,6 +15,8 @@
 	REFUSED(UNKNOWN, "it is not known yet how a program receives that has an end")                   \
 	REFUSED(RETURN_RULE, "a rule with -j RETURN matches")                                            \
 	REFUSED(NO_ACCEPT_RULE, "there are rules with -j ACCEPT, and none matches")                      \
+	REFUSED(SHORT_LIVED, "connections between these programs live for a request or two")             \
+	REFUSED(BULK, "connections between these programs turn to bulk")                                 \
 	REFUSED(MAP_FULL, "there is no room for more (--max-connections)")                               \
 	REFUSED(NO_MEMORY, "the kernel has no memory for it, or TCP's is used up")                       \
 	REFUSED(NO_STORAGE, "bpf_sk_storage_get() gave none")                                            \
@@ -46,11 +48,11 @@ enum urgency {
  * One that lasts is likely to hold for the next message as well (order.h). */
 #define PASSES(PASSED)                                                                                  \
 	PASSED(UNPAIRED, NEVER_BEGUN, 0, "the other end has not entered yet")                            \
+	PASSED(MEMORY, WHEN_READ, 0, "TCP, or the reader's cgroup, has used up its memory for sockets")  \
 	PASSED(UNKNOWN, WHEN_READ, 0, "it is not known how the reader's program receives")               \
 	PASSED(LEAVING, WHEN_READ, 0, "the socket is about to leave")                                    \
 	PASSED(SPECIAL, AT_ONCE, 0, "sent with MSG_OOB, MSG_ZEROCOPY or MSG_FASTOPEN")                   \
 	PASSED(STOPPING, WHEN_READ, 0, "mda stops")                                                      \
-	PASSED(MEMORY, WHEN_READ, 0, "TCP, or the reader's cgroup, has used up its memory for sockets")  \
 	PASSED(CLOSING, WHEN_READ, 0, "an end is no longer ESTABLISHED")                                 \
 	PASSED(BLOCKING, AT_ONCE, 1, "the reader is in blocking mode, or nobody has accepted it yet")    \
 	PASSED(SILENT_CLIENT, NEVER_BEGUN, 0, "the client has not sent yet, so it may still turn blocking") \

@@ -7,6 +7,7 @@
 #include "handover.h"
 #include "lane.h"
 #include "verdict.h"
+#include "worth.h"
 
 static __always_inline void note_sender(struct lane *lane, struct found *found)
 {
@@ -97,6 +98,7 @@ static __always_inline int redirect_to_peer(struct sk_msg_md *msg, struct lane *
 {
 	if (bpf_msg_redirect_hash(msg, &sockets, &lane->peer.key, BPF_F_INGRESS) != SK_PASS)
 		return pass(lane, PASSED_PEER_LEFT);
+	lane->messages++;
 	count_redirected(msg->size);
 	return SK_PASS;
 }
@@ -107,6 +109,8 @@ static __always_inline int apply(struct sk_msg_md *msg, struct lane *lane, struc
 	__u16 was_on_tcp = lane->on_tcp;
 
 	note_found(lane, own, facts, found);
+	if (verdict->leave == LEAVE_BULK)
+		has_shown(lane, WORTH_BULK);
 	if (verdict->leave)
 		want_to_leave(lane, own, verdict->leave);
 	if (verdict->action == REFUSE)
@@ -121,7 +125,7 @@ static __always_inline int apply(struct sk_msg_md *msg, struct lane *lane, struc
 	if (verdict->leaves_now && found->is_alone && lane->quiet != QUIET)
 		lane->quiet = QUIET;
 	if (verdict->needs_edge)
-		note_behind(lane->peer.cookie, BEHIND_UNTIL_READ);
+		want_edge(lane->peer.cookie, EDGE_WHEN_READ);
 	if (verdict->lasts)
 		lane->notice.passes = was_on_tcp; /* as the one before it, and as will the next ones */
 	else if (verdict->reason == PASSED_ACKNOWLEDGING)
@@ -153,6 +157,7 @@ static __always_inline bool is_as_decided(const struct lane *lane, struct sock *
 	struct task_struct *task = current_task();
 	struct tcp_sock *tp = (void *)own;
 	__u64 epoch = epoch_of(now);
+	struct file *file;
 
 	if (!epoch || lane->epoch != epoch || (__s32)(lane->until - jiffies) <= 0)
 		return false;
@@ -166,7 +171,8 @@ static __always_inline bool is_as_decided(const struct lane *lane, struct sock *
 	if ((__u64)field(peer, __sk_common.skc_prot) != lane->peer_prot ||
 	    field(peer, __sk_common.skc_state) != BPF_TCP_ESTABLISHED || field(peer, sk_rcvlowat) > 1 || has_special_option(peer))
 		return false;
-	return all_sockets || field(cast_to(struct file, lane->peer_file), f_flags) & O_NONBLOCK;
+	file = cast_to(struct file, lane->peer_file);
+	return all_sockets || field(file, f_flags) & O_NONBLOCK;
 }
 
 /* Neither its size nor what is unread calls for another look. Notes what a message changes of that. */

@@ -117,6 +117,20 @@ static __always_inline enum decision decided_by(__u32 slot, __u32 word, __u64 ma
 	return decision;
 }
 
+/* There are rules: without any, everything is accelerated. */
+static __always_inline bool rules_ask(void)
+{
+	struct control *now = current_control();
+	struct rule_set *set;
+	__u32 slot;
+
+	if (!now)
+		return true;
+	slot = now->rules_slot & 1;
+	set = bpf_map_lookup_elem(&rule_sets, &slot);
+	return !set || set->count;
+}
+
 /* @counted: for the rule that decides, see rule_decisions */
 static __always_inline enum decision decide_by_rules(const struct connection *c, bool counted)
 {

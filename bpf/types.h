@@ -177,7 +177,7 @@ struct listening {
 };
 
 /* A socket that went back to plain TCP, and what it has sent since the scans began to look. */
-struct left {
+struct departure {
 	enum leave why;
 	__u32 data_segs_out;
 	__u64 bytes_sent;
@@ -185,22 +185,22 @@ struct left {
 	__u32 recent_bytes;
 };
 
-enum stranger_kind {
-	STRANGER_LISTENER,
-	STRANGER_CONNECTED, /* and not in any sockmap */
-	STRANGER_MEMBER, /* connected, in a sockmap; found only on request, in blocking mode or stuck */
-	STRANGER_MPTCP_LISTENER, /* what it accepts may be plain TCP */
-	STRANGER_CLOSED, /* in a sockmap, shut down, reset or timed out, and not yet closed by its program */
+enum scanned_kind {
+	SCANNED_LISTENER,
+	SCANNED_CONNECTED, /* and not in any sockmap */
+	SCANNED_MEMBER, /* connected, in a sockmap; found only on request, in blocking mode or stuck */
+	SCANNED_MPTCP_LISTENER, /* what it accepts may be plain TCP */
+	SCANNED_CLOSED, /* in a sockmap, shut down, reset or timed out, and not yet closed by its program */
 };
 
 /* A TCP socket of the cgroup, as a scan of all descriptors finds it. */
-struct stranger {
+struct scanned {
 	__u64 sock; /* kernel address: a socket may have several descriptors */
 	__u64 cookie; /* 0: it has none yet */
 	__u64 net; /* kernel address of its network namespace */
 	__u32 pid; /* in the PID namespace of who scans */
 	__u32 fd;
-	enum stranger_kind kind;
+	enum scanned_kind kind;
 	/* The two ends' initial sequence numbers, see adopt.h. */
 	__u32 own_seq;
 	__u32 peer_seq;
@@ -237,9 +237,9 @@ struct event {
 };
 
 /* Who needs an edge, and when. */
-enum behind {
-	BEHIND_UNTIL_READ, /* it was full: once its redirected bytes are read */
-	BEHIND_AT_ONCE, /* it has asked how much is unread, and was told less than there is */
+enum edge_time {
+	EDGE_WHEN_READ, /* it was full: once its redirected bytes are read */
+	EDGE_AT_ONCE, /* it has asked how much is unread, and was told less than there is */
 };
 
 /* A reader that could not take more redirected bytes, and where it was last seen. */
@@ -276,7 +276,7 @@ struct connection {
 	struct owner server_owner;
 };
 
-/* A packet for `judge`, `join` and `dismiss`. */
+/* A packet for `judge`, `join` and `ask_to_leave`; for `join` the connection has the server's addresses only. */
 struct adoption {
 	__u8 header[16];
 	__u64 client_key; /* in the sockhash; the server's is the next */

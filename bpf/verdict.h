@@ -37,7 +37,7 @@ struct verdict {
 	enum leave leave; /* STAY, or why it leaves from now on */
 	bool needs_edge; /* the reader, once it has read what was redirected */
 	bool lasts; /* the next message is likely to pass for the same reason */
-	bool leaves_now; /* it passes because the socket leaves: its last redirected message is behind it */
+	bool leaves_now; /* the socket leaves, and its last redirected message is behind it */
 };
 
 static inline __u32 lowest_of(__u32 set)
@@ -85,6 +85,6 @@ static inline struct verdict decide(const struct facts *facts)
 	verdict.reason = lowest_of(holds);
 	verdict.needs_edge = facts->unread && verdict.reason != PASSED_UNREAD;
 	verdict.lasts = PASSES_LASTING & SET_OF(verdict.reason);
-	verdict.leaves_now = verdict.reason == PASSED_LEAVING || verdict.reason == PASSED_UNKNOWN;
+	verdict.leaves_now = leaves && (!facts->unread || facts->silenced);
 	return verdict;
 }

@@ -20,8 +20,8 @@ import {
   findMembers,
   findStuck,
   scanDescriptors,
-  type Stranger,
-} from "./strangers.ts";
+  type ScannedSocket,
+} from "./scan.ts";
 import { takeOut } from "./sweep.ts";
 
 const log = getLogger("mda");
@@ -29,7 +29,7 @@ const log = getLogger("mda");
 const { ACCELERATE } = enums.decision;
 const { HABIT_UNKNOWN, HABIT_RECEIVES } = enums.habit;
 const { LEAVE_BULK, LEAVE_WITH_PEER, LEAVE_BY_RULE, LEAVE_BLOCKING, LEAVE_WITHOUT_MEMORY } = enums.leave;
-const { STRANGER_CONNECTED, STRANGER_MEMBER } = enums.stranger_kind;
+const { SCANNED_CONNECTED, SCANNED_MEMBER } = enums.scanned_kind;
 
 /** Thousands of connections take their time, in which others have things to do as well. */
 const SLICE_MS = 20;
@@ -93,7 +93,7 @@ export async function adoptConnections(
     }
     if (signal?.aborted) break;
     const { client, server, behindMptcp } = connection;
-    if (client.kind === STRANGER_CONNECTED && server.kind === STRANGER_CONNECTED) {
+    if (client.kind === SCANNED_CONNECTED && server.kind === SCANNED_CONNECTED) {
       if (!enters || result.full || result.shortage || behindMptcp || !canServe(client, server)) continue;
       if (!pays(client, server) || !judge(object, connection)) continue;
       if (unknownPrograms !== "fast" && !areKnown(client, server)) {
@@ -109,7 +109,7 @@ export async function adoptConnections(
         else if (error.code === "EPERM") result.obstacle ??= error.message;
         else log.debug(`not adopted: ${error.message}`);
       }
-    } else if (reapply && client.kind === STRANGER_MEMBER && server.kind === STRANGER_MEMBER) {
+    } else if (reapply && client.kind === SCANNED_MEMBER && server.kind === SCANNED_MEMBER) {
       if (!judge(object, connection) && dismiss(object, client.cookie << 1n, LEAVE_BY_RULE)) {
         result.dismissed++;
       }
@@ -143,7 +143,7 @@ export async function adoptOnceKnown(object: BpfObject, options: AdoptOptions): 
 }
 
 /** Sockets that were switched to blocking mode leave before somebody waits in vain. */
-function dismissBlocking(object: BpfObject, members: Stranger[]): void {
+function dismissBlocking(object: BpfObject, members: ScannedSocket[]): void {
   const blocking = new Set(members.filter(({ blocking }) => blocking).map(({ cookie }) => cookie));
   if (blocking.size === 0) return;
   const sockets = object.map("sockets");
@@ -154,7 +154,7 @@ function dismissBlocking(object: BpfObject, members: Stranger[]): void {
 }
 
 /** Sockets whose programs wait in vain until they can send (bpf/memory.h): outside of the sockhash they can. */
-function releaseStuck(object: BpfObject, stuck: Stranger[]): void {
+function releaseStuck(object: BpfObject, stuck: ScannedSocket[]): void {
   for (const end of stuck) {
     try {
       useForeignSocket(end, (copy) => {
@@ -171,7 +171,7 @@ function releaseStuck(object: BpfObject, stuck: Stranger[]): void {
 }
 
 /** Sockets that were shut down or reset, and had no callback to leave by (bpf/resets.h). */
-function takeOutClosed(object: BpfObject, closed: Stranger[]): void {
+function takeOutClosed(object: BpfObject, closed: ScannedSocket[]): void {
   for (const end of closed) {
     try {
       useForeignSocket(end, (copy) => {
@@ -190,16 +190,16 @@ function number(bytes: Uint8Array<ArrayBuffer>): bigint {
 }
 
 /** Whether the programs at both ends use their sockets in ways that sockmap can serve, as far as is known. */
-function canServe(...ends: Stranger[]): boolean {
+function canServe(...ends: ScannedSocket[]): boolean {
   return ends.every(({ habit }) => habit <= HABIT_RECEIVES);
 }
 
-function areKnown(...ends: Stranger[]): boolean {
+function areKnown(...ends: ScannedSocket[]): boolean {
   return ends.every(({ habit }) => habit !== HABIT_UNKNOWN);
 }
 
 /** Whether a connection that has left as bulk sends small messages now. */
-function pays(client: Stranger, server: Stranger): boolean {
+function pays(client: ScannedSocket, server: ScannedSocket): boolean {
   const bulk = [client, server].some(({ left }) => left === LEAVE_BULK) ||
     // The end that knows more has been forgotten.
     [client, server].every(({ left }) => left === LEAVE_WITH_PEER || left === 0) &&
@@ -210,7 +210,7 @@ function pays(client: Stranger, server: Stranger): boolean {
 }
 
 /** The mean of a socket's last messages, as far as segments tell; 0 when it sent none. */
-function messageBytes(sender: Stranger, answerer: Stranger): number {
+function messageBytes(sender: ScannedSocket, answerer: ScannedSocket): number {
   if (sender.recent_segments === 0) return 0;
   if (isShort(sender)) return sender.recent_bytes / sender.recent_segments;
   // Whole segments are parts of longer messages. If the other end sends short ones, these are its answers.
@@ -220,7 +220,7 @@ function messageBytes(sender: Stranger, answerer: Stranger): number {
   return Infinity;
 }
 
-function isShort({ recent_bytes, recent_segments, mss }: Stranger): boolean {
+function isShort({ recent_bytes, recent_segments, mss }: ScannedSocket): boolean {
   return recent_bytes < recent_segments * mss * WHOLE_SEGMENT;
 }
 
@@ -239,7 +239,7 @@ function judge(object: BpfObject, { client, server, listener }: Connection): boo
 /** Makes a connection leave the sockhash, for a reason of enum leave; false when it is not there. */
 export function dismiss(object: BpfObject, clientKey: bigint, why: number): boolean {
   const packet = writeStruct(layouts, "adoption", { client_key: clientKey, argument: why });
-  return object.program("dismiss").runOn(packet) === 1;
+  return object.program("ask_to_leave").runOn(packet) === 1;
 }
 
 /**
@@ -270,6 +270,7 @@ function join(object: BpfObject, { client, server }: Connection, processes: Proc
       server_cookie: ends[1].cookie,
       client_program: client.program,
       server_program: server.program,
+      connection: { server: [client.remote, server.local] },
     });
     joined = object.program("join").runOn(packet) === 1;
   } finally {
@@ -286,7 +287,7 @@ const PROCESSES_MAX = 32;
 class Processes implements Disposable {
   readonly #pidfds = new Map<number, number>();
 
-  copyDescriptor(end: Stranger): number {
+  copyDescriptor(end: ScannedSocket): number {
     try {
       return this.#copy(end);
     } catch (error) {
@@ -296,7 +297,7 @@ class Processes implements Disposable {
     }
   }
 
-  #copy({ pid, fd }: Stranger): number {
+  #copy({ pid, fd }: ScannedSocket): number {
     let pidfd = this.#pidfds.get(pid);
     if (pidfd === undefined) {
       if (this.#pidfds.size >= PROCESSES_MAX) this[Symbol.dispose]();

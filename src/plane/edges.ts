@@ -5,7 +5,7 @@ import * as libc from "../host/libc.ts";
 import { useForeignSocket } from "./foreign_socket.ts";
 import type { BpfObject } from "../bpf/object.ts";
 
-const { BEHIND_AT_ONCE } = enums.behind;
+const { EDGE_AT_ONCE } = enums.edge_time;
 
 /**
  * Looks after readers that were full, so that some of their bytes went through TCP while redirected ones were unread: once
@@ -15,10 +15,10 @@ const { BEHIND_AT_ONCE } = enums.behind;
  * @throws Error when a reader could not be reached, after the others were helped; for want of descriptors it is tried again at the
  *   next call
  */
-export function nudgeReaders(object: BpfObject): boolean {
-  const behind = object.map("behind"), readers = object.map("readers");
+export function makeEdges(object: BpfObject): boolean {
+  const behind = object.map("edges_wanted"), readers = object.map("readers");
   for (const cookie of behind.keys()) {
-    const at_once = Number(number32(behind.lookup(cookie)) === BEHIND_AT_ONCE);
+    const at_once = Number(number32(behind.lookup(cookie)) === EDGE_AT_ONCE);
     readers.update(cookie, writeStruct(layouts, "reader", { at_once }));
     // Whoever fills up again from here on is noted again.
     behind.delete(cookie);
@@ -46,7 +46,7 @@ export function nudgeReaders(object: BpfObject): boolean {
 
 /** Whether there are readers that may still need an edge. */
 export function someAreBehind(object: Pick<BpfObject, "map">): boolean {
-  return ["behind", "readers"].some((name) => !object.map(name).keys().next().done);
+  return ["edges_wanted", "readers"].some((name) => !object.map(name).keys().next().done);
 }
 
 /** Makes an edge at a socket: tcp_set_rcvlowat() ends with tcp_data_ready(). */

@@ -27,7 +27,7 @@ type Executable = StructValue<typeof layouts, "executable">;
  * @throws Error for want of descriptors; what could not be handed over is tried again at the next call
  */
 export function handOver(object: BpfObject): void {
-  const beside = object.map("beside");
+  const beside = object.map("bypassed");
   const cookies = [...beside.keys()].map(number);
   if (cookies.length === 0) return;
   const done = new Set(cookies);
@@ -54,8 +54,8 @@ export function handOver(object: BpfObject): void {
 }
 
 /** Whether there is something to hand over. */
-export function someIsBeside(object: Pick<BpfObject, "map">): boolean {
-  return !object.map("beside").keys().next().done;
+export function someIsBypassed(object: Pick<BpfObject, "map">): boolean {
+  return !object.map("bypassed").keys().next().done;
 }
 
 /** @throws SystemError: EPERM when a process is out of reach */
@@ -107,7 +107,7 @@ export function findSockets(object: BpfObject, cookies: bigint[]): Found[] {
 
 /** Returns false when it could not: the connection is to be reset then. */
 function move(object: BpfObject, { cookie, unread }: Found, readerFd: number, senderFd: number): boolean {
-  const beside = object.map("beside");
+  const beside = object.map("bypassed");
   for (const end = performance.now() + MOVE_MS; unread > 0; unread = unreadBytes(object, cookie)) {
     if (performance.now() > end) return false;
     try {

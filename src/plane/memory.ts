@@ -5,7 +5,7 @@ import { SystemError } from "../host/errno.ts";
 import * as libc from "../host/libc.ts";
 import { changeControl, readControl } from "./control.ts";
 import { useForeignSocket } from "./foreign_socket.ts";
-import { findStuck, scanDescriptors, type Stranger } from "./strangers.ts";
+import { findStuck, scanDescriptors, type ScannedSocket } from "./scan.ts";
 import { sweep } from "./sweep.ts";
 
 const log = getLogger("mda");
@@ -63,7 +63,7 @@ function setMode(object: BpfObject, mode: number): void {
 }
 
 /** Tells programs that wait until they can send, while nothing is on its way that could end that, to try again. */
-export function wakeStuck(stuck: Stranger[]): void {
+export function wakeStuck(stuck: ScannedSocket[]): void {
   for (const end of stuck) {
     try {
       useForeignSocket(end, tellToSend);

@@ -38,18 +38,14 @@ export function loadDataPlane(
   { features, allSockets, unknownPrograms, maxConnections, reuse = {} }: ObjectOptions,
 ): BpfObject {
   const sizes: Partial<Record<MapName, number>> = {
-    answers: handshakes(),
-    clients: handshakes(),
-    outsiders: handshakes(),
+    pairings: pairings(),
   };
-  if (maxConnections !== undefined) {
-    sizes.sockets = sizes.leaving = 2 * maxConnections;
-    sizes.servers = Math.ceil(maxConnections / 2);
-  }
-  const base64 = features.constants.casts_addresses ? objectWithCasts : objectWithoutCasts;
+  if (maxConnections !== undefined) sizes.sockets = sizes.leaving = 2 * maxConnections;
+  const { casts_addresses, ...constants } = features.constants;
+  const base64 = casts_addresses ? objectWithCasts : objectWithoutCasts;
   const object = openObject(Uint8Array.fromBase64(base64), "mda", {
     rodata: {
-      ...features.constants,
+      ...constants,
       is_arm64: isArm64,
       all_sockets: allSockets,
       unknown_programs: unknownNumber(unknownPrograms),
@@ -59,7 +55,7 @@ export function loadDataPlane(
     },
     maxEntries: Object.fromEntries(Object.entries(sizes).filter(([name]) => !(name in reuse))),
     autoload: {
-      find_strangers: features.iterates_files,
+      scan_sockets: features.iterates_files,
       find_readers: features.iterates_files,
       sees_reset: features.sees_resets,
       ...hookPrograms(features),
@@ -76,8 +72,8 @@ export function loadDataPlane(
 }
 
 /** An LRU map keeps up to 128 free elements on each CPU (LOCAL_FREE_TARGET, kernel/bpf/bpf_lru_list.c). */
-function handshakes(): number {
-  return Math.max(maps.answers.maxEntries, 512 * possibleCpus());
+function pairings(): number {
+  return Math.max(maps.pairings.maxEntries, 512 * possibleCpus());
 }
 
 /** The maps that are pinned, by their names; the caller closes them. */

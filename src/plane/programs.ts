@@ -120,5 +120,5 @@ export function someAreUnknown(map: BpfMap): boolean {
 
 function note(object: BpfObject, key: Uint8Array<ArrayBuffer>, in_code: number): void {
   const program = readStruct(layouts, "executable", key);
-  object.program("check").runOn(writeStruct(layouts, "found_in_code", { program, in_code }));
+  object.program("learn_code").runOn(writeStruct(layouts, "found_in_code", { program, in_code }));
 }

@@ -40,7 +40,7 @@ export const purposes: Record<typeof functions[number] | ProbeProgram, Purpose> 
     does: "sees which sockets are reset",
     without: "a program would be told of a reset again and again for some seconds",
   },
-  find_strangers: {
+  scan_sockets: {
     does: "finds connections that are open already",
     without: "none of them could be adopted",
   },
@@ -52,7 +52,7 @@ export const purposes: Record<typeof functions[number] | ProbeProgram, Purpose> 
     does: "pairs the ends of connections that are open already",
     without: "none of them could be adopted",
   },
-  dismiss: {
+  ask_to_leave: {
     does: "makes connections leave",
     without: "those that are open could not follow new rules, or a change to blocking mode",
   },
@@ -62,7 +62,10 @@ export const purposes: Record<typeof functions[number] | ProbeProgram, Purpose> 
   },
   count_pass: { does: "counts messages that go to TCP", without: "nothing can be accelerated" },
   count_unread: { does: "counts what a reader has not read", without: "nothing can be accelerated" },
-  memory_is_short: { does: "looks whether TCP has memory for a message", without: "nothing can be accelerated" },
+  memory_is_short: {
+    does: "looks whether TCP has memory for a message",
+    without: "nothing can be accelerated",
+  },
   peer_is_watched_by_level: { does: "looks who waits for a socket", without: "nothing can be accelerated" },
   sends_of: { does: "counts the sends that are under way", without: "nothing can be accelerated" },
   sweep_key: {
@@ -81,7 +84,7 @@ export const purposes: Record<typeof functions[number] | ProbeProgram, Purpose> 
     does: "says whether TCP has memory",
     without: "connections could hang when it has none",
   },
-  check: {
+  learn_code: {
     does: "notes what programs have in their code",
     without: learns,
   },

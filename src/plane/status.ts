@@ -1,6 +1,6 @@
-import { enums, layouts } from "../bpf/layouts.ts";
+import { enums } from "../bpf/layouts.ts";
 import type { BpfMap } from "../bpf/map.ts";
-import { readStruct, u32 } from "../bpf/struct.ts";
+import { u32 } from "../bpf/struct.ts";
 import { errnoName } from "../host/errno.ts";
 import { pinDirectoryHolder } from "../host/lock.ts";
 import { isRedirecting, readControl } from "./control.ts";

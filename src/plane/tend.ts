@@ -5,14 +5,14 @@ import type { BpfObject } from "../bpf/object.ts";
 import { readStruct, u32 } from "../bpf/struct.ts";
 import { obstacleToOthersSockets } from "../host/reach.ts";
 import { adoptConnections } from "./adopt.ts";
-import { nudgeReaders } from "./edges.ts";
+import { makeEdges } from "./edges.ts";
 import { handleEvents } from "./events.ts";
 import { changeControl, readControl } from "./control.ts";
 import { readCounters } from "./counters.ts";
 import { costWhenIdle, everything } from "./hooks.ts";
 import { memoryKeeper } from "./memory.ts";
 import { checkPrograms, noteWatched, someAreUnknown, whatCouldBeDone } from "./programs.ts";
-import { handOver, someIsBeside } from "./handover.ts";
+import { handOver, someIsBypassed } from "./handover.ts";
 import { NeighbourWatch } from "./neighbour_watch.ts";
 import { isAttached } from "./pins.ts";
 import { Shortage } from "./shortage.ts";
@@ -38,10 +38,6 @@ const SETTLE_MS = 5000;
 /** The same while connections wait for their programs to be known. */
 const LEARN_MS = 200;
 const CHECK_MS = 1000;
-/** How often it is looked for clients that have closed unnoticed, and how many of them are kept in mind. */
-const FORGET_MS = 10_000;
-const FORGET_MAX = 4096;
-
 export interface TendOptions {
   /** Whether connections that are there are put into the sockhash. */
   adopt: boolean;
@@ -77,7 +73,6 @@ export function tend(plane: DataPlane, { adopt }: TendOptions): Tending {
   const check = checker(plane, () => adopt && scans && adopter.adoptSoon(), shortage, signal);
   keepDoing(() => check());
   const handling = handleEvents(plane.object, () => attempt(() => check(true), shortage), shortage, signal);
-  keepDoing(forgetClients(plane));
   const memory = memoryKeeper(
     plane.object,
     scans && obstacle === undefined,
@@ -139,13 +134,13 @@ function lookAfter(plane: DataPlane, tends: boolean, shortage: Shortage): () => 
   // From the first message on, and then before it is late, however long the rest takes.
   // Without descriptors no edge can be made; but who waits for a handover would be cut off.
   const say = () =>
-    tends && (!shortage.lasts || someIsBeside(object)) && object.program("tend").runOn(packet);
+    tends && (!shortage.lasts || someIsBypassed(object)) && object.program("tend").runOn(packet);
   say();
   return () => {
     say();
     let helped = true;
     try {
-      helped = nudgeReaders(object);
+      helped = makeEdges(object);
     } catch (error) {
       if (shortage.caused(error)) return wait = LOOK_MS;
       if (tends) {
@@ -241,28 +236,6 @@ function watchResets({ object }: DataPlane): Disposable | undefined {
     log.debug(`${error.message}; resets of sockets without callbacks are seen by scans only`);
     return undefined;
   }
-}
-
-/**
- * Forgets the server's ends that wait for a client that has closed: its state callback would have, but another program of the cgroup
- * may have asked for other callbacks (bpf/callbacks.h).
- */
-function forgetClients({ object }: DataPlane): () => number {
-  const servers = object.map("servers"), sockets = object.map("sockets");
-  let seen = new Set<string>();
-  return () => {
-    const waiting = new Set<string>();
-    for (const key of servers.keys()) {
-      const name = key.toHex();
-      if (waiting.size >= FORGET_MAX) break;
-      // Twice: a client may be in `servers` a moment before it is found in the sockhash.
-      if (sockets.lookup(key) !== undefined) continue;
-      if (seen.has(name)) servers.delete(key);
-      else waiting.add(name);
-    }
-    seen = waiting;
-    return FORGET_MS;
-  };
 }
 
 function leaver({ object, found }: DataPlane): () => number {

@@ -7,14 +7,14 @@ import { probeKernel } from "./features.ts";
 import { useForeignSocket } from "./foreign_socket.ts";
 import { loadDataPlane } from "./object.ts";
 import type { Retired } from "./retired.ts";
-import { findMembers, scanDescriptors, type Stranger } from "./strangers.ts";
+import { findMembers, scanDescriptors, type ScannedSocket } from "./scan.ts";
 
 /** How long the ends of connections that were reset may take to leave. */
 const SETTLE_MS = 100;
 
 /** A connection that is reset, and what its reader does not get. */
 export interface Loss {
-  reader: Stranger;
+  reader: ScannedSocket;
   /** The reader's program; undefined when it has gone. */
   program: string | undefined;
   unreadBytes: number;
@@ -51,7 +51,7 @@ export async function resetUnread(
 }
 
 /** All sockets of this host that are in a sockmap, as far as their processes can be seen. */
-function allMembers(): Stranger[] {
+function allMembers(): ScannedSocket[] {
   const features = probeKernel();
   if (!features.iterates_files) return [];
   using object = loadDataPlane({ features, allSockets: true, unknownPrograms: "learn", maxConnections: 1 });

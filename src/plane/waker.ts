@@ -1,7 +1,7 @@
 import { getLogger } from "@logtape/logtape";
 import type { BpfObject } from "../bpf/object.ts";
 import { checkHost } from "../host/kernel.ts";
-import { nudgeReaders, someAreBehind } from "./edges.ts";
+import { makeEdges, someAreBehind } from "./edges.ts";
 import { probeKernel } from "./features.ts";
 import { whatIsPinned } from "./found.ts";
 import { loadDataPlane, openMaps } from "./object.ts";
@@ -35,11 +35,11 @@ export async function openWaker(pinDir: string): Promise<Waker | undefined> {
   }
 }
 
-/** Wakes those that can be: see nudgeReaders(). */
+/** Wakes those that can be: see makeEdges(). */
 export function wake(object: BpfObject): void {
   if (!someAreBehind(object)) return;
   try {
-    nudgeReaders(object);
+    makeEdges(object);
   } catch (error) {
     log.debug(`a reader could not be woken: ${(error as Error).message}`);
   }

@@ -1,12 +1,12 @@
-/** docs/commands.md and docs/mda.8, which `./build.sh manual` makes. */
+/** docs/commands.md, docs/mda.8 and docs/reasons.md, which `./build.sh manual` makes. */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { execute, mda, root, shell } from "./mda.ts";
 
-const pages = { "markdown.ts": "commands.md", "man.ts": "mda.8" };
+const pages = { "markdown.ts": "commands.md", "man.ts": "mda.8", "reasons.ts": "reasons.md" };
 
 for (const [program, page] of Object.entries(pages)) {
-  Deno.test(`docs/${page} says what the commands say of themselves`, async () => {
+  Deno.test(`docs/${page} says what its source says`, async () => {
     const env = { MDA_PIN_DIR: "", MDA_CGROUP: "", MDA_UNKNOWN: "", DENO_DIR: `${root}build/deno` };
     const command = [Deno.execPath(), "run", "--quiet", "--allow-env", `${root}packaging/manual/${program}`];
     const { code, stdout, stderr } = await execute(command, env);

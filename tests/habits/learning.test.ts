@@ -57,7 +57,8 @@ Deno.test("a program that goes on with a connection of another is known by what 
     assert.ok(growth.messages >= 2 * trips, JSON.stringify(growth));
     // When the next is known it may be taken in again.
     if (growth.adopted === 0) assert.ok(growth.messages <= 2 * trips + 4, JSON.stringify(growth));
-    assert.equal(growth.left.unknown, 1, JSON.stringify(growth));
+    // It may end before it has left.
+    assert.ok(growth.passed.unknown > 0 && (growth.left.unknown ?? 0) <= 1, JSON.stringify(growth));
     await waitFor(
       "the other program to be known",
       async () => (await mda.status()).programs.accelerated === 2,

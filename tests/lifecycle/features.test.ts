@@ -20,7 +20,7 @@ Deno.test("the data plane loads where programs must not look at descriptors, cas
   };
   using object = loadDataPlane({ features, allSockets: false, unknownPrograms: "learn" });
   for (const name of ["follow", "redirect", "drain", "judge"]) assert.ok(object.program(name).info.id > 0);
-  for (const name of ["find_strangers", "find_readers", ...Object.keys(hookPrograms(features))]) {
+  for (const name of ["scan_sockets", "find_readers", ...Object.keys(hookPrograms(features))]) {
     assert.throws(() => object.program(name), /ENOENT/, name);
   }
 });

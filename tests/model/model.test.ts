@@ -5,13 +5,9 @@ import { type Config, gatherOrder } from "./steps.ts";
 
 const none: ReadonlySet<string> = new Set();
 
-/**
- * What the protocol was found to do wrong, each with what would set it right (README.md): the model has that, bpf/ does not
- * yet. All else is explored with it, so that what is behind these faults is seen as well. Who mends bpf/ makes it part of
- * the model.
- */
+/** What the protocol was found to do wrong by this search, each with what has set it right (README.md). */
 const faults: Record<string, Partial<Config>> = {
-  // verdict.ts: note_behind() whenever a message passes beside what is unread, also when its sender was silenced
+  // verdict.ts: want_edge() whenever a message passes beside what is unread, also when its sender was silenced
   "beside is noted": { messages: [3, 0], triggers: ["dismiss"] },
   // leave_if_possible(): not while a send of its own is under way, as in sweep_socket()
   "callback looks at own sends": { messages: [3, 0], triggers: ["bulk"], callbacks: true },
@@ -205,7 +201,7 @@ for (const [name, { leaves, ...scenario }] of Object.entries(mutations)) {
 }
 
 for (const [fault, scenario] of Object.entries(faults)) {
-  Deno.test(`model: a known fault is found, and none when it is repaired: ${fault}`, () => {
+  Deno.test(`model: a fault that was mended is found without the mend: ${fault}`, () => {
     assertNothing(scenario);
     assertSomething({ ...scenario, repaired: new Set(Object.keys(faults).filter((name) => name !== fault)) });
   });

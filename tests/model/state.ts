@@ -89,7 +89,7 @@ export interface End {
 /** What a sweep looks at next; 0 when there is none. */
 export const SWEEP_PEERS_SENDS = 1, SWEEP_UNREAD = 2, SWEEP_PEERS_UNREAD = 3, SWEEP_SILENCE = 4;
 
-/** Where nudgeReaders() is. */
+/** Where makeEdges() is. */
 export const NOTED = 1, TO_NUDGE = 2;
 
 export interface State {

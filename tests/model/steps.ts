@@ -243,7 +243,7 @@ export class Model {
         this.#decide(state, side, thread, who, label);
         return;
       case NOTE:
-        // note_behind(), bpf/edges.h. Who waits by level needs no edge.
+        // want_edge(), bpf/edges.h. Who waits by level needs no edge.
         this.#add(
           () => `${who}: ${label} is to pass beside what is unread, noted in "behind"`,
           state,
@@ -562,7 +562,8 @@ export class Model {
     const end = state.ends[side];
     if (end.unacknowledged === 0 || isLocked(state, side)) return;
     const leaves = end.inside && end.left === NOT_LEFT && end.leaves && this.#mayLeave(state, side) &&
-      !(this.config.repaired.has("callback looks at own sends") && holders(state, side) > 0);
+      !(this.config.repaired.has("callback looks at own sends") && end.quiet !== QUIET &&
+        holders(state, side) > 0);
     this.#add(() => `the ${names[side]}'s callback${leaves ? ": it leaves" : ""}`, state, (next) => {
       next.ends[side].unacknowledged--;
       if (!leaves) return;
@@ -611,7 +612,7 @@ export class Model {
       free && state.triggers > 0 && triggers.includes("dismiss") && state.ends[0].inside &&
       state.ends[0].left === NOT_LEFT
     ) {
-      // dismiss_client(), bpf/adopt.h
+      // ask_client_to_leave(), bpf/adopt.h
       this.#add(() => "the process dismisses the connection", state, (next) => {
         next.triggers--;
         this.#wantToLeave(next, 0, false);
@@ -736,7 +737,7 @@ export class Model {
     });
   }
 
-  /** SWEEP_LATER, with note_passed_beside() */
+  /** SWEEP_LATER, with want_edge_for_passed() */
   #later(state: State, side: Side, sees: string): void {
     const peer = other(side);
     const beside = state.ends[side].quiet !== NOT_QUIET && isUnread(state, peer) && this.config.edges[peer];
@@ -788,7 +789,7 @@ export class Model {
     }
   }
 
-  /** nudgeReaders(), src/plane/edges.ts */
+  /** makeEdges(), src/plane/edges.ts */
   #nudge(state: State, side: Side): void {
     const end = state.ends[side], { without } = this.config;
     const who = names[side];

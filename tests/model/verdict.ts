@@ -39,7 +39,7 @@ export interface Decision {
   why?: string;
   /** link->on_tcp is set: the macro pass(). */
   marked?: boolean;
-  /** note_behind() */
+  /** want_edge() */
   behind?: boolean;
   /** note_if_quiet() */
   notesQuiet?: boolean;

@@ -53,7 +53,7 @@ Deno.test("connections with a peer that is not local are never in the sockhash",
     assert.deepEqual(await socketsDuring(remote, here), [0]);
   });
   assert.deepEqual(inward, { ...untouched, refused: {} });
-  assert.equal(countKeys(`${mda.pinDir}/answers`), 0);
+  assert.equal(countKeys(`${mda.pinDir}/pairings`), 0);
 
   // The same look at connections that are local finds both ends of each.
   assert.deepEqual(await socketsDuring(local, here), [2 * connections]);

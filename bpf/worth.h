@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Whether it pays to accelerate a connection, by what others of the same client program, server program and listener's port were like. A
+ * connection that lives for a request costs more than it gains, and one that turns to bulk is left to TCP in any case. So where nearly
+ * all are like that, they do not enter at their handshake; those that are different are adopted by a scan. One in WORTH_SAMPLE enters all
+ * the same, so that what has changed is noticed. */
+#pragma once
+
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+#include "habits.h"
+#include "lane.h"
+#include "leave.h"
+#include "types.h"
+
+#define WORTH_PLACES 4096
+#define WORTH_SAMPLE 256
+/* An end that has sent no more messages than this has not gained what its entering has cost. */
+#define SHORT_MESSAGES 2
+/* So many connections tell: short ones come in great numbers, bulk in few. */
+#define SHORT_CONNECTIONS_MIN 16
+#define BULK_CONNECTIONS_MIN 4
+/* What was long ago counts half as much as what was lately. */
+#define WORTH_CONNECTIONS_MAX 256
+
+enum worth {
+	WORTH_IT,
+	WORTH_SHORT,
+	WORTH_BULK,
+};
+
+struct past {
+	__u32 tag; /* of the programs and the port that have this place */
+	__u32 connections; /* that have shown what they were like */
+	__u32 were_short;
+	__u32 were_bulk;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, WORTH_PLACES);
+	__type(key, __u32);
+	__type(value, struct past);
+} pasts SEC(".maps");
+
+/* A hash of them: the lowest bits are the place in `pasts`, all of them the tag.
+ * @client: NULL when it is not known */
+static __always_inline __u64 worth_place(const struct executable *client, const struct executable *server, __u16 port)
+{
+	__u64 hash = port;
+
+	if (client)
+		hash = (hash ^ client->inode ^ (__u64)client->device << 32 ^ client->generation) * 0x9e3779b97f4a7c15ull;
+	hash ^= hash >> 32;
+	hash = (hash ^ server->inode ^ (__u64)server->device << 32 ^ server->generation) * 0x9e3779b97f4a7c15ull;
+	return hash >> 32 | 1ull << 32; /* never 0 */
+}
+
+static __always_inline struct past *past_at(__u64 place)
+{
+	__u32 index = place % WORTH_PLACES;
+
+	return bpf_map_lookup_elem(&pasts, &index);
+}
+
+static __always_inline enum worth worth_of(const struct executable *client, const struct executable *server, __u16 port)
+{
+	__u64 place = worth_place(client, server, port);
+	struct past *past = past_at(place);
+	enum worth worth = WORTH_IT;
+
+	if (!past || past->tag != (__u32)place)
+		return WORTH_IT;
+	if (past->connections >= SHORT_CONNECTIONS_MIN && past->were_short >= past->connections - past->connections / 8)
+		worth = WORTH_SHORT;
+	else if (past->connections >= BULK_CONNECTIONS_MIN && past->were_bulk >= past->connections - past->connections / 4)
+		worth = WORTH_BULK;
+	return worth && bpf_get_prandom_u32() % WORTH_SAMPLE ? worth : WORTH_IT;
+}
+
+/* A connection has shown what it is like. Counts of other CPUs may be lost. */
+static __noinline int note_worth(__u64 place, __u32 worth)
+{
+	struct past *past = past_at(place);
+
+	if (!place || !past)
+		return 0;
+	if (past->tag != (__u32)place) {
+		past->tag = place;
+		past->connections = 0;
+		past->were_short = 0;
+		past->were_bulk = 0;
+	}
+	if (past->connections >= WORTH_CONNECTIONS_MAX) {
+		past->connections /= 2;
+		past->were_short /= 2;
+		past->were_bulk /= 2;
+	}
+	past->connections++;
+	if (worth == WORTH_SHORT)
+		past->were_short++;
+	if (worth == WORTH_BULK)
+		past->were_bulk++;
+	return 0;
+}
+
+/* Once a connection: from its client, when that closes or is found to be bulk. */
+static __always_inline void has_shown(struct lane *lane, enum worth worth)
+{
+	__u64 place = lane->worth;
+
+	lane->worth = 0;
+	if (place)
+		note_worth(place, worth);
+}
+
+static __always_inline void has_ended(struct lane *lane)
+{
+	has_shown(lane, lane->messages <= SHORT_MESSAGES ? WORTH_SHORT : WORTH_IT);
+}
+
+/* It is left to TCP as one that turns to bulk: scans adopt it when it is seen not to. */
+static __noinline int note_bulk(struct bpf_sock_ops *ops)
+{
+	struct departure note = { .why = LEAVE_BULK };
+	__u64 cookie = bpf_get_socket_cookie(ops);
+
+	bpf_map_update_elem(&departures, &cookie, &note, BPF_ANY);
+	return 0;
+}
