@@ -221,6 +221,7 @@ static __noinline int join_ends(struct adoption *adoption)
 		count_adopted();
 		/* It has lived until a scan, so it is not one of those that are over at once. */
 		client_lane->worth = worth_place(&client_lane->program, &server_lane->program, adoption->connection.server[1].port);
+		server_lane->worth = client_lane->worth;
 		note_worth(client_lane->worth, WORTH_IT);
 		joined = 1;
 	}

@@ -123,11 +123,12 @@ static __always_inline void gather_flow(struct facts *facts, struct found *found
 
 /* How far TCP is with this direction, and what else it would carry a message for. */
 static __always_inline void gather_tcp(struct facts *facts, struct found *found, const struct lane *lane, struct sock *own,
-				       struct sock *peer, const struct notice *notice, __u32 jiffies)
+				       struct sock *peer, const struct notice *notice, __u64 jiffies)
 {
 	struct tcp_sock *tp = (void *)own;
 	__u32 lsndtime = field(tp, lsndtime);
 	enum refresh due = refresh_is_due(lsndtime, jiffies);
+	__u32 left = lsndtime + refresh_jiffies - (__u32)jiffies;
 
 	found->write_seq = field(tp, write_seq);
 	found->has_read_tcp = !has_used_tcp(lane, found->write_seq) || has_read_tcp(peer, found->write_seq);
@@ -139,9 +140,9 @@ static __always_inline void gather_tcp(struct facts *facts, struct found *found,
 		facts->presses |= SET_OF(PASSED_REFRESH);
 	if (peer_waits_for_acknowledgement(notice, own, peer))
 		facts->holds |= SET_OF(PASSED_ACKNOWLEDGING);
-	found->until = lsndtime + refresh_jiffies;
-	if ((__s32)(found->until - (jiffies + refresh_jiffies / UNTIL_SHARE)) > 0)
-		found->until = jiffies + refresh_jiffies / UNTIL_SHARE;
+	if (due != REFRESH_NOT_DUE)
+		left = 0;
+	found->until = jiffies + (left < refresh_jiffies / UNTIL_SHARE ? left : refresh_jiffies / UNTIL_SHARE);
 }
 
 /* A peer that is not known yet. */
@@ -206,6 +207,6 @@ static __always_inline void gather(struct facts *facts, struct found *found, str
 	if (!is_tended(now) && !peer_is_watched_by_level(found->peer.tcp_sock))
 		facts->holds |= SET_OF(PASSED_UNTENDED);
 	found->may_be_kept = is_tended(now) && !notice.passes;
-	if (now->tended_until < jiffies + refresh_jiffies / UNTIL_SHARE)
-		found->until = now->tended_until < found->until ? now->tended_until : found->until;
+	if (now->tended_until < found->until)
+		found->until = now->tended_until;
 }

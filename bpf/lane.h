@@ -53,10 +53,10 @@ struct found {
 	struct executable program; /* of the sender, when it is new */
 	__u64 notice; /* the peer's */
 	__u32 habits_seen;
+	__u64 until;
 	__u32 write_seq;
 	__u32 burst;
 	__u32 mean_bytes;
-	__u32 until;
 	__u16 cpu;
 	__u8 own_habit;
 	__u8 peer_habit;
@@ -87,27 +87,26 @@ struct lane {
 	__u64 mm; /* of the last sender: while it is the same, so is the program */
 	struct end peer; /* all 0 until known */
 	__u64 peer_notice; /* but for the CPU */
-	__u32 until; /* the jiffy */
-	__u32 tcp_bytes_end; /* write_seq when all that TCP carried in this direction was last seen read */
+	__u64 until; /* the jiffy */
 
+	__u32 tcp_bytes_end; /* write_seq when all that TCP carried in this direction was last seen read */
+	__u32 on_tcp; /* messages went to TCP since that was set */
 	__u64 own_prot; /* struct proto, which a ULP replaces */
 	__u64 peer_prot;
 	__u64 peer_file; /* struct file, which has O_NONBLOCK */
 	__u32 burst; /* messages sent since the reader was last seen to have read all, see flow.h */
 	__u32 mean_bytes; /* of the messages sent, see bulk.h */
 	__u32 memory_seen; /* in which jiffy there was enough, see memory.h */
-	__u32 on_tcp; /* messages went to TCP since tcp_bytes_end was set */
+	__u32 habits_seen; /* learnt.habits_changed when habits were looked up */
 	__u64 messages; /* redirected */
 
 	/* What is needed less often. */
-	__u32 habits_seen; /* learnt.habits_changed when the next were looked up */
 	__u8 own_habit;
 	__u8 peer_habit;
 	__u16 peer_programs; /* its notice.programs then */
 	__u32 peer_can_splice; /* as far as is known */
 	__u32 callbacks; /* that it has for us: see callbacks.h */
 	__u32 handed_over; /* all that was redirected and not read is sent again through TCP, see handover.h */
-	__u32 pad;
 	__u64 fin_held_ns; /* see closing.h */
 	__u64 worth; /* place of the connection's past, see worth.h; 0 when it has shown what it is like */
 	struct handshake handshake; /* until a client knows its peer */

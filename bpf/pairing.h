@@ -26,7 +26,8 @@
 /* From the client's ESTABLISHED to its first message, LRU; user space gives hosts of many CPUs more. A client that is forgotten before
  * it has sent stays unpaired, and leaves. */
 #define PAIRINGS_MAX 16384
-/* SYNs that were answered; a later one takes the place of an earlier one. */
+/* SYNs that were answered; a later one takes the place of an earlier one. No more than a cache holds: user space gives hosts of many CPUs
+ * more, a power of two. */
 #define ANSWERS_MAX 512
 /* Handshakes under way on a CPU, by their socket: more are not known by their program. */
 #define CONNECTING_MAX 16
@@ -86,6 +87,7 @@ struct end_of {
 
 struct pairing {
 	struct executable server_program;
+	__u64 worth; /* place of the connection's past, see worth.h */
 	struct end_of client;
 	struct end_of server;
 };
@@ -97,11 +99,13 @@ struct {
 	__type(value, struct pairing);
 } pairings SEC(".maps");
 
+const volatile __u32 answer_places = ANSWERS_MAX;
+
 static __always_inline struct answer_place *answer_place_of(const struct handshake *handshake)
 {
 	__u32 place = (handshake->client_seq ^ handshake->server_seq * 0x9e3779b9u) >> 8;
 
-	place %= ANSWERS_MAX;
+	place &= answer_places - 1;
 	return bpf_map_lookup_elem(&answers, &place);
 }
 
@@ -481,6 +485,7 @@ static __noinline int client_enters(struct bpf_sock_ops *ops, struct bpf_sock *s
 		lane->program = *program;
 	lane->worth = worth_place(program, &answer->server_program, answer->port);
 	lane->notice.programs = 1;
+	pairing.worth = lane->worth;
 	bpf_map_update_elem(&pairings, &key, &pairing, BPF_ANY);
 	return 1;
 }
@@ -542,6 +547,7 @@ static __noinline int server_enters(struct bpf_sock_ops *ops, struct bpf_sock *s
 	}
 	lane->peer = pairing->client.end;
 	lane->program = pairing->server_program;
+	lane->worth = pairing->worth;
 	lane->notice.programs = 1;
 	count_paired();
 	pairing->server.handshake = *key;

@@ -152,14 +152,14 @@ static __noinline int reconsider(struct sk_msg_md *msg, struct lane *lane, struc
 /* Nothing is different from when the last message was redirected of what mda is told, of what it has to look for each time (options, modes,
  * states), and of how this one is sent. */
 static __always_inline bool is_as_decided(const struct lane *lane, struct sock *own, struct sock *peer, const struct control *now,
-					  __u32 jiffies)
+					  __u64 jiffies)
 {
 	struct task_struct *task = current_task();
 	struct tcp_sock *tp = (void *)own;
 	__u64 epoch = epoch_of(now);
 	struct file *file;
 
-	if (!epoch || lane->epoch != epoch || (__s32)(lane->until - jiffies) <= 0)
+	if (!epoch || lane->epoch != epoch || lane->until <= jiffies)
 		return false;
 	if ((peer_notice_word(lane) & NOTICE_BUT_CPU) != lane->peer_notice || notice_word(&lane->notice) & NOTICE_LEAVES_OR_PASSES)
 		return false;
@@ -212,7 +212,7 @@ static __always_inline struct sock *own_socket(struct bpf_sock *sk)
 
 static __always_inline int decide_message(struct sk_msg_md *msg)
 {
-	__u32 jiffies = bpf_jiffies64();
+	__u64 jiffies = bpf_jiffies64();
 	struct bpf_sock *sk = msg->sk;
 	struct control *now = current_control();
 	struct sock *own, *peer;

@@ -14,8 +14,8 @@
 
 #define WORTH_PLACES 4096
 #define WORTH_SAMPLE 256
-/* An end that has sent no more messages than this has not gained what its entering has cost. */
-#define SHORT_MESSAGES 2
+/* A connection whose ends have sent no more messages than this, together, has not gained what its entering has cost. */
+#define SHORT_MESSAGES 4
 /* So many connections tell: short ones come in great numbers, bulk in few. */
 #define SHORT_CONNECTIONS_MIN 16
 #define BULK_CONNECTIONS_MIN 4
@@ -103,7 +103,7 @@ static __noinline int note_worth(__u64 place, __u32 worth)
 	return 0;
 }
 
-/* Once a connection: from its client, when that closes or is found to be bulk. */
+/* By an end that is found to be bulk, or by the client when it closes. */
 static __always_inline void has_shown(struct lane *lane, enum worth worth)
 {
 	__u64 place = lane->worth;
@@ -113,9 +113,17 @@ static __always_inline void has_shown(struct lane *lane, enum worth worth)
 		note_worth(place, worth);
 }
 
+/* From its client, whose peer is there still when the first of the two closes. */
 static __always_inline void has_ended(struct lane *lane)
 {
-	has_shown(lane, lane->messages <= SHORT_MESSAGES ? WORTH_SHORT : WORTH_IT);
+	struct sock *peer = (void *)lane->peer.tcp_sock;
+	__u64 messages = lane->messages;
+
+	if (lane->key & 1 || !lane->worth)
+		return;
+	if (peer && is_still(lane, peer))
+		messages += (__u64)pointer_at((void *)lane->peer.lane + offsetof(struct lane, messages));
+	has_shown(lane, messages <= SHORT_MESSAGES ? WORTH_SHORT : WORTH_IT);
 }
 
 /* It is left to TCP as one that turns to bulk: scans adopt it when it is seen not to. */

@@ -39,6 +39,7 @@ export function loadDataPlane(
 ): BpfObject {
   const sizes: Partial<Record<MapName, number>> = {
     pairings: pairings(),
+    answers: answerPlaces(),
   };
   if (maxConnections !== undefined) sizes.sockets = sizes.leaving = 2 * maxConnections;
   const { casts_addresses, ...constants } = features.constants;
@@ -52,6 +53,7 @@ export function loadDataPlane(
       sees_habits: features.hooks !== "none",
       tended_jiffies: TENDED_SECONDS * jiffiesPerSecond(),
       refresh_jiffies: REFRESH_SECONDS * jiffiesPerSecond(),
+      answer_places: reuse.answers?.info.maxEntries ?? answerPlaces(),
     },
     maxEntries: Object.fromEntries(Object.entries(sizes).filter(([name]) => !(name in reuse))),
     autoload: {
@@ -74,6 +76,13 @@ export function loadDataPlane(
 /** An LRU map keeps up to 128 free elements on each CPU (LOCAL_FREE_TARGET, kernel/bpf/bpf_lru_list.c). */
 function pairings(): number {
   return Math.max(maps.pairings.maxEntries, 512 * possibleCpus());
+}
+
+/** Handshakes of so many connections at once on each CPU, and a power of two. */
+const HANDSHAKES = 32;
+
+function answerPlaces(): number {
+  return Math.max(maps.answers.maxEntries, 2 ** Math.ceil(Math.log2(HANDSHAKES * possibleCpus())));
 }
 
 /** The maps that are pinned, by their names; the caller closes them. */

@@ -8,7 +8,7 @@ import { purposes } from "../../src/plane/purposes.ts";
 import { run } from "../lab/program.ts";
 import { compileFixture } from "./compile.ts";
 
-const programs = ["drain", "follow", "scanned"] as const;
+const programs = ["drain", "follow", "stranger"] as const;
 
 /** What is said when this kernel refuses one of the fixture's programs; the first line, and the rest. */
 function complaint(refused: typeof programs[number]): string[] {
@@ -59,7 +59,7 @@ Deno.test("a function that the verifier looks at by itself is named", () => {
 });
 
 Deno.test("a program of which nothing is known is named all the same", () => {
-  const [line] = complaint("scanned");
+  const [line] = complaint("stranger");
   assert.match(line, new RegExp(`; Linux ${release} refuses the BPF program stranger; the verifier says `));
 });
 
