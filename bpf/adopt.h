@@ -164,6 +164,7 @@ static __always_inline void reset(struct lane *lane, __u64 key, const struct exe
 	lane->on_tcp = 1;
 	lane->burst = 0;
 	lane->worth = 0;
+	lane->messages_alone = lane->messages;
 	lane->quiet = 0;
 	lane->asked = 0;
 	lane->mm = 0;

@@ -192,8 +192,8 @@ static __always_inline void gather(struct facts *facts, struct found *found, str
 	facts->holds |= needs_of(lane, notice.cpu, own, peer);
 	gather_tcp(facts, found, lane, own, peer, &notice, jiffies);
 	facts->silenced = lane->quiet;
-	/* What another thread sends on this socket is on its way there. */
-	facts->unread = has_unread(peer) || !found->is_alone;
+	/* What another thread sends on this socket may be on its way there. (Or it receives: that holds a reference as well.) */
+	facts->unread = has_unread(peer) || (!found->is_alone && lane->messages != lane->messages_alone);
 	gather_flow(facts, found, lane, own, peer, size, jiffies);
 	if (now->mode != MODE_REDIRECT)
 		facts->holds |= SET_OF(now->mode == MODE_WITHOUT_MEMORY ? PASSED_MEMORY : PASSED_STOPPING);

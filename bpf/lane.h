@@ -99,6 +99,7 @@ struct lane {
 	__u32 memory_seen; /* in which jiffy there was enough, see memory.h */
 	__u32 habits_seen; /* learnt.habits_changed when habits were looked up */
 	__u64 messages; /* redirected */
+	__u64 messages_alone; /* of these, when no other send was last seen under way: all of them are in the reader's queue, or were */
 
 	/* What is needed less often. */
 	__u8 own_habit;

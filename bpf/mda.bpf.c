@@ -20,8 +20,10 @@ static __always_inline void leave_if_possible(struct bpf_sock_ops *ops, struct l
 					      bool sends_no_more)
 {
 	/* A send of its own that is under way may be about to redirect, and what comes after it would be TCP's; unless it is the one that
-	 * has passed because of this. */
-	if (lane->left_at_ns || (lane->quiet != QUIET && sends_of(lane->psock)) || !may_leave(lane, sk, sends_no_more))
+	 * has passed because of this, or nothing comes after it. A thread in recv(2) counts as one: who is in blocking mode would stay. */
+	bool may_be_sending = !sends_no_more && lane->notice.leave != LEAVE_BLOCKING && lane->quiet != QUIET && sends_of(lane->psock);
+
+	if (lane->left_at_ns || may_be_sending || !may_leave(lane, sk, sends_no_more))
 		return;
 	if (leave(lane, sk) && !observe(ops, sk, &lane->program, lane->callbacks))
 		give_up_callbacks(ops, lane->callbacks);

@@ -65,6 +65,8 @@ static __always_inline void note_found(struct lane *lane, struct sock *own, cons
 		lane->tcp_bytes_end = found->write_seq;
 		lane->on_tcp = 0;
 	}
+	if (found->is_alone)
+		lane->messages_alone = lane->messages;
 	if (facts->handover != HANDOVER_NONE && found->has_handed_over && sends_of(lane->psock) == 1)
 		lane->handed_over = 1;
 	if (found->special_habit || facts->holds & (SET_OF(PASSED_PROTOCOL) | SET_OF(PASSED_OPTION)))
