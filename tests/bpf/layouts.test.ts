@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { layouts } from "../../src/bpf/layouts.ts";
-import { generateAbi, generateLayouts } from "../../src/bpf/generate_layouts.ts";
+import { generateAbi, generateLayouts, generateReasons } from "../../src/bpf/generate_layouts.ts";
 import { readStruct, type StructInput, writeStruct } from "../../src/bpf/struct.ts";
 import { compileTo } from "./compile.ts";
 
@@ -31,6 +31,14 @@ Deno.test("abi.ts is what the headers say", async () => {
     await Deno.readTextFile(path("src/bpf/abi.ts")),
     await generateAbi(),
     "src/bpf/abi.ts is stale: run src/bpf/generate_layouts.ts",
+  );
+});
+
+Deno.test("reasons.ts is what bpf/reasons.h says", async () => {
+  assert.equal(
+    await Deno.readTextFile(path("src/bpf/reasons.ts")),
+    await generateReasons(),
+    "src/bpf/reasons.ts is stale: run src/bpf/generate_layouts.ts",
   );
 });
 
