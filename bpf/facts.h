@@ -22,7 +22,7 @@
 
 /* Often enough for a server's end to have come. */
 #define UNPAIRED_MESSAGES_MAX 16
-/* What a program does not tell and can wait this part of a second to be noticed: that it blocks, another congestion control. */
+/* What can wait this part of a second to be noticed: that it has chosen a congestion control that paces. */
 #define UNTIL_SHARE 8
 
 /* Who sends is who receives, or will soon show to be another: its process has another memory. */
@@ -52,7 +52,7 @@ static __always_inline void find_habits(struct found *found, const struct lane *
 	found->habits_seen = learnt ? learnt->habits_changed : lane->habits_seen;
 	if (found->is_other_program)
 		found->own_habit = habit_of(&found->program);
-	if (found->habits_seen == lane->habits_seen && lane->peer_programs == (__u16)(found->notice >> 16))
+	if (found->habits_seen == lane->habits_seen && lane->peer_programs == found->notice.programs)
 		return;
 	if (!found->is_other_program)
 		found->own_habit = habit_of(&lane->program);
@@ -68,7 +68,7 @@ static __always_inline __u32 wishes_of(const struct found *found, struct sock *o
 {
 	__u32 wishes = 0;
 
-	if (found->notice & 0xffff)
+	if (found->notice.leave)
 		wishes |= SET_OF(LEAVE_WITH_PEER);
 	if (found->special_habit || found->own_habit > HABIT_RECEIVES || found->peer_habit > HABIT_RECEIVES)
 		wishes |= SET_OF(LEAVE_BY_HABIT);
@@ -108,27 +108,28 @@ static __always_inline void gather_flow(struct facts *facts, struct found *found
 	__s64 bytes = bytes_charged_to(peer);
 
 	found->burst = bytes ? lane->burst + 1 : 0;
-	if (bytes && reader_is_full(own, peer, found->peer_can_splice, bytes, size, &found->burst)) {
+	found->memory_seen = lane->memory_seen;
+	if (reader_is_full(own, peer, found->peer_can_splice, bytes, size, &found->burst)) {
 		facts->holds |= SET_OF(PASSED_FULL);
 	} else if (is_memory_to_be_looked_at(lane, peer, size, jiffies)) {
-		found->memory_was_seen = true;
 		if (memory_is_short(found->peer.tcp_sock, size)) {
 			facts->holds |= SET_OF(PASSED_MEMORY);
 			facts->presses |= SET_OF(PASSED_MEMORY);
 			facts->wishes |= SET_OF(LEAVE_WITHOUT_MEMORY);
-			found->memory_was_seen = false;
+		} else {
+			found->memory_seen = jiffies;
 		}
 	}
 }
 
 /* How far TCP is with this direction, and what else it would carry a message for. */
 static __always_inline void gather_tcp(struct facts *facts, struct found *found, const struct lane *lane, struct sock *own,
-				       struct sock *peer, const struct notice *notice, __u64 jiffies)
+				       struct sock *peer, __u64 jiffies)
 {
 	struct tcp_sock *tp = (void *)own;
 	__u32 lsndtime = field(tp, lsndtime);
 	enum refresh due = refresh_is_due(lsndtime, jiffies);
-	__u32 left = lsndtime + refresh_jiffies - (__u32)jiffies;
+	__u32 left = due == REFRESH_NOT_DUE ? lsndtime + refresh_jiffies - (__u32)jiffies : 0;
 
 	found->write_seq = field(tp, write_seq);
 	found->has_read_tcp = !has_used_tcp(lane, found->write_seq) || has_read_tcp(peer, found->write_seq);
@@ -138,10 +139,8 @@ static __always_inline void gather_tcp(struct facts *facts, struct found *found,
 		facts->holds |= SET_OF(PASSED_REFRESH);
 	if (due == REFRESH_OVERDUE)
 		facts->presses |= SET_OF(PASSED_REFRESH);
-	if (peer_waits_for_acknowledgement(notice, own, peer))
+	if (peer_waits_for_acknowledgement(&found->notice, own, peer))
 		facts->holds |= SET_OF(PASSED_ACKNOWLEDGING);
-	if (due != REFRESH_NOT_DUE)
-		left = 0;
 	found->until = jiffies + (left < refresh_jiffies / UNTIL_SHARE ? left : refresh_jiffies / UNTIL_SHARE);
 }
 
@@ -160,7 +159,7 @@ static __always_inline void gather(struct facts *facts, struct found *found, str
 	struct task_struct *task = current_task();
 	__u64 jiffies = bpf_jiffies64();
 	unsigned long flags = flags_sent_with(task);
-	struct notice notice;
+	bool tended = is_tended(now);
 	struct sock *peer;
 
 	__builtin_memset(facts, 0, sizeof(*facts));
@@ -172,13 +171,11 @@ static __always_inline void gather(struct facts *facts, struct found *found, str
 	}
 	peer = socket_at(found->peer.tcp_sock);
 	/* Before it is looked whether the reader has read all: an end that is taken out says so before it looks itself (leave.h). */
-	found->notice = (__u64)pointer_at((void *)found->peer.lane);
-	notice.passes = found->notice >> 32;
-	notice.cpu = found->notice >> NOTICE_CPU_BITS;
+	found->notice = notice_at(found->peer.lane);
 	find_sender(found, lane, task, now);
 	find_habits(found, lane);
 	found->cpu = this_cpu_number();
-	found->mean_bytes = next_mean(lane, size, notice.cpu != found->cpu);
+	found->mean_bytes = next_mean(lane, size, found->notice.cpu != found->cpu);
 	if (flags & SPECIAL_FLAGS) {
 		facts->holds |= SET_OF(PASSED_SPECIAL);
 		found->special_habit = flags & MSG_OOB ? HABIT_URGENT : flags & MSG_ZEROCOPY ? HABIT_ZEROCOPY : HABIT_UNKNOWN;
@@ -189,8 +186,8 @@ static __always_inline void gather(struct facts *facts, struct found *found, str
 		found->has_handed_over = lane->handed_over;
 		facts->handover = hand_over(found->peer.tcp_sock, found->peer.cookie, lane->quiet, now, &found->has_handed_over);
 	}
-	facts->holds |= needs_of(lane, notice.cpu, own, peer);
-	gather_tcp(facts, found, lane, own, peer, &notice, jiffies);
+	facts->holds |= needs_of(lane, found->notice.cpu, own, peer);
+	gather_tcp(facts, found, lane, own, peer, jiffies);
 	facts->silenced = lane->quiet;
 	/* What another thread sends on this socket may be on its way there. (Or it receives: that holds a reference as well.) */
 	facts->unread = has_unread(peer) || (!found->is_alone && lane->messages != lane->messages_alone);
@@ -204,9 +201,9 @@ static __always_inline void gather(struct facts *facts, struct found *found, str
 	}
 	if (field(peer, __sk_common.skc_state) != BPF_TCP_ESTABLISHED)
 		facts->holds |= SET_OF(PASSED_CLOSING);
-	if (!is_tended(now) && !peer_is_watched_by_level(found->peer.tcp_sock))
+	if (!tended && !peer_is_watched_by_level(found->peer.tcp_sock))
 		facts->holds |= SET_OF(PASSED_UNTENDED);
-	found->may_be_kept = is_tended(now) && !notice.passes;
+	found->may_be_kept = tended && !found->notice.passes;
 	if (now->tended_until < found->until)
 		found->until = now->tended_until;
 }

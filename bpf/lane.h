@@ -51,8 +51,9 @@ struct found {
 	struct end peer;
 	__u64 mm;
 	struct executable program; /* of the sender, when it is new */
-	__u64 notice; /* the peer's */
+	struct notice notice; /* the peer's */
 	__u32 habits_seen;
+	__u32 memory_seen;
 	__u64 until;
 	__u32 write_seq;
 	__u32 burst;
@@ -67,7 +68,6 @@ struct found {
 	bool has_read_tcp;
 	bool has_handed_over;
 	bool is_alone; /* no other send of this socket is under way */
-	bool memory_was_seen;
 	bool may_be_kept; /* the verdict, for the next messages */
 };
 
@@ -93,7 +93,8 @@ struct lane {
 	__u32 on_tcp; /* messages went to TCP since that was set */
 	__u64 own_prot; /* struct proto, which a ULP replaces */
 	__u64 peer_prot;
-	__u64 peer_file; /* struct file, which has O_NONBLOCK */
+	__u64 own_file; /* struct file, which has O_NONBLOCK */
+	__u64 peer_file;
 	__u32 burst; /* messages sent since the reader was last seen to have read all, see flow.h */
 	__u32 mean_bytes; /* of the messages sent, see bulk.h */
 	__u32 memory_seen; /* in which jiffy there was enough, see memory.h */
@@ -144,9 +145,10 @@ static __always_inline __u64 peer_notice_word(const struct lane *lane)
 	return (__u64)pointer_at((void *)lane->peer.lane);
 }
 
-static __always_inline struct notice peer_notice(const struct lane *lane)
+/* @lane: the address of that of the one whose notice it is */
+static __always_inline struct notice notice_at(__u64 lane)
 {
-	__u64 word = peer_notice_word(lane);
+	__u64 word = (__u64)pointer_at((void *)lane);
 	struct notice notice = {
 		.leave = word,
 		.programs = word >> 16,
@@ -155,6 +157,11 @@ static __always_inline struct notice peer_notice(const struct lane *lane)
 	};
 
 	return notice;
+}
+
+static __always_inline struct notice peer_notice(const struct lane *lane)
+{
+	return notice_at(lane->peer.lane);
 }
 
 /* A socket that an mda put into the sockhash and was killed before it called `join`: nothing is redirected by it or to it. */

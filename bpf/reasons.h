@@ -87,9 +87,7 @@ enum pass {
 /* Sets of them, a bit each. */
 #define SET_OF(value) (1u << (value))
 #define IS_WHEN_READ(NAME, urgency, lasts, words) | (urgency == WHEN_READ ? SET_OF(PASSED_##NAME) : 0u)
-#define IS_AT_ONCE(NAME, urgency, lasts, words) | (urgency == AT_ONCE ? SET_OF(PASSED_##NAME) : 0u)
 #define IS_LASTING(NAME, urgency, lasts, words) | (lasts ? SET_OF(PASSED_##NAME) : 0u)
 
 #define PASSES_WHEN_READ (0u PASSES(IS_WHEN_READ))
-#define PASSES_AT_ONCE (0u PASSES(IS_AT_ONCE))
 #define PASSES_LASTING (0u PASSES(IS_LASTING))

@@ -22,7 +22,7 @@ static __always_inline void note_sender(struct lane *lane, struct found *found)
 static __always_inline void note_habits(struct lane *lane, const struct found *found)
 {
 	lane->habits_seen = found->habits_seen;
-	lane->peer_programs = found->notice >> 16;
+	lane->peer_programs = found->notice.programs;
 	lane->own_habit = found->own_habit;
 	lane->peer_habit = found->peer_habit;
 	lane->peer_can_splice = found->peer_can_splice;
@@ -59,15 +59,14 @@ static __always_inline void note_found(struct lane *lane, struct sock *own, cons
 	if (lane->notice.cpu != found->cpu)
 		lane->notice.cpu = found->cpu;
 	lane->mean_bytes = found->mean_bytes;
-	if (found->memory_was_seen)
-		lane->memory_seen = bpf_jiffies64();
+	lane->memory_seen = found->memory_seen;
 	if (found->has_read_tcp) {
 		lane->tcp_bytes_end = found->write_seq;
 		lane->on_tcp = 0;
 	}
 	if (found->is_alone)
 		lane->messages_alone = lane->messages;
-	if (facts->handover != HANDOVER_NONE && found->has_handed_over && sends_of(lane->psock) == 1)
+	if (facts->handover != HANDOVER_NONE && found->has_handed_over && found->is_alone)
 		lane->handed_over = 1;
 	if (found->special_habit || facts->holds & (SET_OF(PASSED_PROTOCOL) | SET_OF(PASSED_OPTION)))
 		learn_from(lane, own, facts->holds, found->special_habit);
@@ -77,10 +76,10 @@ static __always_inline void note_found(struct lane *lane, struct sock *own, cons
 static __always_inline void keep(struct lane *lane, struct sock *own, const struct found *found, __u64 epoch)
 {
 	struct sock *peer = socket_at(found->peer.tcp_sock);
-	struct socket *socket = field(peer, sk_socket);
 
-	lane->peer_file = socket ? (__u64)field(socket, file) : 0;
-	lane->peer_notice = found->notice & NOTICE_BUT_CPU;
+	lane->own_file = file_of(own);
+	lane->peer_file = file_of(peer);
+	lane->peer_notice = notice_word(&found->notice) & NOTICE_BUT_CPU;
 	lane->own_prot = (__u64)field(own, __sk_common.skc_prot);
 	lane->peer_prot = (__u64)field(peer, __sk_common.skc_prot);
 	lane->until = found->until;
@@ -115,6 +114,8 @@ static __always_inline int apply(struct sk_msg_md *msg, struct lane *lane, struc
 		has_shown(lane, WORTH_BULK);
 	if (verdict->leave)
 		want_to_leave(lane, own, verdict->leave);
+	else if (lane->notice.leave && !has_callbacks(own))
+		ask_to_be_taken_out(lane); /* another program may have taken its callbacks since */
 	if (verdict->action == REFUSE)
 		return SK_DROP;
 	if (verdict->action == REDIRECT) {
@@ -122,8 +123,6 @@ static __always_inline int apply(struct sk_msg_md *msg, struct lane *lane, struc
 			lane->notice.passes = 0;
 		return redirect_to_peer(msg, lane);
 	}
-	if (lane->notice.leave && !has_callbacks(own))
-		ask_to_be_taken_out(lane);
 	if (verdict->leaves_now && found->is_alone && lane->quiet != QUIET)
 		lane->quiet = QUIET;
 	if (verdict->needs_edge)
@@ -159,7 +158,6 @@ static __always_inline bool is_as_decided(const struct lane *lane, struct sock *
 	struct task_struct *task = current_task();
 	struct tcp_sock *tp = (void *)own;
 	__u64 epoch = epoch_of(now);
-	struct file *file;
 
 	if (!epoch || lane->epoch != epoch || lane->until <= jiffies)
 		return false;
@@ -173,8 +171,7 @@ static __always_inline bool is_as_decided(const struct lane *lane, struct sock *
 	if ((__u64)field(peer, __sk_common.skc_prot) != lane->peer_prot ||
 	    field(peer, __sk_common.skc_state) != BPF_TCP_ESTABLISHED || field(peer, sk_rcvlowat) > 1 || has_special_option(peer))
 		return false;
-	file = cast_to(struct file, lane->peer_file);
-	return all_sockets || field(file, f_flags) & O_NONBLOCK;
+	return all_sockets || (is_nonblocking(lane->own_file) && is_nonblocking(lane->peer_file));
 }
 
 /* Neither its size nor what is unread calls for another look. Notes what a message changes of that. */
@@ -184,7 +181,7 @@ static __always_inline bool fits(struct lane *lane, struct sock *peer, __u32 siz
 	__u16 cpu = this_cpu_number();
 	__u32 mean = lane->mean_bytes;
 
-	if (bytes && !has_much_room(peer, bytes, size, lane->burst))
+	if (!has_much_room(peer, bytes, size, bytes ? lane->burst : 0))
 		return false;
 	if (!is_small(lane, size))
 		mean = next_mean(lane, size, peer_notice_word(lane) >> NOTICE_CPU_BITS != cpu);

@@ -13,15 +13,26 @@
 /* Also sockets in blocking mode: their reads may end early with EAGAIN (docs/limits). */
 const volatile bool all_sockets = false;
 
-static __always_inline bool nonblocking(struct sock *sk)
+/* The address of its struct file; 0 when nobody has accepted it yet, or it was closed. */
+static __always_inline __u64 file_of(struct sock *sk)
 {
 	struct socket *socket = field(sk, sk_socket);
-	struct file *file;
 
-	if (!socket)
-		return false;
-	file = field(socket, file);
-	return file && field(file, f_flags) & O_NONBLOCK;
+	return socket ? (__u64)field(socket, file) : 0;
+}
+
+static __always_inline bool is_nonblocking(__u64 address)
+{
+	struct file *file = cast_to(struct file, address);
+
+	return field(file, f_flags) & O_NONBLOCK;
+}
+
+static __always_inline bool nonblocking(struct sock *sk)
+{
+	__u64 file = file_of(sk);
+
+	return file && is_nonblocking(file);
 }
 
 /* kTLS, MPTCP's subflows, SMC: what they send is not what their peer's application reads. */
