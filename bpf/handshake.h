@@ -11,7 +11,7 @@
 
 /* From the client's ESTABLISHED to its first message, LRU; user space gives hosts of many CPUs more. A client that is forgotten before
  * it has sent stays unpaired, and leaves. */
-#define PAIRINGS_MAX 16384
+#define PAIRINGS_MAX 8192
 /* SYNs that were answered; a later one takes the place of an earlier one. No more than a cache holds: user space gives hosts of many CPUs
  * more, a power of two. */
 #define ANSWERS_MAX 512

@@ -207,17 +207,6 @@ static __always_inline bool silence_peer(struct lane *lane, struct sock *sk)
 	return was_silent;
 }
 
-/* It was silenced, and its last message was redirected all the same: what it has sent since passed beside that. */
-static __always_inline void want_edge_for_passed(const struct lane *lane)
-{
-	struct sock *peer = (void *)lane->peer.tcp_sock;
-	enum edge_time how = EDGE_WHEN_READ;
-	__u64 cookie = lane->peer.cookie;
-
-	if (lane->quiet && peer && is_still(lane, peer) && unread_bytes(peer))
-		bpf_map_update_elem(&edges_wanted, &cookie, &how, BPF_ANY);
-}
-
 static __always_inline enum sweep_result sweep_socket(struct lane *lane, struct sock *sk)
 {
 	bool sends_no_more = !may_send(socket_at(sk));
@@ -234,10 +223,8 @@ static __always_inline enum sweep_result sweep_socket(struct lane *lane, struct 
 	if (!lane->notice.leave && now && now->mode == MODE_REDIRECT && !peer_has_left(lane))
 		return SWEPT;
 	/* A send of its own that is under way may redirect; one that begins while its peer has nothing unread passes. */
-	if (!psock || sends_under_way(psock) || !may_leave(lane, sk, sends_no_more)) {
-		want_edge_for_passed(lane);
+	if (!psock || sends_under_way(psock) || !may_leave(lane, sk, sends_no_more))
 		return SWEEP_LATER;
-	}
 	if (!silence_peer(lane, sk))
 		return SWEEP_LATER;
 	/* Once more, now that nobody redirects: before, the reader may have read while its peer was about to send, since this is not

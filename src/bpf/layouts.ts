@@ -525,7 +525,7 @@ export const maps = {
   "listeners": { "type": 9, "maxEntries": 1024, "key": "listening_at", "value": "u64" },
   "listening": { "type": 9, "maxEntries": 4096, "key": "u64", "value": "listening" },
   "outsiders": { "type": 9, "maxEntries": 8192, "key": "u64", "value": "observed" },
-  "pairings": { "type": 9, "maxEntries": 16384, "key": "handshake", "value": "pairing" },
+  "pairings": { "type": 9, "maxEntries": 8192, "key": "handshake", "value": "pairing" },
   "pasts": { "type": 2, "maxEntries": 4096, "key": "u32", "value": "past" },
   "programs": { "type": 9, "maxEntries": 4096, "key": "executable", "value": "program" },
   "readers": { "type": 1, "maxEntries": 1024, "key": "u64", "value": "reader" },

@@ -166,7 +166,7 @@ export function difference(before: Status, after: Status): Growth {
 }
 
 /** How many messages went the way that they were to go: one or two a second of each direction go through TCP (bpf/refresh.h). */
-const asIntended = ({ messages, passed }: Growth) =>
+export const asIntended = ({ messages, passed }: Growth) =>
   messages + (passed.refresh ?? 0) + (passed.acknowledging ?? 0);
 
 /** Which part of the messages of sockets in the sockhash was redirected, or went through TCP for its second: 0 to 1. */

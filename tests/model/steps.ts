@@ -737,7 +737,7 @@ export class Model {
     });
   }
 
-  /** SWEEP_LATER, with want_edge_for_passed() */
+  /** SWEEP_LATER */
   #later(state: State, side: Side, sees: string): void {
     const peer = other(side);
     const beside = state.ends[side].quiet !== NOT_QUIET && isUnread(state, peer) && this.config.edges[peer];
