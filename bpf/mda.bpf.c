@@ -39,7 +39,7 @@ static __noinline int acknowledged(struct bpf_sock_ops *ops, struct bpf_sock *sk
 		return 0;
 	if (!lane || lane->left_at_ns)
 		return look_at_outsider(ops, tp);
-	if (!is_paired(lane))
+	if (!meet_peer(lane))
 		want_to_leave(lane, tp, LEAVE_UNPAIRED); /* the peer has long been established, and has not entered */
 	if (lane->notice.leave)
 		leave_if_possible(ops, lane, tp, ops->state >= BPF_TCP_FIN_WAIT1 && ops->state != BPF_TCP_CLOSE_WAIT);
@@ -57,7 +57,7 @@ static __noinline int state_changed(struct bpf_sock_ops *ops, struct bpf_sock *s
 		return look_at_outsider(ops, tp);
 	if (ops->args[1] == BPF_TCP_FIN_WAIT1 || ops->args[1] == BPF_TCP_LAST_ACK)
 		hold_fin_if_unread(ops, lane, tp);
-	is_paired(lane);
+	meet_peer(lane);
 	has_ended(lane);
 	if (ops->args[1] == BPF_TCP_CLOSE) {
 		has_closed(lane, tp);

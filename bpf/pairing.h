@@ -379,8 +379,8 @@ static __always_inline void note_peer(struct lane *lane, const struct end *peer)
 	bpf_map_delete_elem(&pairings, &key);
 }
 
-/* From a callback. Also takes the element out of `pairings` when the client never sent. */
-static __always_inline bool is_paired(struct lane *lane)
+/* From a callback: returns whether its peer is known from now on. Also takes the element out of `pairings` when the client never sent. */
+static __always_inline bool meet_peer(struct lane *lane)
 {
 	struct end peer;
 
