@@ -9,7 +9,7 @@ import type { Options } from "./workload.ts";
 const connections = 10_000;
 const outMs = 30_000;
 
-/** How long a stop takes that has many connections to take out of the sockhash, on which nothing happens meanwhile. */
+/** How long a stop takes that has many connections to release, on which nothing happens meanwhile. */
 export async function measureIdleStop({ quick }: Options): Promise<Limit[]> {
   const rounds = quick ? 1 : 5;
   await using cgroup = createCgroup("bench-idle-stop");

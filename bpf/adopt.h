@@ -103,14 +103,14 @@ static __noinline int describe(struct scanned *scanned, struct sock *sk, struct 
 	}
 	if (state == BPF_TCP_LISTEN) {
 		scanned->kind = SCANNED_LISTENER;
-		remember_listener(sk, &scanned->program);
+		remember_listener(sk, &scanned->executable);
 		return 1;
 	}
 	if (!may_send(sk) && psock_of(sk)) {
 		scanned->kind = SCANNED_CLOSED;
 		return 1;
 	}
-	scanned->habit = habit_of(&scanned->program);
+	scanned->habit = habit_of(&scanned->executable);
 	if (state != BPF_TCP_ESTABLISHED || has_ulp(sk))
 		return 0;
 	remote_endpoint((void *)sk, &scanned->remote);
@@ -127,8 +127,8 @@ static __noinline int describe(struct scanned *scanned, struct sock *sk, struct 
 		return 0;
 	scanned->kind = SCANNED_CONNECTED;
 	note_recent(scanned, tp);
-	if (scanned->habit == HABIT_UNKNOWN && learns_first() && is_known(&scanned->program))
-		scan_outsider(sk, &scanned->program);
+	if (scanned->habit == HABIT_UNKNOWN && learns_first() && is_known(&scanned->executable))
+		scan_outsider(sk, &scanned->executable);
 	return (all_sockets || !scanned->blocking) && !is_slept_on(sk);
 }
 
@@ -144,8 +144,8 @@ static __always_inline void scan_socket(struct bpf_iter__task_file *at, struct t
 	mm = READ(task, mm);
 	if (!sk || !now || !mm || !(is_tcp(sk) || is_mptcp_listener(sk)) || !is_in_cgroup(sk, now->cgroup_id))
 		return;
-	scanned.program = executable_of(mm);
-	meet(&scanned.program, task);
+	scanned.executable = executable_of(mm);
+	meet(&scanned.executable, task);
 	if (!describe(&scanned, socket_at(sk), file, now->scan_members))
 		return;
 	scanned.pid = visible_pid(task);
@@ -155,7 +155,7 @@ static __always_inline void scan_socket(struct bpf_iter__task_file *at, struct t
 
 /* A lane as it is when both ends have just entered. It may be one that has left, and be read by a peer meanwhile:
  * without a peer's key its messages pass. */
-static __always_inline void reset(struct lane *lane, __u64 key, const struct executable *program)
+static __always_inline void reset(struct lane *lane, __u64 key, const struct executable *executable)
 {
 	lane->peer.key = 0;
 	barrier();
@@ -169,8 +169,8 @@ static __always_inline void reset(struct lane *lane, __u64 key, const struct exe
 	lane->asked = 0;
 	lane->mm = 0;
 	lane->epoch = 0;
-	lane->program = *program;
-	lane->notice.programs++;
+	lane->executable = *executable;
+	lane->notice.executables++;
 	lane->habits_seen--;
 	lane->handed_over = 0;
 	lane->left_at_ns = 0;
@@ -213,15 +213,15 @@ static __noinline int join_ends(struct adoption *adoption)
 	if (client_tp && server_tp && client_lane && server_lane &&
 	    are_ends((void *)socket_at(client_tp), (void *)socket_at(server_tp))) {
 		remember_tcp(client_tp);
-		reset(client_lane, client_key, &adoption->client_program);
-		reset(server_lane, server_key, &adoption->server_program);
+		reset(client_lane, client_key, &adoption->client_executable);
+		reset(server_lane, server_key, &adoption->server_executable);
 		client_lane->psock = (__u64)psock_of_member(socket_at(client_tp));
 		server_lane->psock = (__u64)psock_of_member(socket_at(server_tp));
 		introduce(client_lane, server_key, adoption->server_cookie, server_tp, server_lane);
 		introduce(server_lane, client_key, adoption->client_cookie, client_tp, client_lane);
 		count_adopted();
 		/* It has lived until a scan, so it is not one of those that are over at once. */
-		client_lane->worth = worth_place(&client_lane->program, &server_lane->program, adoption->connection.server[1].port);
+		client_lane->worth = worth_place(&client_lane->executable, &server_lane->executable, adoption->connection.server[1].port);
 		server_lane->worth = client_lane->worth;
 		note_worth(client_lane->worth, WORTH_IT);
 		joined = 1;
@@ -243,8 +243,8 @@ static __noinline int ask_client_to_leave(struct adoption *adoption)
 	lane = bpf_sk_storage_get(&lanes, client, 0, 0);
 	if (lane) {
 		want_to_leave(lane, (void *)bpf_skc_to_tcp_sock(client), adoption->argument);
-		be_taken_out(key);
-		be_taken_out(key | 1);
+		want_release(key);
+		want_release(key | 1);
 	}
 	bpf_sk_release(client);
 	return lane != NULL;

@@ -46,7 +46,7 @@ static __always_inline void hold_fin_if_unread(struct bpf_sock_ops *ops, struct 
 	struct event event = { .kind = EVENT_CLOSED_UNREAD };
 	struct control *now = current_control();
 
-	if (!lane->peer.cookie || !now || !is_tended(now) || !was_closed_unread(lane, sk))
+	if (!lane->peer.cookie || !now || !has_heartbeat(now) || !was_closed_unread(lane, sk))
 		return;
 	event.cookie = lane->peer.cookie;
 	if (report(&event))

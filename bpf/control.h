@@ -22,7 +22,7 @@ struct {
 } instance SEC(".maps");
 
 /* How long a process that has looked is taken to be there. */
-const volatile __u64 tended_jiffies = 0;
+const volatile __u64 heartbeat_jiffies = 0;
 
 static __always_inline struct control *current_control(void)
 {
@@ -32,9 +32,9 @@ static __always_inline struct control *current_control(void)
 }
 
 /* A process of ours has said lately that it looks after readers. */
-static __always_inline bool is_tended(const struct control *now)
+static __always_inline bool has_heartbeat(const struct control *now)
 {
-	return now->tended_until > bpf_jiffies64();
+	return now->heartbeat_until > bpf_jiffies64();
 }
 
 static __always_inline int is_without_memory(void)
@@ -59,14 +59,14 @@ static __always_inline void begin_epoch(void)
 		__sync_fetch_and_add(&now->epoch, 1);
 }
 
-/* Says that a process looks after readers for the next tended_jiffies. */
-static __always_inline int note_tender(void)
+/* Says that a process looks after readers for the next heartbeat_jiffies. */
+static __always_inline int note_heartbeat(void)
 {
 	struct control *now = current_control();
 
 	if (!now)
 		return 0;
-	now->tender = READ((struct task_struct *)bpf_get_current_task(), tgid);
-	now->tended_until = bpf_jiffies64() + tended_jiffies;
+	now->heartbeat_from = READ((struct task_struct *)bpf_get_current_task(), tgid);
+	now->heartbeat_until = bpf_jiffies64() + heartbeat_jiffies;
 	return 0;
 }

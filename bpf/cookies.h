@@ -36,13 +36,13 @@ static __noinline int started_to_listen(struct bpf_sock_ops *ops, struct bpf_soc
 	struct sock_common *common = (void *)tp;
 	struct listening_at key = {};
 	__u64 address = (__u64)tp;
-	struct executable program;
+	struct executable executable;
 
 	if (!tp)
 		return 0;
-	program = executable_of(READ(current_task(), mm));
-	meet(&program, current_task());
-	remember_listener(tp, &program);
+	executable = executable_of(READ(current_task(), mm));
+	meet(&executable, current_task());
+	remember_listener(tp, &executable);
 	if (READ(net_of(common), ipv4.sysctl_tcp_syncookies) != 2)
 		return 0;
 	key.net = (__u64)net_of(common);

@@ -32,11 +32,11 @@ static __always_inline void find_sender(struct found *found, const struct lane *
 
 	found->mm = (__u64)mm;
 	/* A process of ours sends in the name of another: handover.h. */
-	found->is_new_sender = mm && found->mm != lane->mm && bpf_get_current_pid_tgid() >> 32 != now->tender;
+	found->is_new_sender = mm && found->mm != lane->mm && bpf_get_current_pid_tgid() >> 32 != now->heartbeat_from;
 	if (!found->is_new_sender)
 		return;
-	found->program = executable_of(mm);
-	found->is_other_program = !same_program(&found->program, &lane->program);
+	found->executable = executable_of(mm);
+	found->is_other_executable = !same_executable(&found->executable, &lane->executable);
 }
 
 /* What the programs at both ends do. */
@@ -50,13 +50,13 @@ static __always_inline void find_habits(struct found *found, const struct lane *
 	found->peer_habit = lane->peer_habit;
 	found->peer_can_splice = lane->peer_can_splice;
 	found->habits_seen = learnt ? learnt->habits_changed : lane->habits_seen;
-	if (found->is_other_program)
-		found->own_habit = habit_of(&found->program);
-	if (found->habits_seen == lane->habits_seen && lane->peer_programs == found->notice.programs)
+	if (found->is_other_executable)
+		found->own_habit = habit_of(&found->executable);
+	if (found->habits_seen == lane->habits_seen && lane->peer_executables == found->notice.executables)
 		return;
-	if (!found->is_other_program)
-		found->own_habit = habit_of(&lane->program);
-	bpf_probe_read_kernel(&peer, sizeof(peer), (void *)found->peer.lane + offsetof(struct lane, program));
+	if (!found->is_other_executable)
+		found->own_habit = habit_of(&lane->executable);
+	bpf_probe_read_kernel(&peer, sizeof(peer), (void *)found->peer.lane + offsetof(struct lane, executable));
 	program = bpf_map_lookup_elem(&programs, &peer);
 	found->peer_habit = program ? program->habit : HABIT_UNKNOWN;
 	/* Who redirects to programs that are not known takes the risk. */
@@ -159,7 +159,7 @@ static __always_inline void gather(struct facts *facts, struct found *found, str
 	struct task_struct *task = current_task();
 	__u64 jiffies = bpf_jiffies64();
 	unsigned long flags = flags_sent_with(task);
-	bool tended = is_tended(now);
+	bool has_help = has_heartbeat(now);
 	struct sock *peer;
 
 	__builtin_memset(facts, 0, sizeof(*facts));
@@ -170,7 +170,7 @@ static __always_inline void gather(struct facts *facts, struct found *found, str
 		return;
 	}
 	peer = socket_at(found->peer.tcp_sock);
-	/* Before it is looked whether the reader has read all: an end that is taken out says so before it looks itself (leave.h). */
+	/* Before it is looked whether the reader has read all: an end that is released says so before it looks itself (leave.h). */
 	found->notice = notice_at(found->peer.lane);
 	find_sender(found, lane, task, now);
 	find_habits(found, lane);
@@ -201,9 +201,9 @@ static __always_inline void gather(struct facts *facts, struct found *found, str
 	}
 	if (field(peer, __sk_common.skc_state) != BPF_TCP_ESTABLISHED)
 		facts->holds |= SET_OF(PASSED_CLOSING);
-	if (!tended && !peer_is_watched_by_level(found->peer.tcp_sock))
+	if (!has_help && !peer_is_watched_by_level(found->peer.tcp_sock))
 		facts->holds |= SET_OF(PASSED_UNTENDED);
-	found->may_be_kept = tended && !found->notice.passes;
-	if (now->tended_until < found->until)
-		found->until = now->tended_until;
+	found->may_be_kept = has_help && !found->notice.passes;
+	if (now->heartbeat_until < found->until)
+		found->until = now->heartbeat_until;
 }

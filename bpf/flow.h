@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The flow rule: a reader that has its receive buffer full of redirected bytes gets no more of them. The next message
+/* Flow: a reader that has its receive buffer full of redirected bytes gets no more of them. The next message
  * goes through TCP, whose window then holds the sender as it always does: no EAGAIN, no ENOMEM, bounded memory. */
 #pragma once
 

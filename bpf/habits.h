@@ -58,14 +58,14 @@ static __always_inline struct executable executable_of(struct mm_struct *mm)
 	return executable;
 }
 
-static __always_inline bool same_program(const struct executable *one, const struct executable *other)
+static __always_inline bool same_executable(const struct executable *one, const struct executable *other)
 {
 	return one->inode == other->inode && one->device == other->device && one->generation == other->generation;
 }
 
-static __always_inline bool is_known(const struct executable *program)
+static __always_inline bool is_known(const struct executable *executable)
 {
-	return program->inode;
+	return executable->inode;
 }
 
 static __always_inline enum habit habit_of(const struct executable *executable)
@@ -127,7 +127,7 @@ static __noinline int learn(const struct executable *executable, enum habit habi
 
 static __noinline int note_code(struct found_in_code *found)
 {
-	struct executable executable = found->program;
+	struct executable executable = found->executable;
 	struct program *program = bpf_map_lookup_elem(&programs, &executable);
 
 	if (!program)
@@ -137,30 +137,30 @@ static __noinline int note_code(struct found_in_code *found)
 	return 1;
 }
 
-static __always_inline struct executable program_of_peer(const struct lane *lane)
+static __always_inline struct executable executable_of_peer(const struct lane *lane)
 {
-	struct executable program = {};
+	struct executable executable = {};
 
-	bpf_probe_read_kernel(&program, sizeof(program), (void *)lane->peer.lane + offsetof(struct lane, program));
-	return program;
+	bpf_probe_read_kernel(&executable, sizeof(executable), (void *)lane->peer.lane + offsetof(struct lane, executable));
+	return executable;
 }
 
 /* Who listens is who receives from those that are accepted, until they show another program when they send. */
-static __noinline int remember_listener(struct sock *sk, const struct executable *program)
+static __noinline int remember_listener(struct sock *sk, const struct executable *executable)
 {
 	struct socket_alloc *alloc = (void *)READ(sk, sk_socket);
 	struct listening value = {};
 	__u64 address = (__u64)sk;
 
-	if (!alloc || !is_known(program))
+	if (!alloc || !is_known(executable))
 		return 0;
 	value.inode = READ(alloc, vfs_inode.i_ino);
-	value.program = *program;
+	value.executable = *executable;
 	bpf_map_update_elem(&listening, &address, &value, BPF_ANY);
 	return 1;
 }
 
-static __always_inline struct executable program_of_listener(struct sock *sk)
+static __always_inline struct executable executable_of_listener(struct sock *sk)
 {
 	struct socket_alloc *alloc = (void *)READ(sk, sk_socket);
 	struct executable unknown = {};
@@ -169,7 +169,7 @@ static __always_inline struct executable program_of_listener(struct sock *sk)
 
 	if (!alloc || !found || found->inode != READ(alloc, vfs_inode.i_ino))
 		return unknown;
-	return found->program;
+	return found->executable;
 }
 
 /* FIONREAD would be answered with less than there is, for a socket in the sockhash. */

@@ -27,18 +27,18 @@ static __always_inline bool bypasses_queue(__u32 habit)
 /* @has_handed_over: all that was in the queue is sent again already; comes back as true when this message is the last of that */
 static __noinline int hand_over(__u64 reader, __u64 cookie, bool quiet, const struct control *now, bool *has_handed_over)
 {
-	bool is_tender = now->tender == bpf_get_current_pid_tgid() >> 32;
+	bool is_mda = now->heartbeat_from == bpf_get_current_pid_tgid() >> 32;
 	struct sock *peer = socket_at(reader);
 	__s64 unread = unread_bytes(peer);
 	__u32 *sent;
 
-	if (!is_tender && *has_handed_over)
+	if (!is_mda && *has_handed_over)
 		return HANDOVER_PASS;
-	if (!is_tender && (quiet || !unread))
+	if (!is_mda && (quiet || !unread))
 		return HANDOVER_NONE;
-	if (!is_tender && !is_tended(now))
+	if (!is_mda && !has_heartbeat(now))
 		return HANDOVER_REFUSE;
-	if (!is_tender)
+	if (!is_mda)
 		return unread < HANDOVER_BYTES_MAX || unread == FAR_BEHIND ? HANDOVER_REDIRECT : HANDOVER_REFUSE;
 	sent = bpf_map_lookup_elem(&bypassed, &cookie);
 	/* The reader has taken some of it after all. */

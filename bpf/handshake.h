@@ -34,7 +34,7 @@ enum exclusion {
 /* A SYN that a listener of this host has answered, as the listener's side sees it. */
 struct answer {
 	struct handshake handshake;
-	struct executable server_program; /* all 0: not known yet */
+	struct executable server_executable; /* all 0: not known yet */
 	__u16 port; /* the listener's, host order */
 	__u8 nonblocking; /* the listener */
 	__u8 exclusion; /* enum exclusion */
@@ -72,7 +72,7 @@ struct end_of {
 };
 
 struct pairing {
-	struct executable server_program;
+	struct executable server_executable;
 	__u64 worth; /* place of the connection's past, see worth.h */
 	struct end_of client;
 	struct end_of server;
@@ -165,7 +165,7 @@ struct connecting {
 	__u64 sk;
 	__u32 seq; /* the initial one: another socket may have the same address later */
 	__u32 pad;
-	struct executable program;
+	struct executable executable;
 };
 
 struct {
@@ -196,17 +196,17 @@ static __noinline int connects(struct bpf_sock *sk)
 		return 0;
 	slot->sk = (__u64)tp;
 	slot->seq = READ((struct tcp_sock *)tp, write_seq);
-	slot->program = executable_of(READ(current_task(), mm));
+	slot->executable = executable_of(READ(current_task(), mm));
 	if (learns_first())
-		meet(&slot->program, current_task());
+		meet(&slot->executable, current_task());
 	return 0;
 }
 
 /* NULL when it is not known which that is.
  * @first: the first sequence number that it sends with data */
-static __always_inline const struct executable *program_of_client(struct sock *sk, __u32 first)
+static __always_inline const struct executable *executable_of_client(struct sock *sk, __u32 first)
 {
 	struct connecting *slot = connecting_at(sk);
 
-	return slot && slot->sk == (__u64)sk && slot->seq + 1 == first ? &slot->program : NULL;
+	return slot && slot->sk == (__u64)sk && slot->seq + 1 == first ? &slot->executable : NULL;
 }

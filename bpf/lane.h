@@ -30,7 +30,7 @@ struct end {
 /* What a socket tells its peer, which reads it on every send. */
 struct notice {
 	__u16 leave; /* enum leave */
-	__u16 programs; /* how often its program has become another */
+	__u16 executables; /* how often its program has become another */
 	__u16 passes; /* its messages go to TCP, for a reason that lasts; see order.h */
 	__u16 cpu; /* that it last sent on, plus 1; 0: it has not sent yet */
 };
@@ -50,7 +50,7 @@ enum quiet {
 struct found {
 	struct end peer;
 	__u64 mm;
-	struct executable program; /* of the sender, when it is new */
+	struct executable executable; /* of the sender, when it is new */
 	struct notice notice; /* the peer's */
 	__u32 habits_seen;
 	__u32 memory_seen;
@@ -64,7 +64,7 @@ struct found {
 	__u8 special_habit; /* that a flag of this send shows */
 	bool peer_can_splice;
 	bool is_new_sender;
-	bool is_other_program;
+	bool is_other_executable;
 	bool has_read_tcp;
 	bool has_handed_over;
 	bool is_alone; /* no other send of this socket is under way */
@@ -78,7 +78,7 @@ struct lane {
 	__u64 left_at_ns; /* 0 while in the sockhash */
 	__u32 quiet; /* enum quiet */
 	__u32 asked; /* user space was asked, by `leaving`, to take it out */
-	struct executable program;
+	struct executable executable;
 	__u64 key; /* the client's cookie << 1, plus 1 for the server's end */
 	__u64 psock; /* that the sockhash has given it */
 
@@ -105,7 +105,7 @@ struct lane {
 	/* What is needed less often. */
 	__u8 own_habit;
 	__u8 peer_habit;
-	__u16 peer_programs; /* its notice.programs then */
+	__u16 peer_executables; /* its notice.programs then */
 	__u32 peer_can_splice; /* as far as is known */
 	__u32 callbacks; /* that it has for us: see callbacks.h */
 	__u32 handed_over; /* all that was redirected and not read is sent again through TCP, see handover.h */
@@ -151,7 +151,7 @@ static __always_inline struct notice notice_at(__u64 lane)
 	__u64 word = (__u64)pointer_at((void *)lane);
 	struct notice notice = {
 		.leave = word,
-		.programs = word >> 16,
+		.executables = word >> 16,
 		.passes = word >> 32,
 		.cpu = word >> NOTICE_CPU_BITS,
 	};

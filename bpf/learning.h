@@ -18,7 +18,7 @@
 
 /* A socket of a program that is not known, which stays outside of the sockhash and is looked at there. */
 struct observed {
-	struct executable program;
+	struct executable executable;
 	__u32 own_seq; /* its kernel address may have become another's: see own_seq() */
 	__u32 segments; /* with data, that have counted */
 	__u32 copied_seq; /* then */
@@ -83,9 +83,9 @@ static __always_inline void note_received(struct observed *observed, struct tcp_
 	observed->copied_seq = READ(tp, copied_seq);
 }
 
-static __always_inline struct observed observation_of(struct tcp_sock *tp, const struct executable *program)
+static __always_inline struct observed observation_of(struct tcp_sock *tp, const struct executable *executable)
 {
-	struct observed observed = { .program = *program };
+	struct observed observed = { .executable = *executable };
 
 	observed.own_seq = own_seq(tp);
 	note_received(&observed, tp);
@@ -95,7 +95,7 @@ static __always_inline struct observed observation_of(struct tcp_sock *tp, const
 /* Counts what the program has read since the last look, as far as it shows. */
 static __noinline int look_at(struct observed *observed, struct tcp_sock *tp)
 {
-	struct executable program = observed->program;
+	struct executable executable = observed->executable;
 	__u32 segments = READ(tp, data_segs_in) - observed->segments;
 	__u32 read = READ(tp, copied_seq) - observed->copied_seq;
 
@@ -103,24 +103,24 @@ static __noinline int look_at(struct observed *observed, struct tcp_sock *tp)
 		return 0;
 	note_received(observed, tp);
 	/* While it has not read all, nobody knows which segments it has read; the last one may be in the queue since just now. */
-	count_received(&program, segments && has_read_all(tp) ? segments : 1);
+	count_received(&executable, segments && has_read_all(tp) ? segments : 1);
 	return 0;
 }
 
 /* From now on callbacks of the socket show what its program receives; returns 0 when that is known.
  * @callbacks: those that it has for us already */
-static __noinline int observe(struct bpf_sock_ops *ops, struct sock *sk, const struct executable *program, __u32 callbacks)
+static __noinline int observe(struct bpf_sock_ops *ops, struct sock *sk, const struct executable *executable, __u32 callbacks)
 {
-	struct observed observed = observation_of((void *)sk, program);
+	struct observed observed = observation_of((void *)sk, executable);
 	__u64 address = (__u64)sk;
 	struct control *now;
 
-	if (!is_known(program) || habit_of(program) != HABIT_UNKNOWN)
+	if (!is_known(executable) || habit_of(executable) != HABIT_UNKNOWN)
 		return 0;
 	now = current_control();
 	/* Scans look at those that live longer, where there is a process. */
 	observed.callbacks = callbacks |
-			     ask_for_callbacks(ops, now && is_tended(now) ? BPF_SOCK_OPS_STATE_CB_FLAG : CALLBACKS);
+			     ask_for_callbacks(ops, now && has_heartbeat(now) ? BPF_SOCK_OPS_STATE_CB_FLAG : CALLBACKS);
 	bpf_map_update_elem(&outsiders, &address, &observed, BPF_ANY);
 	return 1;
 }
@@ -134,7 +134,7 @@ static __noinline int look_at_outsider(struct bpf_sock_ops *ops, struct sock *sk
 
 	if (observed && observed->own_seq == own_seq((void *)sk)) {
 		look_at(observed, (void *)sk);
-		habit = habit_of(&observed->program);
+		habit = habit_of(&observed->executable);
 		/* It may be adopted: then it is good to hear of its end. */
 		if (habit == HABIT_RECEIVES)
 			give_up_callbacks(ops, observed->callbacks & BPF_SOCK_OPS_RTT_CB_FLAG);
@@ -147,14 +147,14 @@ static __noinline int look_at_outsider(struct bpf_sock_ops *ops, struct sock *sk
 }
 
 /* A scan has found a connected socket that is not in the sockhash. What it had read before the first scan was not watched. */
-static __noinline int scan_outsider(struct sock *sk, const struct executable *program)
+static __noinline int scan_outsider(struct sock *sk, const struct executable *executable)
 {
-	struct observed new = observation_of((void *)sk, program);
+	struct observed new = observation_of((void *)sk, executable);
 	__u64 address = (__u64)sk;
 	struct observed *observed = bpf_map_lookup_elem(&outsiders, &address);
 
 	if (observed && observed->own_seq == new.own_seq) {
-		if (same_program(&observed->program, program))
+		if (same_executable(&observed->executable, executable))
 			return look_at(observed, (void *)sk);
 		new.callbacks = observed->callbacks;
 	}

@@ -35,7 +35,7 @@ struct {
 } leaving SEC(".maps");
 
 /* User space is to take the socket out. */
-static __noinline int be_taken_out(__u64 key)
+static __noinline int want_release(__u64 key)
 {
 	struct learnt *learnt = all_learnt();
 	__u32 one = 1;
@@ -47,12 +47,12 @@ static __noinline int be_taken_out(__u64 key)
 }
 
 /* Before it leaves without a callback of its own. */
-static __always_inline void ask_to_be_taken_out(struct lane *lane)
+static __always_inline void leave_by_release(struct lane *lane)
 {
 	if (lane->asked)
 		return;
 	lane->asked = 1;
-	be_taken_out(lane->key);
+	want_release(lane->key);
 }
 
 /* @sk: the lane's socket, NULL where it is not known */
@@ -65,10 +65,10 @@ static __always_inline void want_to_leave(struct lane *lane, struct sock *sk, en
 		return;
 	lane->notice.leave = why;
 	if (alone || waits)
-		ask_to_be_taken_out(lane);
+		leave_by_release(lane);
 	/* A peer that only reads sees no notice: it would stay as long as the connection lives. */
 	if (alone || waits || why == LEAVE_BULK || why == LEAVE_BLOCKING)
-		be_taken_out(lane->key ^ 1);
+		want_release(lane->key ^ 1);
 }
 
 #define SOCKMAPS_MAX 4
@@ -165,13 +165,13 @@ static __always_inline bool peer_has_left(struct lane *lane)
 	return left_at_ns != 0;
 }
 
-/* What becomes of a key in a sweep. Programs of user space's may not take sockets out of a sockhash everywhere (Linux 7.3 forbids
- * it to all but a few types, may_update_sockmap()), so a sweep only finds those that can go, and user space deletes them
+/* What becomes of a key in a release. Programs of user space's may not take sockets out of a sockhash everywhere (Linux 7.3 forbids
+ * it to all but a few types, may_update_sockmap()), so a release only finds those that can go, and user space deletes them
  * by the system call. Nothing may change in between: */
-enum sweep_result {
+enum release_result {
 	SWEPT, /* nothing is left to do */
-	SWEEP_LATER,
-	SWEEP_DELETE, /* it can go, and that stays so */
+	RELEASE_LATER,
+	RELEASE_DELETE, /* it can go, and that stays so */
 };
 
 /* The peer's lane, when it is the one that was paired and still in the sockhash. */
@@ -182,7 +182,7 @@ static __always_inline struct lane *lane_of_peer(const struct lane *lane, struct
 	return found && (__u64)found == lane->peer.lane ? found : NULL;
 }
 
-/* Its peer redirects no more from now on, whatever is unread. One message may be under way: the next sweep sees it, by the
+/* Its peer redirects no more from now on, whatever is unread. One message may be under way: the next release sees it, by the
  * references to the peer's psock. Returns whether that was so before. */
 static __always_inline bool silence_peer(struct lane *lane, struct sock *sk)
 {
@@ -207,7 +207,7 @@ static __always_inline bool silence_peer(struct lane *lane, struct sock *sk)
 	return was_silent;
 }
 
-static __always_inline enum sweep_result sweep_socket(struct lane *lane, struct sock *sk)
+static __always_inline enum release_result release_socket(struct lane *lane, struct sock *sk)
 {
 	bool sends_no_more = !may_send(socket_at(sk));
 	struct sk_psock *psock = psock_of(sk);
@@ -217,21 +217,21 @@ static __always_inline enum sweep_result sweep_socket(struct lane *lane, struct 
 		lane->notice.leave = READ(sk, __sk_common.skc_state) == BPF_TCP_CLOSE ? LEAVE_CLOSED : LEAVE_HALF_CLOSED;
 	if (!lane->notice.leave && peer_notice(lane).leave) {
 		lane->notice.leave = LEAVE_WITH_PEER;
-		return SWEEP_LATER; /* when every CPU has seen it */
+		return RELEASE_LATER; /* when every CPU has seen it */
 	}
 	/* It has come back meanwhile, and stays; or an mda that was stopping was killed between its peer and it. */
 	if (!lane->notice.leave && now && now->mode == MODE_REDIRECT && !peer_has_left(lane))
 		return SWEPT;
 	/* A send of its own that is under way may redirect; one that begins while its peer has nothing unread passes. */
 	if (!psock || sends_under_way(psock) || !may_leave(lane, sk, sends_no_more))
-		return SWEEP_LATER;
+		return RELEASE_LATER;
 	if (!silence_peer(lane, sk))
-		return SWEEP_LATER;
+		return RELEASE_LATER;
 	/* Once more, now that nobody redirects: before, the reader may have read while its peer was about to send, since this is not
 	 * under its lock. */
 	if (!lane->quiet) {
 		lane->quiet = SILENT;
-		return SWEEP_LATER;
+		return RELEASE_LATER;
 	}
 	lane->quiet = QUIET;
 	note_left(lane, sk);
@@ -239,22 +239,22 @@ static __always_inline enum sweep_result sweep_socket(struct lane *lane, struct 
 	if (!lane->notice.leave)
 		lane->notice.leave = LEAVE_WITH_PEER;
 	lane->left_at_ns = bpf_ktime_get_ns();
-	return SWEEP_DELETE;
+	return RELEASE_DELETE;
 }
 
 /* Nothing is redirected by it or to it. */
-static __always_inline enum sweep_result sweep_half_adopted(struct sock *sk)
+static __always_inline enum release_result release_half_adopted(struct sock *sk)
 {
 	struct sk_psock *psock = psock_of(sk);
 
-	return psock && !sends_under_way(psock) && !unread_bytes(sk) ? SWEEP_DELETE : SWEEP_LATER;
+	return psock && !sends_under_way(psock) && !unread_bytes(sk) ? RELEASE_DELETE : RELEASE_LATER;
 }
 
 /* From outside of the socket's callbacks, when it wants to leave or all pass. */
-__noinline int sweep_key(__u64 key)
+__noinline int release_key(__u64 key)
 {
 	struct bpf_sock *sk = bpf_map_lookup_elem(&sockets, &key);
-	enum sweep_result result = SWEEP_LATER;
+	enum release_result result = RELEASE_LATER;
 	struct lane *lane;
 	struct sock *tp;
 
@@ -263,21 +263,21 @@ __noinline int sweep_key(__u64 key)
 	lane = bpf_sk_storage_get(&lanes, sk, 0, 0);
 	tp = (void *)bpf_skc_to_tcp_sock(sk);
 	if (tp)
-		result = is_half_adopted(lane) ? sweep_half_adopted(tp) : sweep_socket(lane, tp);
+		result = is_half_adopted(lane) ? release_half_adopted(tp) : release_socket(lane, tp);
 	bpf_sk_release(sk);
 	return result;
 }
 
 /* Not inlined: BTF, and so TypeScript, knows structs that functions take. */
-static __noinline int sweep_all(struct sweep *sweep)
+static __noinline int release_all(struct release *release)
 {
-	for (int i = 0; i < SWEEP_KEYS; i++) {
-		int result = sweep->keys[i] ? sweep_key(sweep->keys[i]) : SWEEP_LATER;
+	for (int i = 0; i < RELEASE_KEYS; i++) {
+		int result = release->keys[i] ? release_key(release->keys[i]) : RELEASE_LATER;
 
 		if (result == SWEPT)
-			sweep->keys[i] = 0;
-		if (result == SWEEP_DELETE)
-			sweep->ready |= 1ull << i;
+			release->keys[i] = 0;
+		if (result == RELEASE_DELETE)
+			release->ready |= 1ull << i;
 	}
 	return 0;
 }

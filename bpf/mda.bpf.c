@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* The data plane: a sockops program follows connections and pairs their ends, an sk_msg program redirects what one end
- * sends into the other end's receive queue. docs/how-it-works.md explains it; each rule is a header of its own. */
+ * sends into the other end's receive queue. docs/how-it-works.md explains it; each thing that a verdict depends on has a header of its own. */
 #include "adopt.h"
 #include "callbacks.h"
 #include "closing.h"
@@ -25,7 +25,7 @@ static __always_inline void leave_if_possible(struct bpf_sock_ops *ops, struct l
 
 	if (lane->left_at_ns || may_be_sending || !may_leave(lane, sk, sends_no_more))
 		return;
-	if (leave(lane, sk) && !observe(ops, sk, &lane->program, lane->callbacks))
+	if (leave(lane, sk) && !observe(ops, sk, &lane->executable, lane->callbacks))
 		give_up_callbacks(ops, lane->callbacks);
 }
 
@@ -272,9 +272,9 @@ int ask_to_leave(struct __sk_buff *packet)
 SEC("tc")
 int drain(struct __sk_buff *packet)
 {
-	struct sweep *sweep = packet_of(sweep, packet);
+	struct release *release = packet_of(release, packet);
 
-	return sweep ? sweep_all(sweep) : 0;
+	return release ? release_all(release) : 0;
 }
 
 /* Says whether a program has splice(2) in its code. */
@@ -293,9 +293,9 @@ int measure(struct __sk_buff *packet)
 	return packet->len && tcp_memory_is_used_up();
 }
 
-/* Says that a process looks after readers for the next tended_jiffies. */
+/* Says that a process looks after readers for the next heartbeat_jiffies. */
 SEC("tc")
-int tend(struct __sk_buff *packet)
+int heartbeat(struct __sk_buff *packet)
 {
-	return packet->len ? note_tender() : 0;
+	return packet->len ? note_heartbeat() : 0;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The memory rule: a redirected message is charged to its reader (bpf_tcp_ingress()), and where TCP, or the reader's cgroup, has
+/* Memory: a redirected message is charged to its reader (bpf_tcp_ingress()), and where TCP, or the reader's cgroup, has
  * used up its memory that fails the send with ENOMEM, which no TCP sender sees. TCP itself throws segments away and sends them
  * again. So a message that needs more than its reader has set aside passes to TCP while memory is short, as
  * __sk_mem_raise_allocated() would find it to be, and both ends leave.

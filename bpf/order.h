@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The order rule: a reader takes the redirected queue before TCP's own (tcp_bpf_recvmsg(), net/ipv4/tcp_bpf.c), so no
+/* Order: a reader takes the redirected queue before TCP's own (tcp_bpf_recvmsg(), net/ipv4/tcp_bpf.c), so no
  * byte may be redirected while a byte of the same direction is on its way through TCP or unread in TCP's queue. The
  * other way is free: a message may leave redirection for TCP at any time.
  *

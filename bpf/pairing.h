@@ -84,7 +84,7 @@ static __noinline int syn_answered(struct bpf_sock_ops *ops)
 	answer.port = READ(common, skc_num);
 	answer.nonblocking = nonblocking(listener);
 	answer.exclusion = exclusion_behind(req, listener);
-	answer.server_program = program_of_listener(listener);
+	answer.server_executable = executable_of_listener(listener);
 	if (rules_ask()) {
 		local_endpoint(common, &ends.server);
 		remote_endpoint(common, &ends.client);
@@ -134,7 +134,7 @@ static __always_inline bool pays_to_enter(const struct executable *client, struc
 {
 	if (!learns_first())
 		return true;
-	switch (worth_of(client, &answer->server_program, answer->port)) {
+	switch (worth_of(client, &answer->server_executable, answer->port)) {
 	case WORTH_SHORT:
 		count_refused(REFUSED_SHORT_LIVED);
 		return false;
@@ -147,7 +147,7 @@ static __always_inline bool pays_to_enter(const struct executable *client, struc
 	}
 }
 
-static __always_inline bool client_may_enter(struct sock *sk, struct answer *answer, const struct executable *program)
+static __always_inline bool client_may_enter(struct sock *sk, struct answer *answer, const struct executable *executable)
 {
 	if (refuse(exclusion_of(sk)) || refuse(answer->exclusion))
 		return false;
@@ -169,7 +169,7 @@ static __always_inline bool client_may_enter(struct sock *sk, struct answer *ans
 	}
 	switch (rules_decide(sk, answer)) {
 	case ACCELERATE:
-		return pays_to_enter(program, answer) && programs_may_enter(program, &answer->server_program, answer);
+		return pays_to_enter(executable, answer) && programs_may_enter(executable, &answer->server_executable, answer);
 	case RETURN_RULE:
 		count_refused(REFUSED_RETURN_RULE);
 		return false;
@@ -247,13 +247,13 @@ static __noinline int client_enters(struct bpf_sock_ops *ops, struct bpf_sock *s
 {
 	struct tcp_sock *tp = (void *)bpf_skc_to_tcp_sock(sk);
 	struct handshake key = answer->handshake;
-	const struct executable *program;
+	const struct executable *executable;
 	struct pairing pairing = {};
 	struct lane *lane;
 
 	if (!tp)
 		return 0;
-	pairing.server_program = answer->server_program;
+	pairing.server_executable = answer->server_executable;
 	pairing.client.handshake = key;
 	pairing.client.end.cookie = bpf_get_socket_cookie(ops);
 	pairing.client.end.key = pairing.client.end.cookie << 1;
@@ -262,11 +262,11 @@ static __noinline int client_enters(struct bpf_sock_ops *ops, struct bpf_sock *s
 	if (!lane)
 		return 0;
 	lane->handshake = key;
-	program = program_of_client((void *)tp, key.client_seq);
-	if (program)
-		lane->program = *program;
-	lane->worth = worth_place(program, &answer->server_program, answer->port);
-	lane->notice.programs = 1;
+	executable = executable_of_client((void *)tp, key.client_seq);
+	if (executable)
+		lane->executable = *executable;
+	lane->worth = worth_place(executable, &answer->server_executable, answer->port);
+	lane->notice.executables = 1;
 	pairing.worth = lane->worth;
 	bpf_map_update_elem(&pairings, &key, &pairing, BPF_ANY);
 	return 1;
@@ -276,7 +276,7 @@ static __noinline int client_established(struct bpf_sock_ops *ops, struct bpf_so
 {
 	struct handshake key = { ops->snd_nxt, ops->rcv_nxt };
 	struct tcp_sock *tp = (void *)bpf_skc_to_tcp_sock(sk);
-	const struct executable *program;
+	const struct executable *executable;
 	struct answer answer;
 	bool enters;
 
@@ -286,10 +286,10 @@ static __noinline int client_established(struct bpf_sock_ops *ops, struct bpf_so
 		count_refused(REFUSED_NOT_LOCAL);
 		return 0;
 	}
-	program = program_of_client((void *)tp, key.client_seq);
-	enters = client_may_enter((void *)tp, &answer, program) && client_enters(ops, sk, &answer);
-	if (answer.to_observe & OBSERVE_CLIENT && program)
-		observe(ops, (void *)tp, program, 0);
+	executable = executable_of_client((void *)tp, key.client_seq);
+	enters = client_may_enter((void *)tp, &answer, executable) && client_enters(ops, sk, &answer);
+	if (answer.to_observe & OBSERVE_CLIENT && executable)
+		observe(ops, (void *)tp, executable, 0);
 	if (answer.is_bulk)
 		note_bulk(ops);
 	if (enters || answer.to_observe || answer.is_bulk)
@@ -305,7 +305,7 @@ static __noinline int stays_outside(struct bpf_sock_ops *ops, struct tcp_sock *t
 	if (!get_answer(key, &answer))
 		return 0;
 	if (answer.to_observe & OBSERVE_SERVER)
-		observe(ops, (void *)tp, &answer.server_program, 0);
+		observe(ops, (void *)tp, &answer.server_executable, 0);
 	if (answer.is_bulk)
 		note_bulk(ops);
 	return 0;
@@ -328,9 +328,9 @@ static __noinline int server_enters(struct bpf_sock_ops *ops, struct bpf_sock *s
 		return 0;
 	}
 	lane->peer = pairing->client.end;
-	lane->program = pairing->server_program;
+	lane->executable = pairing->server_executable;
 	lane->worth = pairing->worth;
-	lane->notice.programs = 1;
+	lane->notice.executables = 1;
 	count_paired();
 	say_entered(&pairing->server, key, &self);
 	return 1;

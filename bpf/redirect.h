@@ -12,17 +12,17 @@
 static __always_inline void note_sender(struct lane *lane, struct found *found)
 {
 	lane->mm = found->mm;
-	meet(&found->program, current_task());
-	if (!found->is_other_program)
+	meet(&found->executable, current_task());
+	if (!found->is_other_executable)
 		return;
-	lane->program = found->program;
-	lane->notice.programs++;
+	lane->executable = found->executable;
+	lane->notice.executables++;
 }
 
 static __always_inline void note_habits(struct lane *lane, const struct found *found)
 {
 	lane->habits_seen = found->habits_seen;
-	lane->peer_programs = found->notice.programs;
+	lane->peer_executables = found->notice.executables;
 	lane->own_habit = found->own_habit;
 	lane->peer_habit = found->peer_habit;
 	lane->peer_can_splice = found->peer_can_splice;
@@ -33,17 +33,17 @@ static __always_inline void note_habits(struct lane *lane, const struct found *f
 static __noinline int learn_from(struct lane *lane, struct sock *own, __u32 holds, __u32 special_habit)
 {
 	struct sock *peer = socket_at(lane->peer.tcp_sock);
-	struct executable program;
+	struct executable executable;
 
 	if (special_habit)
-		learn(&lane->program, special_habit);
+		learn(&lane->executable, special_habit);
 	if (!(holds & (SET_OF(PASSED_PROTOCOL) | SET_OF(PASSED_OPTION))))
 		return 0;
-	bpf_probe_read_kernel(&program, sizeof(program), (void *)lane->peer.lane + offsetof(struct lane, program));
+	bpf_probe_read_kernel(&executable, sizeof(executable), (void *)lane->peer.lane + offsetof(struct lane, executable));
 	if (holds & SET_OF(PASSED_PROTOCOL))
-		learn(has_ulp(own) ? &lane->program : &program, HABIT_PROTOCOL);
+		learn(has_ulp(own) ? &lane->executable : &executable, HABIT_PROTOCOL);
 	else if (does_block_io(peer))
-		learn(&program, HABIT_PROTOCOL);
+		learn(&executable, HABIT_PROTOCOL);
 	return 0;
 }
 
@@ -115,7 +115,7 @@ static __always_inline int apply(struct sk_msg_md *msg, struct lane *lane, struc
 	if (verdict->leave)
 		want_to_leave(lane, own, verdict->leave);
 	else if (lane->notice.leave && !has_callbacks(own))
-		ask_to_be_taken_out(lane); /* another program may have taken its callbacks since */
+		leave_by_release(lane); /* another program may have taken its callbacks since */
 	if (verdict->action == REFUSE)
 		return SK_DROP;
 	if (verdict->action == REDIRECT) {

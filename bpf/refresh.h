@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* A connection whose bytes are all redirected is idle to everybody who looks at packets: conntrack and IPVS forget it, keepalive
  * probes are sent, TCP_INFO stands still. What is sent after that, the end of the stream as well, arrives nowhere. So each
- * direction lets a message through TCP when TCP has carried none for refresh_jiffies; the order rule brings the next ones
+ * direction lets a message through TCP when TCP has carried none for refresh_jiffies; the order brings the next ones
  * back. It may cost nothing when its reader has nothing unread, and is put off for a while otherwise. */
 #pragma once
 

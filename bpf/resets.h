@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Sockets that were reset, or have timed out, while their programs have them open still. TCP tells the error once. From inside of the
  * sockhash each send would tell it again, and a send of 0 bytes would succeed: tcp_bpf_sendmsg() looks at sk_err and leaves it
- * there. So such a socket is taken out, once what was redirected to it has been read: by its state callback; where it has none by
+ * there. So such a socket is released, once what was redirected to it has been read: by its state callback; where it has none by
  * user space, which the tracepoint tcp_receive_reset wakes. */
 #pragma once
 
@@ -13,7 +13,7 @@ static __always_inline void ask_for_closed(struct lane *lane)
 {
 	if (!lane->notice.leave)
 		lane->notice.leave = LEAVE_CLOSED;
-	ask_to_be_taken_out(lane);
+	leave_by_release(lane);
 }
 
 /* From the callback. */

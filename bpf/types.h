@@ -75,9 +75,9 @@ struct control {
 	__u32 epoch; /* another number whenever what was decided of lanes may be wrong: see lane.h */
 	__u32 rules_slot; /* which of the two rule sets holds */
 	__u32 scan_members; /* a scan is also for sockets that are in a sockmap, all of them */
-	__u64 tended_until; /* jiffies; a process makes edges until then, see edges.h */
+	__u64 heartbeat_until; /* jiffies; a process makes edges until then, see edges.h */
 	__u64 cgroup_id; /* sockets of this cgroup and those below it can be adopted */
-	__u32 tender; /* the process that has said it last: its number in the host's PID namespace */
+	__u32 heartbeat_from; /* the process that has said it last: its number in the host's PID namespace */
 	__u32 all_watched; /* all hooks are attached; else those that the programs need which are CODE_WATCHED */
 	__u32 learning; /* there are programs of which nothing is known */
 	__u32 pad;
@@ -173,7 +173,7 @@ struct program {
 /* The program that listens on a socket. */
 struct listening {
 	__u64 inode; /* the socket's: its kernel address may have become another's */
-	struct executable program;
+	struct executable executable;
 };
 
 /* A socket that went back to plain TCP, and what it has sent since the scans began to look. */
@@ -207,7 +207,7 @@ struct scanned {
 	struct owner owner;
 	struct endpoint local;
 	struct endpoint remote;
-	struct executable program;
+	struct executable executable;
 	enum habit habit;
 	enum leave left; /* STAY: it was never in the sockhash */
 	__u32 recent_segments;
@@ -254,17 +254,17 @@ struct reader {
 /* A packet for `check`: what has been found in a program's code. */
 struct found_in_code {
 	__u8 header[16]; /* what the kernel takes for Ethernet's */
-	struct executable program;
+	struct executable executable;
 	enum in_code in_code; /* any of them */
 	__u32 pad;
 };
 
-#define SWEEP_KEYS 64
+#define RELEASE_KEYS 64
 
 /* A packet for a program that looks at sockets of the sockhash, one after the other. */
-struct sweep {
+struct release {
 	__u8 header[16]; /* what the kernel takes for Ethernet's */
-	__u64 keys[SWEEP_KEYS]; /* 0: none. Comes back with 0 where nothing is left to do */
+	__u64 keys[RELEASE_KEYS]; /* 0: none. Comes back with 0 where nothing is left to do */
 	__u64 ready; /* bit i: keys[i] can be deleted from the sockhash now, which is for user space to do */
 };
 
@@ -283,9 +283,9 @@ struct adoption {
 	__u64 client_cookie;
 	__u64 server_cookie;
 	struct connection connection;
-	struct executable client_program;
-	struct executable server_program;
-	__u32 argument; /* `judge`: count the decision; `dismiss`: enum leave */
+	struct executable client_executable;
+	struct executable server_executable;
+	__u32 argument; /* `judge`: count the decision; `ask_to_leave`: enum leave */
 	__u32 pad;
 };
 

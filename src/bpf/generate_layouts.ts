@@ -100,7 +100,7 @@ const abiEnums: Record<string, string[]> = {
 };
 
 /** Structs of mda.bpf.c that are in no map: what goes to programs that user space runs, and what an iterator writes. */
-const exchanged = ["sweep", "adoption", "scanned", "found_in_code", "event"];
+const exchanged = ["release", "adoption", "scanned", "found_in_code", "event"];
 
 const unnamed = "(anon)";
 

@@ -21,7 +21,7 @@ export const layouts = {
     "size": 32,
     "fields": {
       "handshake": { "offset": 0, "size": 8, "type": "handshake" },
-      "server_program": { "offset": 8, "size": 16, "type": "executable" },
+      "server_executable": { "offset": 8, "size": 16, "type": "executable" },
       "port": { "offset": 24, "size": 2, "type": "u16" },
       "nonblocking": { "offset": 26, "size": 1, "type": "u8" },
       "exclusion": { "offset": 27, "size": 1, "type": "u8" },
@@ -70,7 +70,7 @@ export const layouts = {
       "sk": { "offset": 0, "size": 8, "type": "u64" },
       "seq": { "offset": 8, "size": 4, "type": "u32" },
       "pad": { "offset": 12, "size": 4, "type": "u32" },
-      "program": { "offset": 16, "size": 16, "type": "executable" },
+      "executable": { "offset": 16, "size": 16, "type": "executable" },
     },
   },
   "control": {
@@ -80,9 +80,9 @@ export const layouts = {
       "epoch": { "offset": 4, "size": 4, "type": "u32" },
       "rules_slot": { "offset": 8, "size": 4, "type": "u32" },
       "scan_members": { "offset": 12, "size": 4, "type": "u32" },
-      "tended_until": { "offset": 16, "size": 8, "type": "u64" },
+      "heartbeat_until": { "offset": 16, "size": 8, "type": "u64" },
       "cgroup_id": { "offset": 24, "size": 8, "type": "u64" },
-      "tender": { "offset": 32, "size": 4, "type": "u32" },
+      "heartbeat_from": { "offset": 32, "size": 4, "type": "u32" },
       "all_watched": { "offset": 36, "size": 4, "type": "u32" },
       "learning": { "offset": 40, "size": 4, "type": "u32" },
       "pad": { "offset": 44, "size": 4, "type": "u32" },
@@ -132,7 +132,7 @@ export const layouts = {
     "size": 8,
     "fields": {
       "leave": { "offset": 0, "size": 2, "type": "u16" },
-      "programs": { "offset": 2, "size": 2, "type": "u16" },
+      "executables": { "offset": 2, "size": 2, "type": "u16" },
       "passes": { "offset": 4, "size": 2, "type": "u16" },
       "cpu": { "offset": 6, "size": 2, "type": "u16" },
     },
@@ -163,7 +163,7 @@ export const layouts = {
     "fields": {
       "peer": { "offset": 0, "size": 32, "type": "end" },
       "mm": { "offset": 32, "size": 8, "type": "u64" },
-      "program": { "offset": 40, "size": 16, "type": "executable" },
+      "executable": { "offset": 40, "size": 16, "type": "executable" },
       "notice": { "offset": 56, "size": 8, "type": "notice" },
       "habits_seen": { "offset": 64, "size": 4, "type": "u32" },
       "memory_seen": { "offset": 68, "size": 4, "type": "u32" },
@@ -177,7 +177,7 @@ export const layouts = {
       "special_habit": { "offset": 96, "size": 1, "type": "u8" },
       "peer_can_splice": { "offset": 97, "size": 1, "type": "bool" },
       "is_new_sender": { "offset": 98, "size": 1, "type": "bool" },
-      "is_other_program": { "offset": 99, "size": 1, "type": "bool" },
+      "is_other_executable": { "offset": 99, "size": 1, "type": "bool" },
       "has_read_tcp": { "offset": 100, "size": 1, "type": "bool" },
       "has_handed_over": { "offset": 101, "size": 1, "type": "bool" },
       "is_alone": { "offset": 102, "size": 1, "type": "bool" },
@@ -202,7 +202,7 @@ export const layouts = {
       "left_at_ns": { "offset": 8, "size": 8, "type": "u64" },
       "quiet": { "offset": 16, "size": 4, "type": "u32" },
       "asked": { "offset": 20, "size": 4, "type": "u32" },
-      "program": { "offset": 24, "size": 16, "type": "executable" },
+      "executable": { "offset": 24, "size": 16, "type": "executable" },
       "key": { "offset": 40, "size": 8, "type": "u64" },
       "psock": { "offset": 48, "size": 8, "type": "u64" },
       "epoch": { "offset": 56, "size": 8, "type": "u64" },
@@ -224,7 +224,7 @@ export const layouts = {
       "messages_alone": { "offset": 184, "size": 8, "type": "u64" },
       "own_habit": { "offset": 192, "size": 1, "type": "u8" },
       "peer_habit": { "offset": 193, "size": 1, "type": "u8" },
-      "peer_programs": { "offset": 194, "size": 2, "type": "u16" },
+      "peer_executables": { "offset": 194, "size": 2, "type": "u16" },
       "peer_can_splice": { "offset": 196, "size": 4, "type": "u32" },
       "callbacks": { "offset": 200, "size": 4, "type": "u32" },
       "handed_over": { "offset": 204, "size": 4, "type": "u32" },
@@ -258,13 +258,13 @@ export const layouts = {
     "size": 24,
     "fields": {
       "inode": { "offset": 0, "size": 8, "type": "u64" },
-      "program": { "offset": 8, "size": 16, "type": "executable" },
+      "executable": { "offset": 8, "size": 16, "type": "executable" },
     },
   },
   "observed": {
     "size": 32,
     "fields": {
-      "program": { "offset": 0, "size": 16, "type": "executable" },
+      "executable": { "offset": 0, "size": 16, "type": "executable" },
       "own_seq": { "offset": 16, "size": 4, "type": "u32" },
       "segments": { "offset": 20, "size": 4, "type": "u32" },
       "copied_seq": { "offset": 24, "size": 4, "type": "u32" },
@@ -281,7 +281,7 @@ export const layouts = {
   "pairing": {
     "size": 104,
     "fields": {
-      "server_program": { "offset": 0, "size": 16, "type": "executable" },
+      "server_executable": { "offset": 0, "size": 16, "type": "executable" },
       "worth": { "offset": 16, "size": 8, "type": "u64" },
       "client": { "offset": 24, "size": 40, "type": "end_of" },
       "server": { "offset": 64, "size": 40, "type": "end_of" },
@@ -357,7 +357,7 @@ export const layouts = {
       "pad": { "offset": 196, "size": 4, "type": "u32" },
     },
   },
-  "sweep": {
+  "release": {
     "size": 536,
     "fields": {
       "header": { "offset": 0, "size": 16, "type": "u8", "length": 16 },
@@ -382,8 +382,8 @@ export const layouts = {
       "client_cookie": { "offset": 24, "size": 8, "type": "u64" },
       "server_cookie": { "offset": 32, "size": 8, "type": "u64" },
       "connection": { "offset": 40, "size": 96, "type": "connection" },
-      "client_program": { "offset": 136, "size": 16, "type": "executable" },
-      "server_program": { "offset": 152, "size": 16, "type": "executable" },
+      "client_executable": { "offset": 136, "size": 16, "type": "executable" },
+      "server_executable": { "offset": 152, "size": 16, "type": "executable" },
       "argument": { "offset": 168, "size": 4, "type": "u32" },
       "pad": { "offset": 172, "size": 4, "type": "u32" },
     },
@@ -402,7 +402,7 @@ export const layouts = {
       "owner": { "offset": 44, "size": 8, "type": "owner" },
       "local": { "offset": 52, "size": 20, "type": "endpoint" },
       "remote": { "offset": 72, "size": 20, "type": "endpoint" },
-      "program": { "offset": 96, "size": 16, "type": "executable" },
+      "executable": { "offset": 96, "size": 16, "type": "executable" },
       "habit": { "offset": 112, "size": 4, "type": "enum habit" },
       "left": { "offset": 116, "size": 4, "type": "enum leave" },
       "recent_segments": { "offset": 120, "size": 4, "type": "u32" },
@@ -418,7 +418,7 @@ export const layouts = {
     "size": 40,
     "fields": {
       "header": { "offset": 0, "size": 16, "type": "u8", "length": 16 },
-      "program": { "offset": 16, "size": 16, "type": "executable" },
+      "executable": { "offset": 16, "size": 16, "type": "executable" },
       "in_code": { "offset": 32, "size": 4, "type": "enum in_code" },
       "pad": { "offset": 36, "size": 4, "type": "u32" },
     },
@@ -544,11 +544,11 @@ export const variables = {
   "charges_receiver": "bool",
   "epoll_callback": "u64",
   "fionread_counts": "enum fionread_counts",
+  "heartbeat_jiffies": "u64",
   "is_arm64": "bool",
   "refresh_jiffies": "u32",
   "registers_at": "u32",
   "sees_habits": "bool",
-  "tended_jiffies": "u64",
   "unknown_programs": "enum unknown_programs",
 } as const;
 
@@ -563,6 +563,7 @@ export const functions = [
   "enters_splice",
   "find_readers",
   "follow",
+  "heartbeat",
   "join",
   "judge",
   "learn_code",
@@ -570,6 +571,7 @@ export const functions = [
   "memory_is_short",
   "peer_is_watched_by_level",
   "redirect",
+  "release_key",
   "scan_sockets",
   "sees_inq",
   "sees_ioctl",
@@ -579,6 +581,4 @@ export const functions = [
   "sees_system_call",
   "sees_system_calls",
   "sends_of",
-  "sweep_key",
-  "tend",
 ] as const;

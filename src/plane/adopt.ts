@@ -22,7 +22,7 @@ import {
   scanDescriptors,
   type ScannedSocket,
 } from "./scan.ts";
-import { takeOut } from "./sweep.ts";
+import { releaseSome } from "./release.ts";
 
 const log = getLogger("mda");
 
@@ -44,7 +44,7 @@ export interface Adoption {
   /** Connections that were put into the sockhash. */
   adopted: number;
   /** Connections that the rules do not let in any more, and that leave; only when they were looked at. */
-  dismissed: number;
+  leaving: number;
   /** Connections that could enter if it were known how the programs at their ends receive. */
   unknown: number;
   /** Whether there was no room for more. */
@@ -77,7 +77,7 @@ export async function adoptConnections(
 ): Promise<Adoption> {
   const result: Adoption = {
     adopted: 0,
-    dismissed: 0,
+    leaving: 0,
     unknown: 0,
     full: false,
     obstacle: obstacleToOthersSockets(),
@@ -110,13 +110,13 @@ export async function adoptConnections(
         else log.debug(`not adopted: ${error.message}`);
       }
     } else if (reapply && client.kind === SCANNED_MEMBER && server.kind === SCANNED_MEMBER) {
-      if (!judge(object, connection) && dismiss(object, client.cookie << 1n, LEAVE_BY_RULE)) {
-        result.dismissed++;
+      if (!judge(object, connection) && askToLeave(object, client.cookie << 1n, LEAVE_BY_RULE)) {
+        result.leaving++;
       }
     }
   }
-  if (!allSockets) dismissBlocking(object, findMembers(scan));
-  takeOutClosed(object, findClosed(scan));
+  if (!allSockets) askBlockingToLeave(object, findMembers(scan));
+  releaseClosed(object, findClosed(scan));
   releaseStuck(object, findStuck(scan));
   return result;
 }
@@ -143,13 +143,13 @@ export async function adoptOnceKnown(object: BpfObject, options: AdoptOptions): 
 }
 
 /** Sockets that were switched to blocking mode leave before somebody waits in vain. */
-function dismissBlocking(object: BpfObject, members: ScannedSocket[]): void {
+function askBlockingToLeave(object: BpfObject, members: ScannedSocket[]): void {
   const blocking = new Set(members.filter(({ blocking }) => blocking).map(({ cookie }) => cookie));
   if (blocking.size === 0) return;
   const sockets = object.map("sockets");
   for (const key of sockets.keys()) {
     const cookie = sockets.lookup(key);
-    if (cookie && blocking.has(number(cookie))) dismiss(object, number(key) & ~1n, LEAVE_BLOCKING);
+    if (cookie && blocking.has(number(cookie))) askToLeave(object, number(key) & ~1n, LEAVE_BLOCKING);
   }
 }
 
@@ -159,28 +159,28 @@ function releaseStuck(object: BpfObject, stuck: ScannedSocket[]): void {
     try {
       useForeignSocket(end, (copy) => {
         const key = keyOf(object, copy);
-        if (key === undefined || !dismiss(object, key & ~1n, LEAVE_WITHOUT_MEMORY)) return;
-        takeOut(object, [key, key ^ 1n]);
+        if (key === undefined || !askToLeave(object, key & ~1n, LEAVE_WITHOUT_MEMORY)) return;
+        releaseSome(object, [key, key ^ 1n]);
       });
     } catch (error) {
       if (!(error instanceof SystemError)) throw error;
-      log.debug(`not taken out: ${error.message}`);
+      log.debug(`not released: ${error.message}`);
     }
   }
   wakeStuck(stuck);
 }
 
 /** Sockets that were shut down or reset, and had no callback to leave by (bpf/resets.h). */
-function takeOutClosed(object: BpfObject, closed: ScannedSocket[]): void {
+function releaseClosed(object: BpfObject, closed: ScannedSocket[]): void {
   for (const end of closed) {
     try {
       useForeignSocket(end, (copy) => {
         const key = keyOf(object, copy);
-        if (key !== undefined) takeOut(object, [key]);
+        if (key !== undefined) releaseSome(object, [key]);
       });
     } catch (error) {
       if (!(error instanceof SystemError)) throw error;
-      log.debug(`not taken out: ${error.message}`);
+      log.debug(`not released: ${error.message}`);
     }
   }
 }
@@ -237,7 +237,7 @@ function judge(object: BpfObject, { client, server, listener }: Connection): boo
 }
 
 /** Makes a connection leave the sockhash, for a reason of enum leave; false when it is not there. */
-export function dismiss(object: BpfObject, clientKey: bigint, why: number): boolean {
+export function askToLeave(object: BpfObject, clientKey: bigint, why: number): boolean {
   const packet = writeStruct(layouts, "adoption", { client_key: clientKey, argument: why });
   return object.program("ask_to_leave").runOn(packet) === 1;
 }
@@ -268,8 +268,8 @@ function join(object: BpfObject, { client, server }: Connection, processes: Proc
       client_key: clientKey,
       client_cookie: ends[0].cookie,
       server_cookie: ends[1].cookie,
-      client_program: client.program,
-      server_program: server.program,
+      client_executable: client.executable,
+      server_executable: server.executable,
       connection: { server: [client.remote, server.local] },
     });
     joined = object.program("join").runOn(packet) === 1;

@@ -1,6 +1,6 @@
 import type { BpfMap } from "../bpf/map.ts";
 import type { BpfProgram } from "../bpf/program.ts";
-import { sweep } from "./sweep.ts";
+import { release } from "./release.ts";
 
 const STEP_MS = 5;
 
@@ -28,7 +28,7 @@ export async function drainUntil(
   const end = performance.now() + ms;
   for (let left = [...sockets.keys()];;) {
     meanwhile?.();
-    left = sweep(sockets, drain, left);
+    left = release(sockets, drain, left);
     // One that was just about to enter is only seen now.
     if (left.length === 0) left = [...sockets.keys()];
     if (left.length === 0 || performance.now() >= end || signal?.aborted) return left;

@@ -16,22 +16,22 @@ const { EDGE_AT_ONCE } = enums.edge_time;
  *   next call
  */
 export function makeEdges(object: BpfObject): boolean {
-  const behind = object.map("edges_wanted"), readers = object.map("readers");
-  for (const cookie of behind.keys()) {
-    const at_once = Number(number32(behind.lookup(cookie)) === EDGE_AT_ONCE);
+  const wanted = object.map("edges_wanted"), readers = object.map("readers");
+  for (const cookie of wanted.keys()) {
+    const at_once = Number(number32(wanted.lookup(cookie)) === EDGE_AT_ONCE);
     readers.update(cookie, writeStruct(layouts, "reader", { at_once }));
     // Whoever fills up again from here on is noted again.
-    behind.delete(cookie);
+    wanted.delete(cookie);
   }
   const cookies = [...readers.keys()];
   if (cookies.length === 0) return true;
   object.program("find_readers").iterate();
-  let nudged = 0, failed: unknown;
+  let made = 0, failed: unknown;
   for (const cookie of cookies) {
     const { pid, fd, unread_bytes, at_once } = readStruct(layouts, "reader", readers.lookup(cookie)!);
     if (unread_bytes > 0n && !at_once) continue;
     try {
-      if (pid !== 0 && useForeignSocket({ pid, fd, cookie: readCookie(cookie) }, makeEdge)) nudged++;
+      if (pid !== 0 && useForeignSocket({ pid, fd, cookie: readCookie(cookie) }, makeEdge)) made++;
     } catch (error) {
       if (failed === undefined || isShortage(failed)) failed = error;
       // It can be helped when there are descriptors.
@@ -41,7 +41,7 @@ export function makeEdges(object: BpfObject): boolean {
     readers.delete(cookie);
   }
   if (failed) throw failed;
-  return nudged > 0;
+  return made > 0;
 }
 
 /** Whether there are readers that may still need an edge. */

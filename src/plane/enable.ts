@@ -11,7 +11,7 @@ import { attachedCgroupId } from "./pins.ts";
 import type { UnknownPrograms } from "../config/unknown.ts";
 import { checkPrograms } from "./programs.ts";
 import { startDataPlane } from "./start.ts";
-import { sweepHalfWay, sweepLeaving } from "./sweep.ts";
+import { releaseHalfWay, releaseLeaving } from "./release.ts";
 
 /** How long connections in the maps of another version are waited for. */
 const RETIRE_MS = 1000;
@@ -59,8 +59,8 @@ export async function enableDataPlane(options: EnableOptions): Promise<Enabled> 
     using retired = plane.retired;
     await retired?.drain(RETIRE_MS);
     if (plane.found === "same maps") {
-      sweepHalfWay(plane.object);
-      sweepLeaving(plane.object);
+      releaseHalfWay(plane.object);
+      releaseLeaving(plane.object);
     }
     await checkPrograms(plane.object);
     const adoption = options.adopt && plane.features.iterates_files

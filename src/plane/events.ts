@@ -4,13 +4,13 @@ import type { BpfObject } from "../bpf/object.ts";
 import { RingBuffer } from "../bpf/ring_buffer.ts";
 import { readStruct, type StructValue, u64 } from "../bpf/struct.ts";
 import { descriptorOfSocket } from "../host/process.ts";
-import { dismiss } from "./adopt.ts";
+import { askToLeave } from "./adopt.ts";
 import { findPeersOfClosed, type PeerOfClosed, resetPeerOfClosed } from "./closing.ts";
 import { makeEdge } from "./edges.ts";
 import { useForeignSocket } from "./foreign_socket.ts";
 import { keyOf } from "./member.ts";
 import type { Shortage } from "./shortage.ts";
-import { sweep, takeOut } from "./sweep.ts";
+import { release, releaseSome } from "./release.ts";
 
 const log = getLogger("mda");
 
@@ -21,7 +21,7 @@ const TRY_MS = 10_000;
 const RESET_AGAIN_MS = 10;
 const RESET_TRY_MS = 1900;
 /** A peer is in a send now and then, for some microseconds. */
-const SWEEPS = 8;
+const ROUNDS = 8;
 
 const { EVENT_PROGRAM, EVENT_CLOSED_UNREAD, EVENT_RESET } = enums.event_kind;
 
@@ -29,9 +29,9 @@ type Event = StructValue<typeof layouts, "event">;
 
 /**
  * Does what cannot wait until somebody looks. Readers that were told by FIONREAD that there is less than there is
- * (bpf/habits.h) may wait for an edge that does not come: their sockets are taken out at once, where nothing redirected is unread,
+ * (bpf/habits.h) may wait for an edge that does not come: their sockets are released at once, where nothing redirected is unread,
  * and get an edge; else an edge again and again until they have read what is there. Sockets that were reset, and have no
- * callback to leave by, are taken out (bpf/resets.h). And peers of ends that were closed with redirected bytes unread are to see a
+ * callback to leave by, are released (bpf/resets.h). And peers of ends that were closed with redirected bytes unread are to see a
  * reset (bpf/closing.h).
  *
  * @param programSeen is called when there is a program whose code is to be looked at; its process may not last long
@@ -68,7 +68,7 @@ export async function handleEvents(
   signal.addEventListener("abort", () => records.wake());
   if (signal.aborted) return;
   while (await records.next()) {
-    if (reset.length > 0) takeOut(object, reset);
+    if (reset.length > 0) releaseSome(object, reset);
     for (const reader of asked) miscounted.add(reader.cookie, reader);
     for (const peer of findClosed(object, closed, shortage)) cutShort.add(peer.cookie, peer);
     asked = [];
@@ -167,10 +167,12 @@ function makeLeave(object: BpfObject, fd: number): boolean {
   const sockets = object.map("sockets");
   const key = keyOf(object, fd);
   if (key === undefined) return true;
-  if (!dismiss(object, key & ~1n, enums.leave.LEAVE_BY_HABIT)) return sockets.lookup(u64(key)) === undefined;
+  if (!askToLeave(object, key & ~1n, enums.leave.LEAVE_BY_HABIT)) {
+    return sockets.lookup(u64(key)) === undefined;
+  }
   let left = [u64(key), u64(key ^ 1n)];
-  for (let time = 0; time < SWEEPS && left.length > 0; time++) {
-    left = sweep(sockets, object.program("drain"), left);
+  for (let time = 0; time < ROUNDS && left.length > 0; time++) {
+    left = release(sockets, object.program("drain"), left);
   }
   return sockets.lookup(u64(key)) === undefined;
 }

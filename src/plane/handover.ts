@@ -5,7 +5,7 @@ import { readStruct, type StructValue, u32, u64, writeStruct } from "../bpf/stru
 import { isShortage } from "../host/descriptors.ts";
 import { SystemError } from "../host/errno.ts";
 import * as libc from "../host/libc.ts";
-import { dismiss } from "./adopt.ts";
+import { askToLeave } from "./adopt.ts";
 import { useForeignSocket } from "./foreign_socket.ts";
 
 const log = getLogger("mda");
@@ -27,8 +27,8 @@ type Executable = StructValue<typeof layouts, "executable">;
  * @throws Error for want of descriptors; what could not be handed over is tried again at the next call
  */
 export function handOver(object: BpfObject): void {
-  const beside = object.map("bypassed");
-  const cookies = [...beside.keys()].map(number);
+  const bypassed = object.map("bypassed");
+  const cookies = [...bypassed.keys()].map(number);
   if (cookies.length === 0) return;
   const done = new Set(cookies);
   let failed: Error | undefined;
@@ -49,7 +49,7 @@ export function handOver(object: BpfObject): void {
       attempt([reader.cookie], () => handOverTo(object, reader));
     }
   });
-  for (const cookie of done) beside.delete(u64(cookie));
+  for (const cookie of done) bypassed.delete(u64(cookie));
   if (failed) throw failed;
 }
 
@@ -64,18 +64,18 @@ function handOverTo(object: BpfObject, reader: Found): void {
     // A socket's storage is looked up by a descriptor of it.
     const bytes = object.map("lanes").lookup(u32(fd));
     if (!bytes || reader.unread === 0) return;
-    const { program, peer, key } = readStruct(layouts, "lane", bytes);
+    const { executable, peer, key } = readStruct(layouts, "lane", bytes);
     const [sender] = findSockets(object, [peer.cookie]);
     let moved = false;
     if (sender) useForeignSocket(sender, (senderFd) => void (moved = move(object, reader, fd, senderFd)));
     if (moved) {
-      dismiss(object, key & ~1n, enums.leave.LEAVE_BY_HABIT);
+      askToLeave(object, key & ~1n, enums.leave.LEAVE_BY_HABIT);
       return;
     }
     const why = sender
       ? "bytes that had been redirected to it could not be sent again through TCP"
       : "its peer has closed it while redirected bytes waited that it does not take with recv(2)";
-    log.warn(`a connection of ${nameOf(object, program)} (process ${reader.pid}) was reset: ${why}`);
+    log.warn(`a connection of ${nameOf(object, executable)} (process ${reader.pid}) was reset: ${why}`);
     libc.resetConnection(fd);
   });
 }
@@ -107,13 +107,13 @@ export function findSockets(object: BpfObject, cookies: bigint[]): Found[] {
 
 /** Returns false when it could not: the connection is to be reset then. */
 function move(object: BpfObject, { cookie, unread }: Found, readerFd: number, senderFd: number): boolean {
-  const beside = object.map("bypassed");
+  const bypassed = object.map("bypassed");
   for (const end = performance.now() + MOVE_MS; unread > 0; unread = unreadBytes(object, cookie)) {
     if (performance.now() > end) return false;
     try {
       // Not more: what follows is TCP's. Some kernels do not say how much it is, when it is many messages (bpf/flow.h).
       const waiting = receive(readerFd, Math.min(unread, CHUNK_BYTES), libc.MSG_PEEK);
-      beside.update(u64(cookie), u32(waiting.length));
+      bypassed.update(u64(cookie), u32(waiting.length));
       makeRoom(senderFd, waiting.length);
       const sent = libc.send(senderFd, waiting, libc.MSG_DONTWAIT | libc.MSG_NOSIGNAL);
       // The rest could come behind what the peer sends from now on.

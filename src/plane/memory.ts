@@ -6,7 +6,7 @@ import * as libc from "../host/libc.ts";
 import { changeControl, readControl } from "./control.ts";
 import { useForeignSocket } from "./foreign_socket.ts";
 import { findStuck, scanDescriptors, type ScannedSocket } from "./scan.ts";
-import { sweep } from "./sweep.ts";
+import { release } from "./release.ts";
 
 const log = getLogger("mda");
 
@@ -27,7 +27,7 @@ const SCAN_MS = 1000;
  * @returns what is to be done again and again, each time after as many milliseconds as it has returned
  */
 export function memoryKeeper(object: BpfObject, scans: boolean, again: () => void): () => number {
-  const packet = new Uint8Array(layouts.sweep.size);
+  const packet = new Uint8Array(layouts.release.size);
   let calm: number | undefined;
   let scanAt = 0;
   return () => {
@@ -48,7 +48,7 @@ export function memoryKeeper(object: BpfObject, scans: boolean, again: () => voi
     }
     setMode(object, MODE_WITHOUT_MEMORY);
     const sockets = object.map("sockets");
-    sweep(sockets, object.program("drain"), [...sockets.keys()]);
+    release(sockets, object.program("drain"), [...sockets.keys()]);
     if (scans && performance.now() >= scanAt) {
       wakeStuck(findStuck(scanDescriptors(object, { members: true })));
       scanAt = performance.now() + SCAN_MS;

@@ -15,8 +15,8 @@ import { type MapName, mapNames, openPinnedMap } from "./pins.ts";
 /** Raised when a map means something else although it looks the same. */
 const MEANING = 2;
 
-/** How long a process that tends readers is taken to be there after it has last said so. */
-const TENDED_SECONDS = 5;
+/** How long a process that reaches readers is taken to be there after it has last said so. */
+const HEARTBEAT_SECONDS = 5;
 
 /** How long TCP may carry nothing of a direction that is busy: see bpf/refresh.h. */
 const REFRESH_SECONDS = 1;
@@ -51,7 +51,7 @@ export function loadDataPlane(
       all_sockets: allSockets,
       unknown_programs: unknownNumber(unknownPrograms),
       sees_habits: features.hooks !== "none",
-      tended_jiffies: TENDED_SECONDS * jiffiesPerSecond(),
+      heartbeat_jiffies: HEARTBEAT_SECONDS * jiffiesPerSecond(),
       refresh_jiffies: REFRESH_SECONDS * jiffiesPerSecond(),
       answer_places: reuse.answers?.info.maxEntries ?? answerPlaces(),
     },

@@ -119,6 +119,6 @@ export function someAreUnknown(map: BpfMap): boolean {
 }
 
 function note(object: BpfObject, key: Uint8Array<ArrayBuffer>, in_code: number): void {
-  const program = readStruct(layouts, "executable", key);
-  object.program("learn_code").runOn(writeStruct(layouts, "found_in_code", { program, in_code }));
+  const executable = readStruct(layouts, "executable", key);
+  object.program("learn_code").runOn(writeStruct(layouts, "found_in_code", { executable, in_code }));
 }

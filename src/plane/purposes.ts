@@ -68,7 +68,7 @@ export const purposes: Record<typeof functions[number] | ProbeProgram, Purpose> 
   },
   peer_is_watched_by_level: { does: "looks who waits for a socket", without: "nothing can be accelerated" },
   sends_of: { does: "counts the sends that are under way", without: "nothing can be accelerated" },
-  sweep_key: {
+  release_key: {
     does: "finds out whether a socket can leave the sockhash now",
     without: "mda could not stop without breaking connections",
   },
@@ -76,7 +76,7 @@ export const purposes: Record<typeof functions[number] | ProbeProgram, Purpose> 
     does: "finds readers that wait for an edge (EPOLLET)",
     without: "they could wait for ever",
   },
-  tend: {
+  heartbeat: {
     does: "says that a process looks after readers that wait for edges (EPOLLET)",
     without: "what is sent to them would stay on TCP",
   },

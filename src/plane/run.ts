@@ -13,7 +13,7 @@ import { replaceRules } from "./rules.ts";
 import type { UnknownPrograms } from "../config/unknown.ts";
 import { type DataPlane, startDataPlane } from "./start.ts";
 import { leaveDataPlane, stopDataPlane, type StopOptions } from "./stop.ts";
-import { tend, type Tending } from "./tend.ts";
+import { startUpkeep, type Upkeep } from "./upkeep.ts";
 
 const log = getLogger("mda");
 
@@ -83,7 +83,7 @@ export async function runDataPlane(options: DataPlaneOptions, supervisor: Superv
     `accelerates ${cgroup}, ${rulesText(readInstance(plane.object.map("instance")).rules)}`;
   const drainMs = options.drainTimeout * 1000;
   {
-    await using tending = tend(plane, options);
+    await using upkeep = startUpkeep(plane, options);
     log.info(readyLine(plane, rules.length, options));
     supervisor.ready(status());
     using _alive = supervisor.aliveMs === undefined
@@ -91,12 +91,12 @@ export async function runDataPlane(options: DataPlaneOptions, supervisor: Superv
       : every(supervisor.aliveMs, () => supervisor.alive());
     const reload = () => {
       supervisor.reloading();
-      const success = reloadRules(plane, options, tending, reload);
+      const success = reloadRules(plane, options, upkeep, reload);
       supervisor.reloaded?.(success);
       supervisor.ready(status());
     };
     using _watch = options.watch ? watchFile(config, reload, read) : undefined;
-    drainRetired(plane, drainMs, tending);
+    drainRetired(plane, drainMs, upkeep);
     const signal = await signals.stop(reload);
     // First of all: the end of what is under way may take its time.
     supervisor.stopping();
@@ -130,7 +130,7 @@ async function leave(plane: DataPlane, options: StopOptions): Promise<void> {
 function reloadRules(
   { object, options: { config } }: DataPlane,
   { adopt }: DataPlaneOptions,
-  tending: Tending,
+  upkeep: Upkeep,
   again: () => void,
 ): boolean {
   const instance = object.map("instance");
@@ -142,26 +142,26 @@ function reloadRules(
     describeInstance(instance, { rules: rules.length, reloads, reload_failed: 0, reapply: 0 });
     log.info(`reloaded: ${rulesText(rules.length)}`);
   } catch (error) {
-    const later = tending.shortage.caused(error);
+    const later = upkeep.shortage.caused(error);
     if (!(error instanceof ConfigurationError || later)) throw error;
-    if (later) tending.shortage.afterwards(again);
+    if (later) upkeep.shortage.afterwards(again);
     describeInstance(instance, { reloads, reload_failed: 1, reapply: later ? reapply : 0 });
     log.error(`${(error as Error).message}\nnot reloaded: the rules that hold stay`);
     return false;
   }
-  if (adopt || reapply) tending.adopt({ reapply: reapply !== 0 });
+  if (adopt || reapply) upkeep.adopt({ reapply: reapply !== 0 });
   return true;
 }
 
 /** The connections in another version's maps go over to TCP, and can then be adopted. */
-function drainRetired({ retired }: DataPlane, drainMs: number, tending: Tending): void {
+function drainRetired({ retired }: DataPlane, drainMs: number, upkeep: Upkeep): void {
   if (!retired) return;
   retired.drain(drainMs).then((left) => {
     if (left.length > 0) {
       log.warn(`${left.length} sockets stay with the other version's program until they are read or closed`);
     }
     retired[Symbol.dispose]();
-    tending.adopt();
+    upkeep.adopt();
   });
 }
 

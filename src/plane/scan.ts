@@ -23,7 +23,7 @@ export interface Connection {
  * Looks at all descriptors of all processes that can be seen.
  *
  * @param members whether sockets that are in a sockmap are wanted, not only those of them that are in blocking mode
- * @returns structs stranger, one after the other
+ * @returns structs scanned, one after the other
  */
 export function scanDescriptors(
   object: BpfObject,

@@ -70,7 +70,12 @@ const LOOK_MS = 5;
 export async function leaveDataPlane(plane: DataPlane, { drainMs, signal }: StopOptions): Promise<boolean> {
   const { object, features } = plane;
   plane.hooks.watch(everything);
-  changeControl(object.map("control"), { tended_until: 0n, tender: 0, all_watched: 1, learning: 1 });
+  changeControl(object.map("control"), {
+    heartbeat_until: 0n,
+    heartbeat_from: 0,
+    all_watched: 1,
+    learning: 1,
+  });
   describeInstance(object.map("instance"), { pid: 0 });
   const started = performance.now();
   const behind = () => features.iterates_files && someAreBehind(object);

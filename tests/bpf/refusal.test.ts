@@ -52,7 +52,7 @@ Deno.test("a program that the kernel refuses is named, with what it is for and w
 Deno.test("a function that the verifier looks at by itself is named", () => {
   const [line] = complaint("drain");
   const expected =
-    `; Linux ${release} refuses the function sweep_key of the BPF program drain, which finds out whether a ` +
+    `; Linux ${release} refuses the function release_key of the BPF program drain, which finds out whether a ` +
     'socket can leave the sockhash now: without it mda could not stop without breaking connections; the verifier says ".*reference.*" at ' +
     '"return sk \\? 1 : 0;.*"' + whatToDo;
   assert.match(line, new RegExp(expected));
@@ -103,7 +103,7 @@ Deno.test("all of a reason is told that is of several lines", () => {
     "Validating check() func#1...",
     "95: (95) exit",
     "Func#1 ('check') is safe for any args that match its prototype",
-    "Validating sweep_key() func#2...",
+    "Validating release_key() func#2...",
     "; return bpf_map_delete_elem(&sockets, &key); @ leave.h:196",
     "145: (85) call bpf_map_delete_elem#3",
     "cannot update sockmap in this context",
@@ -112,7 +112,7 @@ Deno.test("all of a reason is told that is of several lines", () => {
     "-- END PROG LOAD LOG --",
   ];
   const refusal = refusalOf(lines);
-  assert.equal(refusal?.function, "sweep_key");
+  assert.equal(refusal?.function, "release_key");
   assert.equal(
     refusal?.reason,
     "cannot update sockmap in this context, cannot pass map_type 18 into func bpf_map_delete_elem#3",

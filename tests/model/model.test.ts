@@ -8,10 +8,10 @@ const none: ReadonlySet<string> = new Set();
 /** What the protocol was found to do wrong by this search, each with what has set it right (README.md). */
 const faults: Record<string, Partial<Config>> = {
   // verdict.ts: want_edge() whenever a message passes beside what is unread, also when its sender was silenced
-  "beside is noted": { messages: [3, 0], triggers: ["dismiss"] },
-  // leave_if_possible(): not while a send of its own is under way, as in sweep_socket()
+  "edge is noted when it passes": { messages: [3, 0], triggers: ["ask to leave"] },
+  // leave_if_possible(): not while a send of its own is under way, as in release_socket()
   "callback looks at own sends": { messages: [3, 0], triggers: ["bulk"], callbacks: true },
-  // sweep_socket(): sets notice.leave before left_at_ns; else the peer of one that is not deleted redirects to it
+  // release_socket(): sets notice.leave before left_at_ns; else the peer of one that is not deleted redirects to it
   "who goes says so": { messages: [1, 0], triggers: ["stop"], kills: 1, starts: 1 },
   // may_switch(): false while another send of the socket's is under way
   "waits for other sends": { threads: 2, switches: 1 },
@@ -44,9 +44,13 @@ const scenarios: Record<string, Partial<Config>> = {
   "messages pass beside what is unread": { messages: [3, 0], switches: 2 },
   "messages pass beside what is unread, read by level": { messages: [3, 0], switches: 2, ...byLevel },
   "TCP's positions come round": { messages: [3, 0], switches: 2, wraps: true },
-  "a connection is dismissed": { messages: [3, 0], triggers: ["dismiss"] },
-  "a connection is dismissed, read by level": { messages: [3, 0], triggers: ["dismiss"], ...byLevel },
-  "a connection is dismissed, both ends send": { messages: [1, 1], triggers: ["dismiss"] },
+  "a connection is asked to leave": { messages: [3, 0], triggers: ["ask to leave"] },
+  "a connection is asked to leave, read by level": {
+    messages: [3, 0],
+    triggers: ["ask to leave"],
+    ...byLevel,
+  },
+  "a connection is asked to leave, both ends send": { messages: [1, 1], triggers: ["ask to leave"] },
   "an end turns to bulk": { messages: [3, 0], triggers: ["bulk"] },
   "an end turns to bulk, both ends send": { messages: [1, 1], triggers: ["bulk"] },
   "an end turns to bulk, and messages pass": { triggers: ["bulk"], switches: 1 },
@@ -56,13 +60,13 @@ const scenarios: Record<string, Partial<Config>> = {
     triggers: ["bulk"],
     callbacks: true,
   },
-  "a connection with callbacks is dismissed": { triggers: ["dismiss"], callbacks: true },
+  "a connection with callbacks is asked to leave": { triggers: ["ask to leave"], callbacks: true },
   "all is to pass": { messages: [3, 0], triggers: ["stop"], ...byLevel },
   "all is to pass for a while": { triggers: ["stop"], switches: 1, returns: 1 },
   "mda is killed": { messages: [3, 0], switches: 1, kills: 1 },
   "mda is killed, and starts again": { switches: 1, kills: 1, starts: 1 },
   "mda is killed while a connection leaves, and starts again": {
-    triggers: ["dismiss"],
+    triggers: ["ask to leave"],
     kills: 1,
     starts: 1,
   },
@@ -75,7 +79,7 @@ const scenarios: Record<string, Partial<Config>> = {
   "a connection is adopted": { ...adoption, switches: 1 },
   "a connection is adopted, both ends send": { ...adoption, messages: [2, 1] },
   "mda is killed while it adopts, and starts again": { ...adoption, messages: [2, 0], kills: 1, starts: 1 },
-  "a connection leaves and is adopted again": { triggers: ["dismiss"], adoptions: 1 },
+  "a connection leaves and is adopted again": { triggers: ["ask to leave"], adoptions: 1 },
   "two threads send at the same time": { threads: 2, switches: 1 },
 };
 
@@ -85,11 +89,11 @@ interface Mutation extends Partial<Config> {
 }
 
 const mutations: Record<string, Mutation> = {
-  "order is not looked at": { leaves: "order rule", switches: 1 },
+  "order is not looked at": { leaves: "order", switches: 1 },
   "only positions are looked at": { leaves: "passing is noted", messages: [3, 0], switches: 2, wraps: true },
   "an adopted connection counts as one that has nothing in TCP": { leaves: "adopted on TCP", ...adoption },
-  "a direction goes over to TCP beside what is unread": { leaves: "edges rule", switches: 1, repaired: none },
-  "who is full is not noted": { leaves: "behind is noted", switches: 1 },
+  "a direction goes over to TCP beside what is unread": { leaves: "edges", switches: 1, repaired: none },
+  "who is full is not noted": { leaves: "edge is noted", switches: 1 },
   "nobody makes edges": { leaves: "edge", switches: 1 },
   "readers are forgotten before they have their edge": {
     leaves: "edge comes first",
@@ -97,20 +101,20 @@ const mutations: Record<string, Mutation> = {
     kills: 1,
     starts: 1,
   },
-  "it is redirected although nobody makes edges": { leaves: "untended rule", switches: 1, kills: 1 },
-  "a sweep does not silence its peer": { leaves: "silence", messages: [3, 0], triggers: ["dismiss"] },
-  "a sweep does not look again": { leaves: "second look", messages: [3, 0], triggers: ["dismiss"] },
-  "a sweep does not look at its peer's sends": { leaves: "peer's sends", triggers: ["bulk"] },
+  "it is redirected although nobody makes edges": { leaves: "untended", switches: 1, kills: 1 },
+  "a release does not silence its peer": { leaves: "silence", messages: [3, 0], triggers: ["ask to leave"] },
+  "a release does not look again": { leaves: "second look", messages: [3, 0], triggers: ["ask to leave"] },
+  "a release does not look at its peer's sends": { leaves: "peer's sends", triggers: ["bulk"] },
   "a callback does not look at its peer's sends": {
     leaves: "peer's sends",
     triggers: ["bulk"],
     callbacks: true,
   },
-  "a sweep does not look at its own sends": { leaves: "own sends", triggers: ["bulk"] },
-  "a sweep does not look at what is unread": {
+  "a release does not look at its own sends": { leaves: "own sends", triggers: ["bulk"] },
+  "a release does not look at what is unread": {
     leaves: "own unread",
     messages: [3, 0],
-    triggers: ["dismiss"],
+    triggers: ["ask to leave"],
   },
   "a callback does not look at what is unread": {
     leaves: "own unread",
@@ -118,13 +122,13 @@ const mutations: Record<string, Mutation> = {
     triggers: ["bulk"],
     callbacks: true,
   },
-  "a sweep does not look at what its peer has unread": {
+  "a release does not look at what its peer has unread": {
     leaves: "peer's unread",
-    triggers: ["dismiss"],
+    triggers: ["ask to leave"],
   },
   "a peer counts as quiet as soon as it has left": {
     leaves: "settling",
-    triggers: ["dismiss"],
+    triggers: ["ask to leave"],
     callbacks: true,
     repaired: none,
     ...byLevel,

@@ -13,7 +13,7 @@ export const PLAIN = 1;
 export const ENTERED = 2;
 /** The program has read some of what it decides by: Send.step says how much. */
 export const VERDICT = 3;
-/** It passes, and notes in `behind` that its reader needs an edge. */
+/** It passes, and notes in `edges_wanted` that its reader needs an edge. */
 export const NOTE = 4;
 /** It passes. */
 export const PUSH = 5;
@@ -27,7 +27,7 @@ export interface Send {
   step: number;
   /** What was read so far, when all is read before it is decided. */
   facts: Partial<Facts> | undefined;
-  /** pass() is to set link->on_tcp. */
+  /** pass() is to set lane->on_tcp. */
   marked: boolean;
   /** Messages that this thread has sent. */
   sent: number;
@@ -42,14 +42,14 @@ export const READS_REDIRECTED = 2;
 /** tcp_recvmsg() */
 export const READS_TCP = 3;
 
-/** How long ago the link has left: link->left_at_ns. */
+/** How long ago the lane has left: lane->left_at_ns. */
 export const NOT_LEFT = 0, LEFT = 1;
 /** More than LEFT_SETTLES_NS. */
 export const LEFT_LONG_AGO = 2;
-/** No link yet. */
+/** No lane yet. */
 export const NEVER_JOINED = 3;
 
-/** A socket, its link, and what is on its way to it. */
+/** A socket, its lane, and what is on its way to it. */
 export interface End {
   /** In the sockhash. */
   inside: boolean;
@@ -80,17 +80,17 @@ export interface End {
 
   /** It is in the maps of these names. */
   leaving: boolean;
-  behind: boolean;
+  edgeWanted: boolean;
   readers: boolean;
-  /** A sweep has found that it can be deleted. */
+  /** A release has found that it can be deleted. */
   ready: boolean;
 }
 
-/** What a sweep looks at next; 0 when there is none. */
-export const SWEEP_PEERS_SENDS = 1, SWEEP_UNREAD = 2, SWEEP_PEERS_UNREAD = 3, SWEEP_SILENCE = 4;
+/** What a release looks at next; 0 when there is none. */
+export const RELEASE_PEERS_SENDS = 1, RELEASE_UNREAD = 2, RELEASE_PEERS_UNREAD = 3, RELEASE_SILENCE = 4;
 
 /** Where makeEdges() is. */
-export const NOTED = 1, TO_NUDGE = 2;
+export const NOTED = 1, TO_WAKE = 2;
 
 export interface State {
   ends: [End, End];
@@ -98,14 +98,14 @@ export interface State {
   redirects: boolean;
   /** The process is there. */
   alive: boolean;
-  /** control.tended_until has not passed. */
-  tended: boolean;
-  /** Without a process, nothing was under way or unread once tended_until had passed. */
+  /** control.heartbeat_until has not passed. */
+  beats: boolean;
+  /** Without a process, nothing was under way or unread once heartbeat_until had passed. */
   clean: boolean;
-  sweep: number;
-  sweepSide: Side;
-  nudge: number;
-  nudgeSide: Side;
+  release: number;
+  releaseSide: Side;
+  waking: number;
+  wakingSide: Side;
   /** What of an adoption is done, 0 when none is under way. */
   adopting: number;
   /** What may still happen. */
@@ -139,7 +139,7 @@ export function newEnd(inside: boolean, threads: number, peersThreads: number): 
     edge: false,
     read: Array(peersThreads).fill(0),
     leaving: false,
-    behind: false,
+    edgeWanted: false,
     readers: false,
     ready: false,
   };
@@ -194,7 +194,7 @@ function encodeEnd(end: End): string {
     +end.inside | +end.paired << 1 | +end.leaves << 2 | +end.onTcp << 3 | +end.samePosition << 4 |
       +end.asked << 5 |
       +end.edge << 6 | +end.leaving << 7 | end.left << 8 | end.quiet << 10 | end.reader << 12,
-    +end.behind | +end.readers << 1 | +end.ready << 2 | end.unacknowledged << 3 | end.arrived << 6,
+    +end.edgeWanted | +end.readers << 1 | +end.ready << 2 | end.unacknowledged << 3 | end.arrived << 6,
     encodeList(end.redirected),
     encodeList(end.tcp),
   );
@@ -209,8 +209,8 @@ function encodeEnd(end: End): string {
 /** Equal ones are the same state. */
 export function encode(state: State): string {
   return encodeEnd(state.ends[0]) + encodeEnd(state.ends[1]) + String.fromCharCode(
-    +state.redirects | +state.alive << 1 | +state.tended << 2 | +state.clean << 3 | state.sweep << 4 |
-      state.sweepSide << 7 | state.nudge << 8 | state.nudgeSide << 10,
+    +state.redirects | +state.alive << 1 | +state.beats << 2 | +state.clean << 3 | state.release << 4 |
+      state.releaseSide << 7 | state.waking << 8 | state.wakingSide << 10,
     state.adopting | state.triggers << 3 | state.returns << 5 | state.switches << 6 | state.kills << 8 |
       state.starts << 9 | state.adoptions << 10,
   );

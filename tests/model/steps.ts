@@ -23,16 +23,16 @@ import {
   READS_REDIRECTED,
   READS_TCP,
   REDIRECT,
+  RELEASE_PEERS_SENDS,
+  RELEASE_PEERS_UNREAD,
+  RELEASE_SILENCE,
+  RELEASE_UNREAD,
   RETURN,
   type Side,
   sides,
   type State,
-  SWEEP_PEERS_SENDS,
-  SWEEP_PEERS_UNREAD,
-  SWEEP_SILENCE,
-  SWEEP_UNREAD,
   threadOf,
-  TO_NUDGE,
+  TO_WAKE,
   VERDICT,
 } from "./state.ts";
 import {
@@ -42,14 +42,14 @@ import {
   NOT_DUE,
   NOT_QUIET,
   OVERDUE,
+  questions,
   QUIET,
-  rules,
   SILENT,
   verdict,
 } from "./verdict.ts";
 
 /** What may begin to leave, and for which reason. */
-export type Trigger = "bulk" | "dismiss" | "stop";
+export type Trigger = "bulk" | "ask to leave" | "stop";
 
 /** What is explored. */
 export interface Config {
@@ -61,7 +61,7 @@ export interface Config {
   edges: [boolean, boolean];
   /** The sockets have RTT_CB: bpf/callbacks.h. */
   callbacks: boolean;
-  /** Each rule reads what it needs, or all is read before it is decided, in this order. */
+  /** Each question reads what it needs, or all is read before it is decided, in this order. */
   gathers: "anew" | readonly (readonly (keyof Facts)[])[];
   /** The connection is in the sockhash already. */
   inside: boolean;
@@ -111,12 +111,12 @@ export function begin(config: Config): State {
     ends: [client, server],
     redirects: true,
     alive: true,
-    tended: true,
+    beats: true,
     clean: false,
-    sweep: 0,
-    sweepSide: 0,
-    nudge: 0,
-    nudgeSide: 0,
+    release: 0,
+    releaseSide: 0,
+    waking: 0,
+    wakingSide: 0,
     adopting: 0,
     triggers: config.triggers.length > 0 ? config.times : 0,
     returns: config.returns,
@@ -169,8 +169,8 @@ interface Variant {
 }
 
 /** The process has one thread, and is doing nothing now. */
-const isFree = ({ sweep, nudge, adopting, ends }: State) =>
-  sweep === 0 && nudge === 0 && adopting === 0 && !ends[0].ready && !ends[1].ready;
+const isFree = ({ release, waking, adopting, ends }: State) =>
+  release === 0 && waking === 0 && adopting === 0 && !ends[0].ready && !ends[1].ready;
 
 export class Model {
   #steps: Step[] = [];
@@ -178,9 +178,9 @@ export class Model {
 
   constructor(private readonly config: Config) {
     const { gathers } = config;
-    // Rule by rule: the two first are about its own link, which it reads together with its peer's notice.
+    // Question by question: the two first are about its own lane, which it reads together with its peer's notice.
     this.#groups = gathers === "anew"
-      ? [["joined", "paired", "leaves"], ...rules.slice(2).map(({ reads }) => reads)]
+      ? [["joined", "paired", "leaves"], ...questions.slice(2).map(({ reads }) => reads)]
       : [...gathers];
   }
 
@@ -245,10 +245,10 @@ export class Model {
       case NOTE:
         // want_edge(), bpf/edges.h. Who waits by level needs no edge.
         this.#add(
-          () => `${who}: ${label} is to pass beside what is unread, noted in "behind"`,
+          () => `${who}: ${label} is to pass beside what is unread, noted in "edges_wanted"`,
           state,
           (next) => {
-            if (!config.without.has("behind is noted")) next.ends[peer].behind = config.edges[peer];
+            if (!config.without.has("edge is noted")) next.ends[peer].edgeWanted = config.edges[peer];
             next.ends[side].sends[thread].at = PUSH;
           },
         );
@@ -322,9 +322,9 @@ export class Model {
       if (how.refresh) read.refresh = how.refresh;
       const mine = next.ends[side].sends[thread];
       const already = anew && step === 0
-        ? rules[0].says(read as Facts, config) ?? rules[1].says(read as Facts, config)
+        ? questions[0].says(read as Facts, config) ?? questions[1].says(read as Facts, config)
         : anew
-        ? rules[step + 1].says(read as Facts, config)
+        ? questions[step + 1].says(read as Facts, config)
         : undefined;
       const isLast = step === this.#groups.length - 1;
       const decision = already ?? (!anew && isLast ? verdict(read as Facts, config) : undefined);
@@ -353,7 +353,7 @@ export class Model {
     mine.facts = undefined;
     if (decision.redirect) return this.#look(next, side, thread);
     mine.marked = decision.marked ?? true;
-    mine.at = decision.behind ? NOTE : PUSH;
+    mine.at = decision.edgeWanted ? NOTE : PUSH;
     // note_if_quiet(), bpf/leave.h
     const alone = holders(next, side) === 1 || this.config.without.has("only send");
     if (decision.notesQuiet && own.quiet !== QUIET && alone) own.quiet = QUIET;
@@ -466,7 +466,7 @@ export class Model {
           facts.redirects = state.redirects;
           break;
         case "helped":
-          facts.helped = state.tended || !this.config.edges[other(side)];
+          facts.helped = state.beats || !this.config.edges[other(side)];
           break;
         case "tcpUnread":
           // tcp_bytes_are_unread(), bpf/order.h
@@ -609,11 +609,11 @@ export class Model {
     const { triggers } = this.config;
     const free = state.alive && isFree(state);
     if (
-      free && state.triggers > 0 && triggers.includes("dismiss") && state.ends[0].inside &&
+      free && state.triggers > 0 && triggers.includes("ask to leave") && state.ends[0].inside &&
       state.ends[0].left === NOT_LEFT
     ) {
       // ask_client_to_leave(), bpf/adopt.h
-      this.#add(() => "the process dismisses the connection", state, (next) => {
+      this.#add(() => "the process asks the connection to leave", state, (next) => {
         next.triggers--;
         this.#wantToLeave(next, 0, false);
         for (const side of sides) next.ends[side].leaving = true;
@@ -627,36 +627,36 @@ export class Model {
       }, false);
     }
     if (free && !state.redirects && state.returns > 0 && !sides.some((side) => isLocked(state, side))) {
-      // memoryKeeper(): TCP has memory again. The last sweep was 100 ms ago, which is much longer than a program runs.
+      // memoryKeeper(): TCP has memory again. The last release was 100 ms ago, which is much longer than a program runs.
       this.#add(() => "the mode is to redirect again", state, (next) => {
         next.returns--;
         next.redirects = true;
       }, false);
     }
     if (
-      state.alive && state.kills > 0 && state.sweep === 0 &&
+      state.alive && state.kills > 0 && state.release === 0 &&
       (state.adopting === 0 || state.adopting < JOINING)
     ) {
       this.#add(() => "mda is killed", state, (next) => {
         next.kills--;
         next.alive = false;
-        next.nudge = 0;
+        next.waking = 0;
         next.adopting = 0;
         for (const end of next.ends) end.ready = false;
       }, false);
     }
-    if (!state.alive && state.tended) {
-      this.#add(() => "nothing is tended any more", state, (next) => void (next.tended = false), false);
+    if (!state.alive && state.beats) {
+      this.#add(() => "the heartbeat has run out", state, (next) => void (next.beats = false), false);
     }
-    if (!state.alive && !state.tended && !state.clean && isDelivered(state) && state.ends.every(isAtRest)) {
+    if (!state.alive && !state.beats && !state.clean && isDelivered(state) && state.ends.every(isAtRest)) {
       this.#add(() => "(nothing is under way or unread)", state, (next) => void (next.clean = true));
     }
     if (!state.alive && state.starts > 0 && state.ends.every(hasNoSend)) {
-      // sweepHalfWay(); a stop that was killed is not gone on with. It takes much longer than a send.
+      // releaseHalfWay(); a stop that was killed is not gone on with. It takes much longer than a send.
       this.#add(() => "mda starts again", state, (next) => {
         next.starts--;
         next.alive = true;
-        next.tended = true;
+        next.beats = true;
         next.clean = false;
         next.redirects = true;
         for (const end of next.ends) end.leaving ||= end.inside;
@@ -665,41 +665,41 @@ export class Model {
   }
 
   #process(state: State): void {
-    if (state.nudge === 0 && state.adopting === 0) this.#sweep(state);
+    if (state.waking === 0 && state.adopting === 0) this.#release(state);
     for (const side of sides) {
       const end = state.ends[side];
-      if (end.ready && state.sweep === 0) {
-        // sockets.delete(key) in sweep(), src/plane/sweep.ts
+      if (end.ready && state.release === 0) {
+        // sockets.delete(key) in release(), src/plane/release.ts
         this.#add(() => `the ${names[side]} is deleted from the sockhash`, state, (next) => {
           next.ends[side].ready = false;
           next.ends[side].leaving = false;
           return remove(next, side);
         });
       }
-      if (this.config.edges[side] && (state.nudge > 0 || isFree(state))) this.#nudge(state, side);
+      if (this.config.edges[side] && (state.waking > 0 || isFree(state))) this.#waking(state, side);
     }
     if (state.adopting > 0 || isFree(state)) this.#adopt(state);
   }
 
-  /** sweep_key(), bpf/leave.h */
-  #sweep(state: State): void {
-    if (state.sweep > 0) return this.#goOnSweeping(state);
+  /** release_key(), bpf/leave.h */
+  #release(state: State): void {
+    if (state.release > 0) return this.#goOnReleasing(state);
     for (const side of sides) {
       const end = state.ends[side];
       if (end.ready || (!end.leaving && (state.redirects || !end.inside))) continue;
       const why = this.#mayBeSwept(state, side);
-      if (why) this.#add(() => `a sweep of the ${names[side]} ${why.name}`, state, why.change);
+      if (why) this.#add(() => `a release of the ${names[side]} ${why.name}`, state, why.change);
       else if (this.#hasOwnSends(state, side)) this.#later(state, side, "a send of its own");
-      else this.#goOn(state, side, "no send of its own", SWEEP_PEERS_SENDS);
+      else this.#goOn(state, side, "no send of its own", RELEASE_PEERS_SENDS);
     }
   }
 
-  /** The first part of sweep_socket(): what is done with one that does not leave now, undefined when it may. */
+  /** The first part of release_socket(): what is done with one that does not leave now, undefined when it may. */
   #mayBeSwept(state: State, side: Side): { name: string; change(next: State): void } | undefined {
     const end = state.ends[side], peer = state.ends[other(side)];
     const forget = (next: State) => void (next.ends[side].leaving = false);
     if (!end.inside) return { name: "finds nothing", change: forget };
-    // is_half_adopted(), sweep_half_adopted()
+    // is_half_adopted(), release_half_adopted()
     if (end.left !== NOT_LEFT) {
       const goes = holders(state, side) === 0 && !isUnread(state, side);
       return {
@@ -719,66 +719,66 @@ export class Model {
     return (holders(state, side) > 0 || !hasPsock(state, side)) && !this.config.without.has("own sends");
   }
 
-  #goOn(state: State, side: Side, sees: string, sweep: number): void {
+  #goOn(state: State, side: Side, sees: string, release: number): void {
     // Nobody sends to it.
-    if (sweep === SWEEP_UNREAD && this.config.messages[other(side)] === 0) sweep++;
-    if (sweep === SWEEP_PEERS_UNREAD && this.config.messages[side] === 0) sweep++;
-    this.#add(() => `the sweep of the ${names[side]} sees ${sees}`, state, (next) => {
-      next.sweep = sweep;
-      next.sweepSide = side;
+    if (release === RELEASE_UNREAD && this.config.messages[other(side)] === 0) release++;
+    if (release === RELEASE_PEERS_UNREAD && this.config.messages[side] === 0) release++;
+    this.#add(() => `the release of the ${names[side]} sees ${sees}`, state, (next) => {
+      next.release = release;
+      next.releaseSide = side;
     });
   }
 
-  #endSweep(name: string, state: State, change: (next: State) => void = () => {}): void {
-    this.#add(() => `the sweep of the ${names[state.sweepSide]} ${name}`, state, (next) => {
+  #endRelease(name: string, state: State, change: (next: State) => void = () => {}): void {
+    this.#add(() => `the release of the ${names[state.releaseSide]} ${name}`, state, (next) => {
       change(next);
-      next.sweep = 0;
-      next.sweepSide = 0;
+      next.release = 0;
+      next.releaseSide = 0;
     });
   }
 
-  /** SWEEP_LATER */
+  /** RELEASE_LATER */
   #later(state: State, side: Side, sees: string): void {
     const peer = other(side);
     const beside = state.ends[side].quiet !== NOT_QUIET && isUnread(state, peer) && this.config.edges[peer];
-    this.#add(() => `the sweep of the ${names[side]} sees ${sees}: later`, state, (next) => {
-      if (beside) next.ends[peer].behind = true;
-      next.sweep = 0;
-      next.sweepSide = 0;
+    this.#add(() => `the release of the ${names[side]} sees ${sees}: later`, state, (next) => {
+      if (beside) next.ends[peer].edgeWanted = true;
+      next.release = 0;
+      next.releaseSide = 0;
     });
   }
 
-  /** The rest of sweep_socket(): under no lock, so what it has read may have changed when it goes on. */
-  #goOnSweeping(state: State): void {
+  /** The rest of release_socket(): under no lock, so what it has read may have changed when it goes on. */
+  #goOnReleasing(state: State): void {
     const { without, repaired } = this.config;
-    const side = state.sweepSide, end = state.ends[side], peer = other(side), peerEnd = state.ends[peer];
-    switch (state.sweep) {
-      case SWEEP_PEERS_SENDS:
-        if (this.#peerIsQuiet(state, side)) this.#goOn(state, side, "no send of its peer's", SWEEP_UNREAD);
+    const side = state.releaseSide, end = state.ends[side], peer = other(side), peerEnd = state.ends[peer];
+    switch (state.release) {
+      case RELEASE_PEERS_SENDS:
+        if (this.#peerIsQuiet(state, side)) this.#goOn(state, side, "no send of its peer's", RELEASE_UNREAD);
         else this.#later(state, side, "a send of its peer's");
         return;
-      case SWEEP_UNREAD:
-        if (this.#hasReadAll(state, side)) this.#goOn(state, side, "nothing unread", SWEEP_PEERS_UNREAD);
+      case RELEASE_UNREAD:
+        if (this.#hasReadAll(state, side)) this.#goOn(state, side, "nothing unread", RELEASE_PEERS_UNREAD);
         else this.#later(state, side, "something unread");
         return;
-      case SWEEP_PEERS_UNREAD:
+      case RELEASE_PEERS_UNREAD:
         if (this.#peerHasReadAll(state, side)) {
-          this.#goOn(state, side, "that its peer has nothing unread", SWEEP_SILENCE);
+          this.#goOn(state, side, "that its peer has nothing unread", RELEASE_SILENCE);
         } else this.#later(state, side, "that its peer has something unread");
         return;
-      case SWEEP_SILENCE:
+      case RELEASE_SILENCE:
         // silence_peer()
         if (
           peerEnd.inside && peerEnd.left !== NEVER_JOINED && peerEnd.quiet === NOT_QUIET &&
           !without.has("silence")
         ) {
-          this.#endSweep("silences its peer: later", state, (next) => {
+          this.#endRelease("silences its peer: later", state, (next) => {
             if (!isUnread(state, side)) next.ends[peer].quiet = SILENT;
           });
         } else if (end.quiet === NOT_QUIET && !without.has("second look")) {
-          this.#endSweep("silences itself: later", state, (next) => void (next.ends[side].quiet = SILENT));
+          this.#endRelease("silences itself: later", state, (next) => void (next.ends[side].quiet = SILENT));
         } else {
-          this.#endSweep("finds that it can go", state, (next) => {
+          this.#endRelease("finds that it can go", state, (next) => {
             const gone = next.ends[side];
             gone.quiet = QUIET;
             if (repaired.has("who goes says so")) gone.leaves = true;
@@ -790,31 +790,31 @@ export class Model {
   }
 
   /** makeEdges(), src/plane/edges.ts */
-  #nudge(state: State, side: Side): void {
+  #waking(state: State, side: Side): void {
     const end = state.ends[side], { without } = this.config;
     const who = names[side];
-    if (state.nudge === 0) {
-      if (end.behind) {
+    if (state.waking === 0) {
+      if (end.edgeWanted) {
         this.#add(() => `mda looks after the ${who}`, state, (next) => {
           next.ends[side].readers = true;
-          next.nudge = NOTED;
-          next.nudgeSide = side;
+          next.waking = NOTED;
+          next.wakingSide = side;
         });
       } else if (end.readers && !isUnread(state, side)) {
         this.#add(() => `mda sees that the ${who} has read what was redirected`, state, (next) => {
           if (without.has("edge comes first")) next.ends[side].readers = false;
-          next.nudge = TO_NUDGE;
-          next.nudgeSide = side;
+          next.waking = TO_WAKE;
+          next.wakingSide = side;
         });
       }
       return;
     }
-    if (state.nudgeSide !== side) return;
-    if (state.nudge === NOTED) {
-      this.#add(() => `mda deletes the ${who} from "behind"`, state, (next) => {
-        next.ends[side].behind = false;
-        next.nudge = 0;
-        next.nudgeSide = 0;
+    if (state.wakingSide !== side) return;
+    if (state.waking === NOTED) {
+      this.#add(() => `mda deletes the ${who} from "edges_wanted"`, state, (next) => {
+        next.ends[side].edgeWanted = false;
+        next.waking = 0;
+        next.wakingSide = 0;
       });
     } else if (!isLocked(state, side)) {
       // tcp_set_rcvlowat(), tcp_data_ready(): when TCP has something
@@ -825,8 +825,8 @@ export class Model {
         (next) => {
           if (makes) next.ends[side].edge = true;
           next.ends[side].readers = false;
-          next.nudge = 0;
-          next.nudgeSide = 0;
+          next.waking = 0;
+          next.wakingSide = 0;
         },
       );
     }
@@ -893,8 +893,8 @@ interface AdoptionStep {
 const adoptionSteps: AdoptionStep[] = [
   { name: "the client is put into the sockhash", side: 0, locks: true },
   { name: "the server is put into the sockhash", side: 1, locks: true },
-  { name: "the client's link is new", side: 0, resets: true },
-  { name: "the server's link is new", side: 1, resets: true },
+  { name: "the client's lane is new", side: 0, resets: true },
+  { name: "the server's lane is new", side: 1, resets: true },
   { name: "the client knows its peer", side: 0, introduces: true },
   { name: "the server knows its peer", side: 1, introduces: true },
 ];

@@ -8,13 +8,13 @@ export const NOT_DUE = 0, DUE = 1, OVERDUE = 2;
 
 /** What the program reads before it decides. */
 export interface Facts {
-  /** Its link is that of a member: !is_half_adopted(). */
+  /** Its lane is that of a member: !is_half_adopted(). */
   joined: boolean;
   /** paired() */
   paired: boolean;
   /** Its own notice.leave, after it has read its peer's and found its own reasons (want_to_leave()). */
   leaves: boolean;
-  /** link->quiet */
+  /** lane->quiet */
   quiet: number;
   /** The reader has redirected bytes unread: unread_bytes_of_member(). */
   unread: boolean;
@@ -22,7 +22,7 @@ export interface Facts {
   alone: boolean;
   /** control.mode is MODE_REDIRECT. */
   redirects: boolean;
-  /** is_tended(), or the reader is known to wait by level: is_watched_by_level(). */
+  /** has_heartbeat(), or the reader is known to wait by level: is_watched_by_level(). */
   helped: boolean;
   /** tcp_bytes_are_unread() */
   tcpUnread: boolean;
@@ -37,10 +37,10 @@ export interface Decision {
   redirect: boolean;
   /** The message passes for this reason. */
   why?: string;
-  /** link->on_tcp is set: the macro pass(). */
+  /** lane->on_tcp is set: apply(). */
   marked?: boolean;
   /** want_edge() */
-  behind?: boolean;
+  edgeWanted?: boolean;
   /** note_if_quiet() */
   notesQuiet?: boolean;
 }
@@ -51,16 +51,16 @@ export interface VerdictOptions {
   repaired?: ReadonlySet<string>;
 }
 
-export interface Rule {
+export interface Question {
   why: string;
   reads: readonly (keyof Facts)[];
-  /** Undefined: the next rule decides. */
+  /** Undefined: the next one decides. */
   says(facts: Facts, options: VerdictOptions): Decision | undefined;
 }
 
 /** may_switch(), bpf/edges.h */
 function maySwitch({ quiet, unread, alone }: Facts, { without, repaired }: VerdictOptions): boolean {
-  if (without?.has("edges rule") || quiet !== NOT_QUIET) return true;
+  if (without?.has("edges") || quiet !== NOT_QUIET) return true;
   return !unread && (alone || !repaired?.has("waits for other sends"));
 }
 
@@ -74,11 +74,14 @@ const pass = (why: string, more: Partial<Decision> = {}): Decision => ({
 /** Passes for a reason that lets a silent sender pass beside what is unread. */
 function passIfItMaySwitch(why: string, facts: Facts, options: VerdictOptions, more: Partial<Decision> = {}) {
   if (!maySwitch(facts, options)) return undefined;
-  return pass(why, { behind: options.repaired?.has("beside is noted") && facts.unread, ...more });
+  return pass(why, {
+    edgeWanted: options.repaired?.has("edge is noted when it passes") && facts.unread,
+    ...more,
+  });
 }
 
 /** In the order of the program. */
-export const rules: readonly Rule[] = [
+export const questions: readonly Question[] = [
   {
     why: "half adopted",
     reads: ["joined"],
@@ -100,15 +103,14 @@ export const rules: readonly Rule[] = [
     why: "untended",
     reads: ["helped", "quiet", "unread", "alone"],
     says: (facts, options) =>
-      facts.helped || options.without?.has("untended rule")
+      facts.helped || options.without?.has("untended")
         ? undefined
         : passIfItMaySwitch("untended", facts, options),
   },
   {
     why: "unread",
     reads: ["tcpUnread"],
-    says: ({ tcpUnread }, { without }) =>
-      tcpUnread && !without?.has("order rule") ? pass("unread") : undefined,
+    says: ({ tcpUnread }, { without }) => tcpUnread && !without?.has("order") ? pass("unread") : undefined,
   },
   {
     // As it is for every pass_behind(): an option, SO_RCVLOWAT, a reader in blocking mode.
@@ -116,8 +118,10 @@ export const rules: readonly Rule[] = [
     reads: ["refresh", "quiet", "unread", "alone"],
     says(facts, options) {
       if (facts.refresh === OVERDUE && (facts.alone || !options.repaired?.has("waits for other sends"))) {
-        const beside = options.repaired?.has("beside is noted") ? facts.unread : !maySwitch(facts, options);
-        return pass("refresh", { behind: beside });
+        const beside = options.repaired?.has("edge is noted when it passes")
+          ? facts.unread
+          : !maySwitch(facts, options);
+        return pass("refresh", { edgeWanted: beside });
       }
       return facts.refresh === DUE ? passIfItMaySwitch("refresh", facts, options) : undefined;
     },
@@ -126,14 +130,16 @@ export const rules: readonly Rule[] = [
     why: "full",
     reads: ["full", "alone"],
     says: ({ full, alone }, { repaired }) =>
-      full && (alone || !repaired?.has("waits for other sends")) ? pass("full", { behind: true }) : undefined,
+      full && (alone || !repaired?.has("waits for other sends"))
+        ? pass("full", { edgeWanted: true })
+        : undefined,
   },
 ];
 
 /** What becomes of a message of which all is known. */
 export function verdict(facts: Facts, options: VerdictOptions = {}): Decision {
-  for (const rule of rules) {
-    const decision = rule.says(facts, options);
+  for (const question of questions) {
+    const decision = question.says(facts, options);
     if (decision) return decision;
   }
   return { redirect: true };

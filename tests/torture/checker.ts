@@ -52,7 +52,7 @@ export class Checker implements AsyncDisposable {
   }
 
   /** Whether readers on edges are looked after: not between the end of a killed mda and the next (docs/limits.md). */
-  tended(yes: boolean): void {
+  helped(yes: boolean): void {
     this.program.kill(yes ? "SIGUSR2" : "SIGUSR1");
   }
 

@@ -124,7 +124,7 @@ class Switcher {
     } else {
       const moment = random.pick(["at work", "in a reload", "in a stop"]);
       const ms = random.below(30);
-      this.#tended(false);
+      this.#helped(false);
       await this.#do("kill", async () => {
         if (moment === "in a reload") operator.signal("SIGHUP");
         if (moment === "in a stop") operator.signal("SIGTERM");
@@ -151,7 +151,7 @@ class Switcher {
     } else if (kind < 6) {
       await this.#do("disable", () => operator.disable());
       this.#become("off");
-      this.#tended(true);
+      this.#helped(true);
     } else await this.#start();
   }
 
@@ -162,13 +162,13 @@ class Switcher {
     if (kind < 1) {
       await this.#do("disable", () => operator.disable());
       this.#become("off");
-      this.#tended(true);
+      this.#helped(true);
     } else if (kind < 3) {
       await this.#do("enable", () => operator.enable());
       this.#become("enabled");
     } else if (kind < 4) {
       const ms = random.below(900);
-      this.#tended(false);
+      this.#helped(false);
       await this.#do("kill", async () => {
         operator.begin();
         await sleep(ms);
@@ -190,7 +190,7 @@ class Switcher {
     ]);
     await this.#do("run", () => this.operator.start(args), args.join(" "));
     this.#become("running");
-    this.#tended(true);
+    this.#helped(true);
   }
 
   async #do<T>(name: string, action: () => Promise<T>, details = ""): Promise<T> {
@@ -221,8 +221,8 @@ class Switcher {
     this.#since = now;
   }
 
-  #tended(yes: boolean): void {
-    for (const checker of this.checkers) checker.tended(yes);
+  #helped(yes: boolean): void {
+    for (const checker of this.checkers) checker.helped(yes);
   }
 
   /** Counters go on from one mda to the next that takes over, and begin anew otherwise. */

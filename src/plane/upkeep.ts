@@ -17,7 +17,7 @@ import { NeighbourWatch } from "./neighbour_watch.ts";
 import { isAttached } from "./pins.ts";
 import { Shortage } from "./shortage.ts";
 import { attach, type DataPlane } from "./start.ts";
-import { sweepHalfWay, sweepLeaving } from "./sweep.ts";
+import { releaseHalfWay, releaseLeaving } from "./release.ts";
 
 const log = getLogger("mda");
 
@@ -38,13 +38,13 @@ const SETTLE_MS = 5000;
 /** The same while connections wait for their programs to be known. */
 const LEARN_MS = 200;
 const CHECK_MS = 1000;
-export interface TendOptions {
+export interface UpkeepOptions {
   /** Whether connections that are there are put into the sockhash. */
   adopt: boolean;
 }
 
 /** What a process does for its data plane all the time. Disposing of it ends that, and waits for what is under way. */
-export interface Tending extends AsyncDisposable {
+export interface Upkeep extends AsyncDisposable {
   /** Looks for connections to adopt now. */
   adopt(options?: { reapply: boolean }): void;
   /** Whether there are descriptors, and what is to be done when there are. */
@@ -55,7 +55,7 @@ export interface Tending extends AsyncDisposable {
  * Looks after a data plane: makes edges for readers that were full, hands over what programs that begin to splice wait for,
  * looks into the code of new programs, takes adopted sockets out that want to leave, adopts connections, attaches to the cgroup again when it was removed and is back, and warns when the sockhash is full and of neighbours.
  */
-export function tend(plane: DataPlane, { adopt }: TendOptions): Tending {
+export function startUpkeep(plane: DataPlane, { adopt }: UpkeepOptions): Upkeep {
   const ending = new AbortController();
   const { signal } = ending;
   const scans = plane.features.iterates_files;
@@ -84,7 +84,7 @@ export function tend(plane: DataPlane, { adopt }: TendOptions): Tending {
   keepDoing(() => neighbours.look());
   keepDoing(checkOn(plane, full, neighbours));
   if (scans) {
-    keepDoing(lookAfter(plane, obstacle === undefined, shortage));
+    keepDoing(makesEdges(plane, obstacle === undefined, shortage));
     keepDoing(() => (handOver(plane.object), LOOK_MS));
     if (adopt) keepDoing(() => adopter.adopt());
   }
@@ -126,15 +126,15 @@ async function attempt<T>(action: () => T, shortage: Shortage): Promise<Awaited<
   }
 }
 
-/** @param tends every reader can be reached: where one cannot, nothing is to be redirected to readers on edges */
-function lookAfter(plane: DataPlane, tends: boolean, shortage: Shortage): () => number {
+/** @param reaches every reader can be reached: where one cannot, nothing is to be redirected to readers on edges */
+function makesEdges(plane: DataPlane, reaches: boolean, shortage: Shortage): () => number {
   const { object } = plane;
-  const packet = new Uint8Array(layouts.sweep.size);
+  const packet = new Uint8Array(layouts.release.size);
   let wait = LOOK_MS;
   // From the first message on, and then before it is late, however long the rest takes.
   // Without descriptors no edge can be made; but who waits for a handover would be cut off.
   const say = () =>
-    tends && (!shortage.lasts || someIsBypassed(object)) && object.program("tend").runOn(packet);
+    reaches && (!shortage.lasts || someIsBypassed(object)) && object.program("heartbeat").runOn(packet);
   say();
   return () => {
     say();
@@ -143,7 +143,7 @@ function lookAfter(plane: DataPlane, tends: boolean, shortage: Shortage): () => 
       helped = makeEdges(object);
     } catch (error) {
       if (shortage.caused(error)) return wait = LOOK_MS;
-      if (tends) {
+      if (reaches) {
         log.warn(
           `${
             (error as Error).message
@@ -151,7 +151,7 @@ function lookAfter(plane: DataPlane, tends: boolean, shortage: Shortage): () => 
             "may have missed bytes that followed a full buffer",
         );
       }
-      tends = false;
+      reaches = false;
     }
     return wait = helped ? LOOK_MS : Math.min(2 * wait, LOOK_MS_MAX);
   };
@@ -227,7 +227,7 @@ function watchPrograms(
   else noteWatched(object);
 }
 
-/** Resets of sockets without callbacks are seen from now on, as long as this process is there to take them out. */
+/** Resets of sockets without callbacks are seen from now on, as long as this process is there to release them. */
 function watchResets({ object }: DataPlane): Disposable | undefined {
   try {
     return object.program("sees_reset").attachTrace();
@@ -243,12 +243,12 @@ function leaver({ object, found }: DataPlane): () => number {
   let noted = -1;
   let waiting = 0;
   return () => {
-    if (noted < 0 && found === "same maps") sweepHalfWay(object);
+    if (noted < 0 && found === "same maps") releaseHalfWay(object);
     // Also of an empty table of that size it takes a part of a CPU to see that it is empty.
     const { sockets_leaving } = readLearnt(object);
     if (waiting === 0 && noted === sockets_leaving) return LOOK_MS;
     noted = sockets_leaving;
-    waiting = sweepLeaving(object);
+    waiting = releaseLeaving(object);
     const next = wait === LOOK_MS ? LEAVE_MS : 2 * wait;
     return wait = waiting === 0 ? LOOK_MS : Math.min(next, LOOK_MS);
   };
@@ -297,7 +297,7 @@ class Adopter {
       });
       this.#waiting = found.unknown > 0;
       if (found.adopted > 0) log.info(`adopted ${count(found.adopted)}`);
-      if (found.dismissed > 0) log.info(`${count(found.dismissed)} go over to TCP by the new rules`);
+      if (found.leaving > 0) log.info(`${count(found.leaving)} go over to TCP by the new rules`);
       if (found.full) this.full();
       this.shortage.caused(found.shortage);
       if (found.obstacle && this.reaches) this.#report(found.obstacle);

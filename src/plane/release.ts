@@ -6,7 +6,7 @@ import { u32, u64 } from "../bpf/struct.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
-const { size: packetBytes, fields: { keys: keysField, ready: readyField } } = layouts.sweep;
+const { size: packetBytes, fields: { keys: keysField, ready: readyField } } = layouts.release;
 const keyBytes = keysField.size / keysField.length;
 
 /** One silences both ends, the next finds them quiet (bpf/leave.h). */
@@ -19,7 +19,7 @@ const ROUNDS = 2;
  * @param keys in the sockhash
  * @returns the keys of those that could not leave yet
  */
-export function sweep(sockets: BpfMap, drain: BpfProgram, keys: Bytes[]): Bytes[] {
+export function release(sockets: BpfMap, drain: BpfProgram, keys: Bytes[]): Bytes[] {
   const packet = new Uint8Array(packetBytes);
   const view = new DataView(packet.buffer);
   const stay: Bytes[] = [];
@@ -44,15 +44,15 @@ export function sweep(sockets: BpfMap, drain: BpfProgram, keys: Bytes[]): Bytes[
   return stay;
 }
 
-/** A busy sender is in a send most of the time, in which it cannot be taken out. */
+/** A busy sender is in a send most of the time, in which it cannot be released. */
 const TRIES = 32;
 
 /** Takes some sockets out that want to leave; those that cannot yet are noted in `leaving`. */
-export function takeOut(object: BpfObject, keys: bigint[]): void {
+export function releaseSome(object: BpfObject, keys: bigint[]): void {
   const leaving = object.map("leaving");
   const wanted = keys.map(u64);
   const stay = new Set(
-    sweep(object.map("sockets"), object.program("drain"), wanted).map((key) => key.toHex()),
+    release(object.map("sockets"), object.program("drain"), wanted).map((key) => key.toHex()),
   );
   for (const key of wanted) {
     if (stay.has(key.toHex())) leaving.update(key, u32(1));
@@ -61,24 +61,24 @@ export function takeOut(object: BpfObject, keys: bigint[]): void {
 }
 
 /** Takes out those that have said in `leaving` that they want to, if they can. Returns how many could not. */
-export function sweepLeaving(object: BpfObject): number {
+export function releaseLeaving(object: BpfObject): number {
   const leaving = object.map("leaving"), sockets = object.map("sockets"), drain = object.program("drain");
   const keys = [...leaving.keys()];
   if (keys.length === 0) return 0;
   const name = (key: Bytes) => key.toHex();
   let left = keys;
-  for (let tries = 0; tries < TRIES && left.length > 0; tries++) left = sweep(sockets, drain, left);
+  for (let tries = 0; tries < TRIES && left.length > 0; tries++) left = release(sockets, drain, left);
   const stay = new Set(left.map(name));
   for (const key of keys) if (!stay.has(name(key))) leaving.delete(key);
   return stay.size;
 }
 
 /**
- * Takes sockets out that a killed mda has left half-way: that it was about to adopt, or whose peer it had taken out. Those
+ * Takes sockets out that a killed mda has left half-way: that it was about to adopt, or whose peer it had released. Those
  * that are in a send now are noted in `leaving`.
  */
-export function sweepHalfWay(object: BpfObject): void {
+export function releaseHalfWay(object: BpfObject): void {
   const sockets = object.map("sockets");
-  const stay = sweep(sockets, object.program("drain"), [...sockets.keys()]);
+  const stay = release(sockets, object.program("drain"), [...sockets.keys()]);
   for (const key of stay) object.map("leaving").update(key, u32(1));
 }
