@@ -1,4 +1,4 @@
-import { hookNames } from "../src/plane/pins.ts";
+import { hookNames } from "../src/state/pins.ts";
 import { createCgroup } from "../tests/lab/cgroup.ts";
 import { Mda, pinsOf } from "../tests/lab/mda.ts";
 import { type Place, run } from "../tests/lab/program.ts";
@@ -12,7 +12,7 @@ import type { Options } from "./workload.ts";
 
 /** Slices of a bystander each time that mda is on or off. */
 const slices = 3;
-/** For so long after a start, or a new program, all hooks stay attached (src/plane/upkeep.ts), and a little longer. */
+/** For so long after a start, or a new program, all hooks stay attached (src/plane/upkeep/upkeep.ts), and a little longer. */
 const settleMs = 5500;
 /** Of redis' client: two seconds, so that mda finds it there when it looks into its code. */
 const requests = "200000";

@@ -1,8 +1,8 @@
 import { removePinDirectory } from "../src/host/bpffs.ts";
-import { type HookKind, probeKernel } from "../src/plane/features.ts";
-import { everything, Hooks } from "../src/plane/hooks.ts";
+import { type HookKind, probeKernel } from "../src/checks/features.ts";
+import { everything, Hooks } from "../src/plane/programs/hooks.ts";
 import { loadDataPlane } from "../src/plane/object.ts";
-import { pinsIn } from "../src/plane/pins.ts";
+import { pinsIn } from "../src/state/pins.ts";
 import { newPinDir } from "../tests/lab/mda.ts";
 import { type Limit, limit } from "./results.ts";
 import type { Options } from "./workload.ts";

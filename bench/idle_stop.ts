@@ -1,4 +1,4 @@
-import { BpfMap } from "../src/bpf/map.ts";
+import { BpfMap } from "../src/libbpf/map.ts";
 import { createCgroup } from "../tests/lab/cgroup.ts";
 import { Mda } from "../tests/lab/mda.ts";
 import { waitFor } from "../tests/lab/wait.ts";

@@ -1,5 +1,5 @@
-import { BpfMap } from "../src/bpf/map.ts";
-import { mapNames } from "../src/plane/pins.ts";
+import { BpfMap } from "../src/libbpf/map.ts";
+import { mapNames } from "../src/state/pins.ts";
 import type { Mda } from "../tests/lab/mda.ts";
 import { createNetns, type NetworkNamespace } from "../tests/lab/netns.ts";
 import type { Place } from "../tests/lab/program.ts";

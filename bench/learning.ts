@@ -1,4 +1,4 @@
-import { readStatus } from "../src/plane/status.ts";
+import { readStatus } from "../src/views/status.ts";
 import { createCgroup } from "../tests/lab/cgroup.ts";
 import { Mda } from "../tests/lab/mda.ts";
 import { Mesh } from "../tests/lab/mesh.ts";

@@ -1,4 +1,4 @@
-import { type BpfObject, openObject } from "../src/bpf/object.ts";
+import { type BpfObject, openObject } from "../src/libbpf/object.ts";
 import { openCgroup } from "../src/host/cgroup.ts";
 import { type Cgroup, createCgroup } from "../tests/lab/cgroup.ts";
 import { Mda } from "../tests/lab/mda.ts";

@@ -1,6 +1,6 @@
-import { BpfMap } from "../src/bpf/map.ts";
-import { openById, socketProgramsOf } from "../src/bpf/kernel_objects.ts";
-import { BpfProgram } from "../src/bpf/program.ts";
+import { BpfMap } from "../src/libbpf/map.ts";
+import { openById, socketProgramsOf } from "../src/libbpf/kernel_objects.ts";
+import { BpfProgram } from "../src/libbpf/program.ts";
 import * as libc from "../src/host/libc.ts";
 import { requestsIn, startRedisServers } from "./redis_load.ts";
 import type { Variant, VariantName } from "./variants.ts";

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Why bytes go over TCP. One table for each of the three ways that leads there: a connection is refused at its handshake, a message
- * passes, a socket leaves. The enums, the counters, the order in which the verdict weighs reasons, and src/bpf/reasons.ts, from
+ * passes, a socket leaves. The enums, the counters, the order in which the verdict weighs reasons, and src/generated/reasons.ts, from
  * which status, metrics and documents have their words, all come from here. */
 #pragma once
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* What user space and the kernel side both see: map keys and values. src/bpf/layouts.ts is generated from their BTF. */
+/* What user space and the kernel side both see: map keys and values. src/generated/layouts.ts is generated from their BTF. */
 #pragma once
 
 #include <linux/types.h>

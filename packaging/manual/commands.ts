@@ -1,6 +1,6 @@
 /** What `mda --help` and `mda help COMMAND` say, in parts. */
 import type { CommandUnknownOpts, Option } from "@commander-js/extra-typings";
-import { createProgram } from "../../src/cli/program.ts";
+import { createProgram } from "../../src/cli/command_line.ts";
 
 export interface OptionWords {
   /** `-c, --config <FILE>` */

@@ -1,5 +1,5 @@
 /** Prints docs/reasons.md, from the tables of bpf/reasons.h. */
-import { reasons } from "../../src/bpf/reasons.ts";
+import { reasons } from "../../src/generated/reasons.ts";
 
 const groups: { name: keyof typeof reasons; title: string; text: string }[] = [
   {

@@ -8,8 +8,8 @@ import {
 } from "@logtape/logtape";
 import { priorities, type Priority } from "../host/journal.ts";
 import { type LogDestination, StandardError } from "./log_destination.ts";
-import { printError, setFailureOutputs } from "./output.ts";
-import { plural } from "./words.ts";
+import { printError, setFailureOutputs } from "../output/print.ts";
+import { plural } from "../text/plural.ts";
 
 export const logFormats = ["text", "json"] as const;
 

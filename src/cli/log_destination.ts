@@ -1,5 +1,5 @@
 import { isStderrJournal, Journal, prefixLines, priorities, type Priority } from "../host/journal.ts";
-import { printError } from "./output.ts";
+import { printError } from "../output/print.ts";
 
 /** Where log lines go. */
 export interface LogDestination {

@@ -3,8 +3,8 @@ import { ConfigurationError } from "../config/mistakes.ts";
 import { isShortage } from "../host/descriptors.ts";
 import { commonAdvice } from "../host/errno.ts";
 import { ownName } from "../host/process.ts";
-import { print, printFailure } from "./output.ts";
-import { createProgram } from "./program.ts";
+import { print, printFailure } from "../output/print.ts";
+import { createProgram } from "./command_line.ts";
 
 /** Wrong usage, or a configuration with mistakes. */
 const exitUsage = 2;
@@ -38,10 +38,10 @@ export async function runCommandLine(args: string[]): Promise<number> {
   } catch (error) {
     if (!(error instanceof PrintWanted)) return report(error);
     if (error.what === "version") {
-      const { versionText } = await import("./version.ts");
+      const { versionText } = await import("./commands/version.ts");
       print(versionText());
     } else {
-      const { licensesText } = await import("./licenses.ts");
+      const { licensesText } = await import("./commands/licenses.ts");
       print(licensesText);
     }
     return 0;

@@ -1,7 +1,7 @@
 import { parseArgs } from "node:util";
 import { type UnknownPrograms, unknownPrograms } from "../config/unknown.ts";
 import { defaults } from "./defaults.ts";
-import { print, printError } from "./output.ts";
+import { print, printError } from "../output/print.ts";
 
 /** Exit statuses of oncn-mda's mdacore: its FAILED, and its ERROR (-1) as the shell sees it. */
 const FAILED = 1;
@@ -73,15 +73,15 @@ async function execute(word: Word, config: string = defaults.config): Promise<nu
   const { pinDir, cgroup, sockets, drainTimeout } = defaults;
   switch (word) {
     case "enable": {
-      const { enable } = await import("./enable.ts");
+      const { enable } = await import("./commands/enable.ts");
       return await enable({ config, cgroup, pinDir, sockets, unknown: unknownOfEnvironment(), adopt: true });
     }
     case "disable": {
-      const { disable } = await import("./disable.ts");
+      const { disable } = await import("./commands/disable.ts");
       return await disable({ pinDir, drainTimeout });
     }
     case "query": {
-      const { query } = await import("./query.ts");
+      const { query } = await import("./commands/query.ts");
       return await query({ pinDir });
     }
   }

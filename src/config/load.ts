@@ -4,8 +4,8 @@ import { isShortage } from "../host/descriptors.ts";
 import { errnoNumber, SystemError } from "../host/errno.ts";
 import { ConfigurationError } from "./mistakes.ts";
 import { parseRules } from "./parse.ts";
-import type { Rule } from "./rules.ts";
-import { visible } from "./visible.ts";
+import type { Rule } from "../rules/rules.ts";
+import { visible } from "../text/visible.ts";
 
 /** The largest configuration file that is read. */
 export const FILE_BYTES_MAX = 1024 * 1024;

@@ -1,4 +1,4 @@
-import { columnsOf, visible } from "./visible.ts";
+import { columnsOf, visible } from "../text/visible.ts";
 
 /** Characters of a line that an excerpt shows, and how many of them at most stand before the place. */
 const EXCERPT_LENGTH = 100;

@@ -1,5 +1,5 @@
-import { closest } from "./closest.ts";
-import { quote } from "./visible.ts";
+import { closest } from "../text/closest.ts";
+import { quote } from "../text/visible.ts";
 
 /** What an option is about, whichever way it is spelled. */
 export type Option = "ip" | "port" | "uid-owner" | "gid-owner" | "jump";

@@ -1,10 +1,10 @@
-import { closest } from "./closest.ts";
+import { closest } from "../text/closest.ts";
 import { Line, type Span } from "./line.ts";
 import { ConfigurationError, type Mistake } from "./mistakes.ts";
 import { findLongOption, findShortOption, findSingleDashed, type Option } from "./options.ts";
-import { type Rule, RULES_MAX, VALUES_MAX } from "./rules.ts";
+import { type Rule, RULES_MAX, VALUES_MAX } from "../rules/rules.ts";
 import { parseAddressPrefix, parseJump, parseOwner, parsePortRange, type Report } from "./values.ts";
-import { codePoint, findHidden, quote } from "./visible.ts";
+import { codePoint, findHidden, quote } from "../text/visible.ts";
 
 /** A file with more mistakes than this is not a configuration at all; the rest of it is not looked at. */
 export const MISTAKES_MAX = 1000;

@@ -1,5 +1,5 @@
-import { formatAddress } from "./addresses.ts";
-import type { AddressPrefix, Jump, PortRange, Rule } from "./rules.ts";
+import { formatAddress } from "../rules/addresses.ts";
+import type { AddressPrefix, Jump, PortRange, Rule } from "../rules/rules.ts";
 
 /** A rule for JSON and YAML: values as the configuration writes them. */
 export interface PlainRule {

@@ -1,8 +1,8 @@
 import ipaddr from "ipaddr.js";
-import { isMappedSpelling, MAPPED_BITS, maskAddress, parseAddress } from "./addresses.ts";
-import type { AddressPrefix, Jump, PortRange } from "./rules.ts";
-import { closest } from "./closest.ts";
-import { quote } from "./visible.ts";
+import { isMappedSpelling, MAPPED_BITS, maskAddress, parseAddress } from "../rules/addresses.ts";
+import type { AddressPrefix, Jump, PortRange } from "../rules/rules.ts";
+import { closest } from "../text/closest.ts";
+import { quote } from "../text/visible.ts";
 
 const PORT_MAX = 65535;
 const OWNER_MAX = 0xffff_ffff;

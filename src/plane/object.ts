@@ -1,16 +1,16 @@
 import objectWithCasts from "../../build/mda.bpf.o.base64" with { type: "text" };
 import objectWithoutCasts from "../../build/mda_without_casts.bpf.o.base64" with { type: "text" };
-import { enums, layouts, maps } from "../bpf/layouts.ts";
-import { type BpfMap, possibleCpus } from "../bpf/map.ts";
-import { type BpfObject, openObject } from "../bpf/object.ts";
+import { enums, layouts, maps } from "../generated/layouts.ts";
+import { type BpfMap, possibleCpus } from "../libbpf/map.ts";
+import { type BpfObject, openObject } from "../libbpf/object.ts";
 import { isArm64 } from "../host/architecture.ts";
 import { jiffiesPerSecond } from "../host/libc.ts";
-import { type KernelFeatures } from "./features.ts";
-import { hookPrograms } from "./hooks.ts";
+import { type KernelFeatures } from "../checks/features.ts";
+import { hookPrograms } from "./programs/hooks.ts";
 import type { UnknownPrograms } from "../config/unknown.ts";
-import { unknownNumber } from "./programs.ts";
-import { load } from "./load.ts";
-import { type MapName, mapNames, openPinnedMap } from "./pins.ts";
+import { unknownNumber } from "./programs/programs.ts";
+import { load } from "../checks/load.ts";
+import { type MapName, mapNames, openPinnedMap } from "../state/pins.ts";
 
 /** Raised when a map means something else although it looks the same. */
 const MEANING = 2;

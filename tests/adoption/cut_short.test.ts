@@ -1,8 +1,8 @@
 /** An adoption whose process was killed between its two ends. */
 import assert from "node:assert/strict";
-import { u64 } from "../../src/bpf/struct.ts";
+import { u64 } from "../../src/libbpf/struct.ts";
 import * as libc from "../../src/host/libc.ts";
-import { openPinnedMap } from "../../src/plane/pins.ts";
+import { openPinnedMap } from "../../src/state/pins.ts";
 import { createCgroup } from "../lab/cgroup.ts";
 import { Mda, runMda } from "../lab/mda.ts";
 import { waitFor } from "../lab/wait.ts";

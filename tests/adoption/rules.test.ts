@@ -1,6 +1,6 @@
 /** What the rules say of connections that are older than they are. */
 import assert from "node:assert/strict";
-import { decide } from "../../src/config/decide.ts";
+import { decide } from "../../src/rules/decide.ts";
 import { parseRules } from "../../src/config/parse.ts";
 import { printRule, printRules } from "../../src/config/print.ts";
 import { randomRules, withSeeds } from "../config/random.ts";

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
-import { layouts } from "../../src/bpf/layouts.ts";
-import { generateAbi, generateLayouts, generateReasons } from "../../src/bpf/generate_layouts.ts";
-import { readStruct, type StructInput, writeStruct } from "../../src/bpf/struct.ts";
+import { layouts } from "../../src/generated/layouts.ts";
+import { generateAbi, generateLayouts, generateReasons } from "../../src/generated/generate.ts";
+import { readStruct, type StructInput, writeStruct } from "../../src/libbpf/struct.ts";
 import { compileTo } from "./compile.ts";
 
 const path = (name: string) => fileURLToPath(new URL(`../../${name}`, import.meta.url));
@@ -20,25 +20,25 @@ async function generateFixture(): Promise<{ text: string; module: Record<string,
 
 Deno.test("layouts.ts is what the BPF object says", async () => {
   assert.equal(
-    await Deno.readTextFile(path("src/bpf/layouts.ts")),
+    await Deno.readTextFile(path("src/generated/layouts.ts")),
     await generateLayouts(path("build/mda.bpf.o")),
-    "src/bpf/layouts.ts is stale: run src/bpf/generate_layouts.ts",
+    "src/generated/layouts.ts is stale: run src/generated/generate.ts",
   );
 });
 
 Deno.test("abi.ts is what the headers say", async () => {
   assert.equal(
-    await Deno.readTextFile(path("src/bpf/abi.ts")),
+    await Deno.readTextFile(path("src/generated/abi.ts")),
     await generateAbi(),
-    "src/bpf/abi.ts is stale: run src/bpf/generate_layouts.ts",
+    "src/generated/abi.ts is stale: run src/generated/generate.ts",
   );
 });
 
 Deno.test("reasons.ts is what bpf/reasons.h says", async () => {
   assert.equal(
-    await Deno.readTextFile(path("src/bpf/reasons.ts")),
+    await Deno.readTextFile(path("src/generated/reasons.ts")),
     await generateReasons(),
-    "src/bpf/reasons.ts is stale: run src/bpf/generate_layouts.ts",
+    "src/generated/reasons.ts is stale: run src/generated/generate.ts",
   );
 });
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { callElsewhere } from "../host/elsewhere.ts";
 
-const module = "src/bpf/library.ts";
+const module = "src/libbpf/library.ts";
 
 /** The host's libbpf.so.1, which the build needs as well. */
 async function hostLibbpf(): Promise<string> {

@@ -1,6 +1,6 @@
 /** What tests do in a process of its own; see callElsewhere. */
-import { libbpfInfo } from "../../src/bpf/library.ts";
-import { openObject } from "../../src/bpf/object.ts";
+import { libbpfInfo } from "../../src/libbpf/library.ts";
+import { openObject } from "../../src/libbpf/object.ts";
 import { compileFixture } from "./compile.ts";
 
 /** Loads a BPF object. */

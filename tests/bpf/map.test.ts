@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
-import { BpfError } from "../../src/bpf/errors.ts";
-import { BpfLink } from "../../src/bpf/link.ts";
-import { BPF_EXIST, BPF_NOEXIST, BpfMap, possibleCpus } from "../../src/bpf/map.ts";
-import { type BpfObject, openObject } from "../../src/bpf/object.ts";
-import { BpfProgram } from "../../src/bpf/program.ts";
-import { u32, u64 } from "../../src/bpf/struct.ts";
+import { BpfError } from "../../src/libbpf/errors.ts";
+import { BpfLink } from "../../src/libbpf/link.ts";
+import { BPF_EXIST, BPF_NOEXIST, BpfMap, possibleCpus } from "../../src/libbpf/map.ts";
+import { type BpfObject, openObject } from "../../src/libbpf/object.ts";
+import { BpfProgram } from "../../src/libbpf/program.ts";
+import { u32, u64 } from "../../src/libbpf/struct.ts";
 import * as libc from "../../src/host/libc.ts";
 import { assertClosesDescriptors } from "../host/descriptors.ts";
 import { ownPinDirectory } from "../host/directories.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { BpfError } from "../../src/bpf/errors.ts";
-import { openObject } from "../../src/bpf/object.ts";
-import { u32 } from "../../src/bpf/struct.ts";
+import { BpfError } from "../../src/libbpf/errors.ts";
+import { openObject } from "../../src/libbpf/object.ts";
+import { u32 } from "../../src/libbpf/struct.ts";
 import { callElsewhere } from "../host/elsewhere.ts";
 import { assertClosesDescriptors, openDescriptors } from "../host/descriptors.ts";
 import { compileFixture } from "./compile.ts";

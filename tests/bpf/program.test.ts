@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { openCgroup } from "../../src/host/cgroup.ts";
-import { abiEnums } from "../../src/bpf/abi.ts";
-import { BpfLink } from "../../src/bpf/link.ts";
-import type { BpfMap } from "../../src/bpf/map.ts";
-import { type BpfObject, openObject, type OpenOptions } from "../../src/bpf/object.ts";
-import { BpfProgram } from "../../src/bpf/program.ts";
-import { u32 } from "../../src/bpf/struct.ts";
+import { abiEnums } from "../../src/generated/abi.ts";
+import { BpfLink } from "../../src/libbpf/link.ts";
+import type { BpfMap } from "../../src/libbpf/map.ts";
+import { type BpfObject, openObject, type OpenOptions } from "../../src/libbpf/object.ts";
+import { BpfProgram } from "../../src/libbpf/program.ts";
+import { u32 } from "../../src/libbpf/struct.ts";
 import { assertClosesDescriptors } from "../host/descriptors.ts";
 import { ownCgroup, ownPinDirectory } from "../host/directories.ts";
 import { compileFixture } from "./compile.ts";

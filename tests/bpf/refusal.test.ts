@@ -1,10 +1,10 @@
 /** What mda says when a kernel refuses one of its programs. */
 import assert from "node:assert/strict";
-import { BpfError, type Refusal } from "../../src/bpf/errors.ts";
-import { functions } from "../../src/bpf/layouts.ts";
-import { openObject } from "../../src/bpf/object.ts";
-import { load } from "../../src/plane/load.ts";
-import { purposes } from "../../src/plane/purposes.ts";
+import { BpfError, type Refusal } from "../../src/libbpf/errors.ts";
+import { functions } from "../../src/generated/layouts.ts";
+import { openObject } from "../../src/libbpf/object.ts";
+import { load } from "../../src/checks/load.ts";
+import { purposes } from "../../src/checks/purposes.ts";
 import { run } from "../lab/program.ts";
 import { compileFixture } from "./compile.ts";
 

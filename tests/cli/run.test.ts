@@ -1,6 +1,6 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert";
 import { parse } from "yaml";
-import { probeKernel } from "../../src/plane/features.ts";
+import { probeKernel } from "../../src/checks/features.ts";
 import { createCgroup } from "../lab/cgroup.ts";
 import { Mda, newPinDir } from "../lab/mda.ts";
 import { mda, TemporaryDirectory } from "./mda.ts";

@@ -1,5 +1,5 @@
 import { deepStrictEqual, strictEqual } from "node:assert";
-import { contains, formatAddress, maskAddress, parseAddress } from "../../src/config/addresses.ts";
+import { contains, formatAddress, maskAddress, parseAddress } from "../../src/rules/addresses.ts";
 import { type Random, randomAddress, withSeeds } from "./random.ts";
 
 const AF_INET = 2;

@@ -1,6 +1,6 @@
 import { deepStrictEqual } from "node:assert";
-import { parseAddress } from "../../src/config/addresses.ts";
-import { type Connection, decide, type End } from "../../src/config/decide.ts";
+import { parseAddress } from "../../src/rules/addresses.ts";
+import { type Connection, decide, type End } from "../../src/rules/decide.ts";
 import { parseRules } from "../../src/config/parse.ts";
 
 function end(addresses: string[], ports: number[], uid?: number, gid?: number): End {

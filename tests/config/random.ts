@@ -1,5 +1,5 @@
-import type { Address, AddressPrefix, PortRange, Rule } from "../../src/config/rules.ts";
-import { maskAddress } from "../../src/config/addresses.ts";
+import type { Address, AddressPrefix, PortRange, Rule } from "../../src/rules/rules.ts";
+import { maskAddress } from "../../src/rules/addresses.ts";
 
 /** Numbers that a seed determines (mulberry32). */
 export class Random {

@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import { type Cgroup, createCgroup } from "../lab/cgroup.ts";
 import { difference, type Growth, Mda } from "../lab/mda.ts";
 import { start } from "../lab/program.ts";
-import { readStatus } from "../../src/plane/status.ts";
+import { readStatus } from "../../src/views/status.ts";
 
 const sources = fileURLToPath(new URL("cases/", import.meta.url));
 const program = fileURLToPath(new URL("../../build/tests/differential", import.meta.url));

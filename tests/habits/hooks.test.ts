@@ -1,16 +1,16 @@
 /** Where it is seen what programs do: each kind of hook that this kernel has, and their pins. */
 import assert from "node:assert/strict";
-import { BpfLink } from "../../src/bpf/link.ts";
+import { BpfLink } from "../../src/libbpf/link.ts";
 import { ensurePinDirectory } from "../../src/host/bpffs.ts";
-import { changeControl } from "../../src/plane/control.ts";
-import { type HookKind, probeKernel } from "../../src/plane/features.ts";
-import { everything, Hooks } from "../../src/plane/hooks.ts";
+import { changeControl } from "../../src/state/control.ts";
+import { type HookKind, probeKernel } from "../../src/checks/features.ts";
+import { everything, Hooks } from "../../src/plane/programs/hooks.ts";
 import { loadDataPlane } from "../../src/plane/object.ts";
-import { hookNames } from "../../src/plane/pins.ts";
-import { readPrograms } from "../../src/plane/programs.ts";
-import { replaceRules } from "../../src/plane/rules.ts";
-import { attach } from "../../src/plane/start.ts";
-import { enums } from "../../src/bpf/layouts.ts";
+import { hookNames } from "../../src/state/pins.ts";
+import { readPrograms } from "../../src/plane/programs/programs.ts";
+import { replaceRules } from "../../src/state/rules.ts";
+import { attach } from "../../src/plane/lifecycle/start.ts";
+import { enums } from "../../src/generated/layouts.ts";
 import { createCgroup } from "../lab/cgroup.ts";
 import { findLeftovers, readHostState } from "../lab/host_state.ts";
 import { Mda, newPinDir, pinsOf, removePins } from "../lab/mda.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { ensurePinDirectory, removePinDirectory } from "../../src/host/bpffs.ts";
-import { openObject } from "../../src/bpf/object.ts";
+import { openObject } from "../../src/libbpf/object.ts";
 import { compileFixture } from "../bpf/compile.ts";
 import { ownPinDirectory } from "./directories.ts";
 import { callElsewhere, type Elsewhere } from "./elsewhere.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { abiEnums } from "../../src/bpf/abi.ts";
-import { hasHelper, missingFeatures, refusedHelper } from "../../src/bpf/features.ts";
+import { abiEnums } from "../../src/generated/abi.ts";
+import { hasHelper, missingFeatures, refusedHelper } from "../../src/checks/kernel_features.ts";
 import { checkHost, effectiveCapabilities } from "../../src/host/kernel.ts";
 import { assertClosesDescriptors } from "./descriptors.ts";
 import { callElsewhere, type Elsewhere } from "./elsewhere.ts";

@@ -1,6 +1,6 @@
 /** The pod of packaging/kubernetes at work: with the rights and mounts that its manifest gives it, and no others. */
 import assert from "node:assert/strict";
-import { probeKernel } from "../../src/plane/features.ts";
+import { probeKernel } from "../../src/checks/features.ts";
 import { type Cgroup, createCgroup } from "../lab/cgroup.ts";
 import { assertRedirected, difference, newPinDir, pinsOf, removePins, statusOf } from "../lab/mda.ts";
 import { Mesh } from "../lab/mesh.ts";

@@ -1,4 +1,4 @@
-import { mapNames, openPinnedMap } from "../../src/plane/pins.ts";
+import { mapNames, openPinnedMap } from "../../src/state/pins.ts";
 import { run } from "./program.ts";
 import { waitFor } from "./wait.ts";
 

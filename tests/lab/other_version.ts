@@ -46,7 +46,7 @@ struct {
 `,
     ],
   ],
-  "src/plane/pins.ts": [['  "rule_decisions",\n', '  "rule_decisions",\n  "others",\n']],
+  "src/state/pins.ts": [['  "rule_decisions",\n', '  "rule_decisions",\n  "others",\n']],
 };
 
 /** A built version. Disposing of it removes the file. */

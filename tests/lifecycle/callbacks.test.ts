@@ -1,7 +1,7 @@
 /** Another sockops program on the cgroup, which asks for other callbacks than mda does. */
 import assert from "node:assert/strict";
-import { openObject } from "../../src/bpf/object.ts";
-import { u32 } from "../../src/bpf/struct.ts";
+import { openObject } from "../../src/libbpf/object.ts";
+import { u32 } from "../../src/libbpf/struct.ts";
 import { openCgroup } from "../../src/host/cgroup.ts";
 import { compileFixture } from "../bpf/compile.ts";
 import { differences, linesOf, openSequences, runSequences, type Some } from "../differential/sequences.ts";

@@ -1,8 +1,8 @@
 /** What a kernel may lack. */
 import assert from "node:assert/strict";
-import { enums } from "../../src/bpf/layouts.ts";
-import { type HookKind, probeKernel } from "../../src/plane/features.ts";
-import { hookPrograms } from "../../src/plane/hooks.ts";
+import { enums } from "../../src/generated/layouts.ts";
+import { type HookKind, probeKernel } from "../../src/checks/features.ts";
+import { hookPrograms } from "../../src/plane/programs/hooks.ts";
 import { loadDataPlane } from "../../src/plane/object.ts";
 
 Deno.test("the data plane loads where programs must not look at descriptors, cast addresses or know epoll", () => {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { binary, newPinDir, pinsOf, removePins, statusOf, writeConfig } from "../lab/mda.ts";
 import { type Output, type Program, start, tryRun } from "../lab/program.ts";
 import { waitFor } from "../lab/wait.ts";
-import type { Status } from "../../src/plane/status.ts";
+import type { Status } from "../../src/views/status.ts";
 
 /** What a user gets who does not ask for anything else. */
 const unknown = ["--unknown", "learn"];

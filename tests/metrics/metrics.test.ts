@@ -1,8 +1,8 @@
 /** `mda run --metrics`, with redis as its user. */
 import assert from "node:assert/strict";
 import manifest from "../../deno.json" with { type: "json" };
-import { MetricsServer } from "../../src/metrics/server.ts";
-import type { Status } from "../../src/plane/status.ts";
+import { MetricsServer } from "../../src/http/server.ts";
+import type { Status } from "../../src/views/status.ts";
 import { createCgroup } from "../lab/cgroup.ts";
 import { Mda, newPinDir, pinsOf, runMda, statusOf } from "../lab/mda.ts";
 import { run } from "../lab/program.ts";

@@ -1,6 +1,6 @@
 /** A test's two hosts, of which only one is accelerated: what happens to connections must look the same on both. */
 import assert from "node:assert/strict";
-import { readStatus } from "../../src/plane/status.ts";
+import { readStatus } from "../../src/views/status.ts";
 import { Cgroup, createCgroup } from "../lab/cgroup.ts";
 import { KernelLog } from "../lab/kernel_log.ts";
 import { kernelObjectsOf, waitUntilFreed } from "../lab/kernel_objects.ts";

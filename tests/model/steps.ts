@@ -669,7 +669,7 @@ export class Model {
     for (const side of sides) {
       const end = state.ends[side];
       if (end.ready && state.release === 0) {
-        // sockets.delete(key) in release(), src/plane/release.ts
+        // sockets.delete(key) in release(), src/plane/sockets/release.ts
         this.#add(() => `the ${names[side]} is deleted from the sockhash`, state, (next) => {
           next.ends[side].ready = false;
           next.ends[side].leaving = false;
@@ -789,7 +789,7 @@ export class Model {
     }
   }
 
-  /** makeEdges(), src/plane/edges.ts */
+  /** makeEdges(), src/plane/sockets/edges.ts */
   #waking(state: State, side: Side): void {
     const end = state.ends[side], { without } = this.config;
     const who = names[side];
@@ -832,7 +832,7 @@ export class Model {
     }
   }
 
-  /** join() of src/plane/adopt.ts, join_ends() of bpf/adopt.h */
+  /** join() of src/plane/sockets/adopt.ts, join_ends() of bpf/adopt.h */
   #adopt(state: State): void {
     const { config } = this, { adopting } = state;
     if (adopting === 0) {

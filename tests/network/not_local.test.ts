@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { BpfMap } from "../../src/bpf/map.ts";
+import { BpfMap } from "../../src/libbpf/map.ts";
 import { createCgroup } from "../lab/cgroup.ts";
 import { Mda } from "../lab/mda.ts";
 import { connectionsOpened, createNetns, joinByVeth } from "../lab/netns.ts";

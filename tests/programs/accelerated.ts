@@ -1,6 +1,6 @@
 /** A part of the host that mda accelerates, in each of its two ways to run. */
 import assert from "node:assert/strict";
-import type { Status } from "../../src/plane/status.ts";
+import type { Status } from "../../src/views/status.ts";
 import { type Cgroup, createCgroup } from "../lab/cgroup.ts";
 import {
   difference,

@@ -4,7 +4,7 @@
  * when it has taken everything. A read of redirected bytes must not be short while TCP has more.
  */
 import assert from "node:assert/strict";
-import { readStatus } from "../../src/plane/status.ts";
+import { readStatus } from "../../src/views/status.ts";
 import { createCgroup } from "../lab/cgroup.ts";
 import { Mda } from "../lab/mda.ts";
 import { sleep, within } from "../lab/wait.ts";

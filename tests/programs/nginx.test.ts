@@ -5,7 +5,7 @@
  * so bodies that nginx reads are sent to it under `mda run` alone. See docs/limits.md.
  */
 import assert from "node:assert/strict";
-import type { Status } from "../../src/plane/status.ts";
+import type { Status } from "../../src/views/status.ts";
 import { download, fetchRepeatedly, upload } from "../lab/curl.ts";
 import { assertPairedOrBlocking, assertRedirected, type Growth } from "../lab/mda.ts";
 import { connectionsOpened } from "../lab/netns.ts";

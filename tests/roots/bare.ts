@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { createCgroup } from "../lab/cgroup.ts";
 import { binary, difference, newPinDir, redirectedShare, removePins } from "../lab/mda.ts";
-import type { Status } from "../../src/plane/status.ts";
+import type { Status } from "../../src/views/status.ts";
 import { type Output, start, tryRun } from "../lab/program.ts";
 import { runProgram } from "../lab/streams/programs.ts";
 import { root as tree } from "../cli/mda.ts";

@@ -1,7 +1,7 @@
 /** TCP connections between two chosen ends: their addresses, ports, namespaces and owners. */
-import { formatAddress, parseAddress } from "../../src/config/addresses.ts";
-import type { Connection } from "../../src/config/decide.ts";
-import type { Address } from "../../src/config/rules.ts";
+import { formatAddress, parseAddress } from "../../src/rules/addresses.ts";
+import type { Connection } from "../../src/rules/decide.ts";
+import type { Address } from "../../src/rules/rules.ts";
 import * as libc from "../../src/host/libc.ts";
 import { createNetns, type NetworkNamespace } from "../lab/netns.ts";
 

@@ -1,7 +1,7 @@
 /** As many rules and values as a file may have, and one more. */
 import assert from "node:assert/strict";
 import { parseRules } from "../../src/config/parse.ts";
-import { RULES_MAX, VALUES_MAX } from "../../src/config/rules.ts";
+import { RULES_MAX, VALUES_MAX } from "../../src/rules/rules.ts";
 import { type Cgroup, createCgroup } from "../lab/cgroup.ts";
 import { Mda, newPinDir, runMda, writeConfig } from "../lab/mda.ts";
 import { createLocalNetns, type Ends, within } from "./connections.ts";

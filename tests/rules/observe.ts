@@ -1,13 +1,13 @@
 /** What the kernel decides about connections, and what it should. */
 import assert from "node:assert/strict";
-import { layouts } from "../../src/bpf/layouts.ts";
-import { readStruct, u32, u64 } from "../../src/bpf/struct.ts";
-import { decide } from "../../src/config/decide.ts";
+import { layouts } from "../../src/generated/layouts.ts";
+import { readStruct, u32, u64 } from "../../src/libbpf/struct.ts";
+import { decide } from "../../src/rules/decide.ts";
 import { printRule } from "../../src/config/print.ts";
-import { type Rule, RULES_MAX } from "../../src/config/rules.ts";
-import { type MapName, openPinnedMap } from "../../src/plane/pins.ts";
-import { firstDecision, replaceRules } from "../../src/plane/rules.ts";
-import { readStatus } from "../../src/plane/status.ts";
+import { type Rule, RULES_MAX } from "../../src/rules/rules.ts";
+import { type MapName, openPinnedMap } from "../../src/state/pins.ts";
+import { firstDecision, replaceRules } from "../../src/state/rules.ts";
+import { readStatus } from "../../src/views/status.ts";
 import type { Cgroup } from "../lab/cgroup.ts";
 import { difference, type Growth } from "../lab/mda.ts";
 import { connect, describe, type Ends, type LocalConnection } from "./connections.ts";

@@ -1,7 +1,7 @@
 /** Every option of a rule, alone and with others, in the configuration that a mda is started with. */
 import assert from "node:assert/strict";
 import { parseRules } from "../../src/config/parse.ts";
-import { readStatus } from "../../src/plane/status.ts";
+import { readStatus } from "../../src/views/status.ts";
 import { createCgroup } from "../lab/cgroup.ts";
 import { Mda } from "../lab/mda.ts";
 import { createLocalNetns, type Ends, within } from "./connections.ts";

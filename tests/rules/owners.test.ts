@@ -1,7 +1,7 @@
 /** Whom a socket belongs to. */
 import assert from "node:assert/strict";
 import { parseRules } from "../../src/config/parse.ts";
-import { readStatus } from "../../src/plane/status.ts";
+import { readStatus } from "../../src/views/status.ts";
 import { createCgroup } from "../lab/cgroup.ts";
 import { difference, Mda } from "../lab/mda.ts";
 import { createNetns } from "../lab/netns.ts";

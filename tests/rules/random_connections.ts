@@ -1,5 +1,5 @@
 /** Connections that nobody thought of, through NAT too. */
-import { formatAddress } from "../../src/config/addresses.ts";
+import { formatAddress } from "../../src/rules/addresses.ts";
 import { type Random, randomAddress, randomOwner, randomPort } from "../config/random.ts";
 import type { NetworkNamespace } from "../lab/netns.ts";
 import { createLocalNetns, type Ends, type Owner } from "./connections.ts";

@@ -1,6 +1,6 @@
 /** What changes in mid-stream is seen by the next message, however many were redirected before. */
 import assert from "node:assert/strict";
-import { BpfMap } from "../../src/bpf/map.ts";
+import { BpfMap } from "../../src/libbpf/map.ts";
 import { asIntended } from "../lab/mda.ts";
 import { run } from "../lab/program.ts";
 import { accelerated } from "../lab/streams/accelerated.ts";

@@ -1,5 +1,5 @@
 /** The places in which suites run: on plain TCP, and under mda. */
-import { readStatus } from "../../src/plane/status.ts";
+import { readStatus } from "../../src/views/status.ts";
 import { Cgroup, createCgroup } from "../lab/cgroup.ts";
 import { difference, type Growth, Mda } from "../lab/mda.ts";
 import { createNetns, type NetworkNamespace } from "../lab/netns.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { BpfMap } from "../../src/bpf/map.ts";
-import { u32, u64 } from "../../src/bpf/struct.ts";
+import { BpfMap } from "../../src/libbpf/map.ts";
+import { u32, u64 } from "../../src/libbpf/struct.ts";
 import { errnoNumber } from "../../src/host/errno.ts";
 import { createCgroup } from "../lab/cgroup.ts";
 import { Mda, runMda } from "../lab/mda.ts";

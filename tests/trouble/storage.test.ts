@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { explainNoStorage } from "../../src/plane/storage.ts";
+import { explainNoStorage } from "../../src/checks/storage.ts";
 import { createCgroup } from "../lab/cgroup.ts";
 import { pinsOf } from "../lab/mda.ts";
 import { createNetns } from "../lab/netns.ts";

@@ -1,6 +1,6 @@
 /** The verdict on a message is a pure function: every combination of facts is tried on it, compiled for this host. */
 import assert from "node:assert/strict";
-import { reasons } from "../../src/bpf/reasons.ts";
+import { reasons } from "../../src/generated/reasons.ts";
 
 const root = new URL("../../", import.meta.url).pathname;
 

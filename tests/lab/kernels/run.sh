@@ -58,7 +58,7 @@ compile_workloads() {
 # Where `redirected` finds its number: the size of mda's counters, and the offset.
 counters() {
 	sed -n '/^  "counters": {/,/^  }/{s/^    "size": \([0-9]*\),/\1/p; s/.*"redirected_messages": { "offset": \([0-9]*\).*/\1/p}' \
-		src/bpf/layouts.ts
+		src/generated/layouts.ts
 }
 
 # The libraries go where the host has them, which is where the loader looks for them.

@@ -7,9 +7,9 @@
  * an sk_skb program). What holds them besides this process is pinned at PIN_DIR, unless that is empty. Prints the numbers of
  * the sockops program, and of the other one when there is one.
  */
-import { libbpf } from "../../../src/bpf/library.ts";
-import { abiEnums } from "../../../src/bpf/abi.ts";
-import { openObject } from "../../../src/bpf/object.ts";
+import { libbpf } from "../../../src/libbpf/library.ts";
+import { abiEnums } from "../../../src/generated/abi.ts";
+import { openObject } from "../../../src/libbpf/object.ts";
 import { openCgroup } from "../../../src/host/cgroup.ts";
 import { compileFixture } from "../../bpf/compile.ts";
 

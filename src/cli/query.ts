@@ -1,9 +1,0 @@
-import { isEnabled } from "../plane/status.ts";
-import { print } from "./output.ts";
-
-/** Tells whether connections are accelerated. Returns the exit status: 0 enabled, 1 disabled. */
-export function query({ pinDir }: { pinDir: string }): number {
-  const enabled = isEnabled(pinDir);
-  print(enabled ? "enabled\n" : "disabled\n");
-  return enabled ? 0 : 1;
-}

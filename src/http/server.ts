@@ -1,0 +1,228 @@
+import { getLogger } from "@logtape/logtape";
+import { isEnabled, readStatusInSteps } from "../views/status.ts";
+import type { MetricsAddress } from "./address.ts";
+import { createExposition, type Exposition, type Reloads } from "../output/prometheus.ts";
+
+const log = getLogger("mda");
+
+/** How long a client may take to ask and to read the answer. */
+const CLIENT_MS = 3000;
+const CLIENTS_MAX = 16;
+const REQUEST_BYTES_MAX = 8192;
+/** How long a text is given out again; it takes at most one part in so many of the time. */
+const FRESH_MS = 1000;
+const READ_SHARE = 10;
+/** What goes on failing is said again after so long. */
+const QUIET_MS = 60_000;
+
+interface Answer {
+  status: string;
+  body: string;
+  contentType?: string;
+}
+
+/**
+ * Serves /metrics, /healthz and /readyz over HTTP, each request on a connection of its own. Deno.serve() waits for slow
+ * clients for ever, and node:http takes 100 ms to load.
+ */
+export class MetricsServer implements Disposable {
+  readonly #listener: Deno.TcpListener;
+  readonly #pinDir: string;
+  readonly #reloads: Reloads = { succeeded: 0, failed: 0, lastSuccessMs: undefined, lastFailed: false };
+  #ready = false;
+  /** What closes each client that is being served, the oldest first. */
+  readonly #clients = new Set<() => void>();
+  #exposition: Promise<Exposition> | undefined;
+  #text = "";
+  #freshUntil = 0;
+  #quietUntil = 0;
+  #reading: Promise<string> | undefined;
+
+  /** @throws Error when nobody can listen there, such as when the port is in use */
+  constructor(address: MetricsAddress, pinDir: string) {
+    this.#pinDir = pinDir;
+    this.#listener = listen(address);
+    this.#accept();
+  }
+
+  ready(): void {
+    this.#ready = true;
+    this.#freshUntil = 0;
+    this.#reloads.lastSuccessMs ??= Date.now();
+  }
+
+  reloaded(success: boolean): void {
+    this.#reloads[success ? "succeeded" : "failed"]++;
+    this.#reloads.lastFailed = !success;
+    if (success) this.#reloads.lastSuccessMs = Date.now();
+    this.#freshUntil = 0;
+  }
+
+  stopping(): void {
+    this.#ready = false;
+    this.#freshUntil = 0;
+  }
+
+  [Symbol.dispose](): void {
+    this.#listener.close();
+  }
+
+  async #accept(): Promise<void> {
+    let quietUntil = 0;
+    for (;;) {
+      let client: Deno.TcpConn;
+      try {
+        client = await this.#listener.accept();
+      } catch (error) {
+        if (error instanceof Deno.errors.BadResource || error instanceof Deno.errors.Interrupted) return;
+        if (performance.now() > quietUntil) {
+          log.warn(`Cannot accept a connection for metrics: ${(error as Error).message}`);
+          quietUntil = performance.now() + QUIET_MS;
+        }
+        await new Promise((resolve) => setTimeout(resolve, FRESH_MS));
+        continue;
+      }
+      // Who holds connections must not keep a probe out.
+      if (this.#clients.size >= CLIENTS_MAX) this.#clients.values().next().value!();
+      this.#serve(client);
+    }
+  }
+
+  async #serve(client: Deno.TcpConn): Promise<void> {
+    const close = () => {
+      if (this.#clients.delete(close)) client.close();
+    };
+    this.#clients.add(close);
+    const timer = setTimeout(close, CLIENT_MS);
+    try {
+      const request = await readHead(client);
+      if (request !== undefined) await send(client, request, await this.#answer(request));
+    } catch {
+      // It has gone, or was too slow.
+    } finally {
+      clearTimeout(timer);
+      close();
+    }
+  }
+
+  async #answer(head: string): Promise<Answer> {
+    const [, method, path] = /^([A-Z]+) ([^ ?]*)\S* HTTP\/1\.[01]\r\n/.exec(head) ?? [];
+    if (method === undefined) return { status: "400 Bad Request", body: "not HTTP/1.1\n" };
+    if (method !== "GET" && method !== "HEAD") {
+      return { status: "405 Method Not Allowed", body: "GET and HEAD only\n" };
+    }
+    switch (path) {
+      case "/metrics":
+        return await this.#metrics();
+      case "/healthz":
+        return { status: "200 OK", body: "alive\n" };
+      case "/readyz":
+        return this.#readiness();
+      default:
+        return { status: "404 Not Found", body: "/metrics /healthz /readyz\n" };
+    }
+  }
+
+  #readiness(): Answer {
+    try {
+      return this.#ready && isEnabled(this.#pinDir)
+        ? { status: "200 OK", body: "accelerating\n" }
+        : { status: "503 Service Unavailable", body: "not accelerating\n" };
+    } catch (error) {
+      return failure(error as Error);
+    }
+  }
+
+  async #metrics(): Promise<Answer> {
+    try {
+      const { contentType } = await (this.#exposition ??= createExposition());
+      const body = await this.#fresh();
+      return { status: "200 OK", body, contentType };
+    } catch (error) {
+      // Or whoever scrapes would fill the log.
+      if (performance.now() > this.#quietUntil) {
+        log.warn(`Cannot read the metrics: ${(error as Error).message}`);
+        this.#quietUntil = performance.now() + QUIET_MS;
+      }
+      return failure(error as Error);
+    }
+  }
+
+  /** Who asks while it is read waits for the same text. */
+  async #fresh(): Promise<string> {
+    if (performance.now() < this.#freshUntil) return this.#text;
+    this.#reading ??= this.#read().finally(() => this.#reading = undefined);
+    return await this.#reading;
+  }
+
+  async #read(): Promise<string> {
+    const started = performance.now();
+    const exposition = await this.#exposition!;
+    this.#text = await exposition.text(await readStatusInSteps(this.#pinDir), this.#reloads);
+    const now = performance.now();
+    this.#freshUntil = now + Math.max(FRESH_MS, READ_SHARE * (now - started));
+    return this.#text;
+  }
+}
+
+function failure(error: Error): Answer {
+  return { status: "500 Internal Server Error", body: `${error.message}\n` };
+}
+
+function listen({ address, port }: MetricsAddress): Deno.TcpListener {
+  const bind = (hostname: string) => {
+    try {
+      return Deno.listen({ hostname, port });
+    } catch (error) {
+      const shown = address === undefined ? `port ${port}` : `${hostname} port ${port}`;
+      const why = error instanceof Deno.errors.AddrInUse
+        ? "it is in use (EADDRINUSE); another one is named with --metrics"
+        : error instanceof Deno.errors.AddrNotAvailable
+        ? "this host does not have the address (EADDRNOTAVAIL); :PORT is all addresses"
+        : (error as Error).message;
+      throw new Error(`Cannot serve metrics on ${shown}: ${why}`);
+    }
+  };
+  if (address !== undefined) return bind(address);
+  // Of both families, where there is IPv6.
+  return bind(hasIpv6() ? "::" : "0.0.0.0");
+}
+
+function hasIpv6(): boolean {
+  try {
+    Deno.listen({ hostname: "::", port: 0 }).close();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** A request's first line and headers; undefined when it is too long or ends early. */
+async function readHead(client: Deno.TcpConn): Promise<string | undefined> {
+  const buffer = new Uint8Array(REQUEST_BYTES_MAX);
+  for (let length = 0; length < buffer.length;) {
+    const count = await client.read(buffer.subarray(length));
+    if (count === null) return undefined;
+    length += count;
+    const text = new TextDecoder("latin1").decode(buffer.subarray(0, length));
+    if (text.includes("\r\n\r\n")) return text;
+  }
+}
+
+async function send(client: Deno.TcpConn, request: string, answer: Answer): Promise<void> {
+  const { status, body, contentType = "text/plain; charset=utf-8" } = answer;
+  const bytes = new TextEncoder().encode(body);
+  const head = [
+    `HTTP/1.1 ${status}`,
+    `Content-Type: ${contentType}`,
+    `Content-Length: ${bytes.length}`,
+    "Connection: close",
+    "",
+    "",
+  ].join("\r\n");
+  const parts = request.startsWith("HEAD ")
+    ? [new TextEncoder().encode(head)]
+    : [new TextEncoder().encode(head), bytes];
+  let rest = new Uint8Array(await new Blob(parts).arrayBuffer());
+  while (rest.length > 0) rest = rest.subarray(await client.write(rest));
+}

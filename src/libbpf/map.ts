@@ -1,0 +1,271 @@
+import * as libc from "../host/libc.ts";
+import { abi, abiEnums } from "../generated/abi.ts";
+import { callForNumber, check } from "./errors.ts";
+import { closeFd, openPinnedFd, type Owner, unpin } from "./handle.ts";
+import { libbpf } from "./library.ts";
+import { readStruct } from "./struct.ts";
+
+type Bytes = Uint8Array<ArrayBuffer>;
+
+/** BPF_ANY creates or replaces, BPF_NOEXIST only creates, BPF_EXIST only replaces. */
+export const BPF_ANY = 0;
+export const BPF_NOEXIST = 1;
+export const BPF_EXIST = 2;
+
+/** What bpf(2) says of a batch command that the map's type does not have; no errno of user space. */
+const ENOTSUPP = 524;
+
+const { BPF_MAP_TYPE_PERCPU_HASH, BPF_MAP_TYPE_PERCPU_ARRAY, BPF_MAP_TYPE_LRU_PERCPU_HASH } =
+  abiEnums.bpf_map_type;
+/** Maps that have a value of their own for each CPU. */
+const perCpuTypes: number[] = [
+  BPF_MAP_TYPE_PERCPU_HASH,
+  BPF_MAP_TYPE_PERCPU_ARRAY,
+  BPF_MAP_TYPE_LRU_PERCPU_HASH,
+];
+
+export interface MapInfo {
+  id: number;
+  /** enum bpf_map_type of linux/bpf.h. */
+  type: number;
+  /** At most 15 characters; the kernel cuts longer names. */
+  name: string;
+  keyBytes: number;
+  valueBytes: number;
+  maxEntries: number;
+}
+
+/** What a pinned map must be to be used; see {@link BpfMap.openPinned}. */
+export type ExpectedMap = Partial<Omit<MapInfo, "id">>;
+
+/** A map, by its descriptor. Keys and values are the bytes of the C structs; see struct.ts. */
+export class BpfMap implements Disposable {
+  readonly info: MapInfo;
+  #fd: number;
+  readonly #owner: Owner | undefined;
+
+  /** @param owner what closes the descriptor, when it is not this handle's own */
+  constructor(fd: number, owner?: Owner) {
+    this.#fd = fd;
+    this.#owner = owner;
+    this.info = mapInfo(fd);
+  }
+
+  /**
+   * Opens the map pinned at `path`; undefined when nothing is there.
+   *
+   * @throws BpfError when the kernel refuses
+   * @throws Error when it is no map, or not the `expected` one
+   */
+  static openPinned(path: string, expected: ExpectedMap = {}): BpfMap | undefined {
+    const fd = openPinnedFd(path, "map");
+    if (fd === undefined) return undefined;
+    let map: BpfMap | undefined;
+    try {
+      map = new BpfMap(fd);
+      for (const [property, wanted] of Object.entries(expected)) {
+        const found = map.info[property as keyof MapInfo];
+        if (found !== wanted) {
+          throw new Error(
+            `Cannot use the map pinned at ${path}: its ${property} is ${found} and not ${wanted}; it belongs to ` +
+              "another program, choose another directory with --pin-dir",
+          );
+        }
+      }
+      return map;
+    } catch (error) {
+      libc.close(fd);
+      throw error;
+    }
+  }
+
+  get fd(): number {
+    if (this.#fd < 0 || this.#owner?.isClosed) {
+      throw new Error(`Cannot use map ${this.info.name}: it is closed`);
+    }
+    return this.#fd;
+  }
+
+  /** The value of `key`, undefined when the map has none. */
+  lookup(key: Uint8Array): Bytes | undefined {
+    this.#needPerCpu(false);
+    const value = new Uint8Array(new ArrayBuffer(this.info.valueBytes));
+    return this.#lookupInto(key, value) ? value : undefined;
+  }
+
+  /** The value of `key` on each possible CPU, undefined when the map has none. */
+  lookupPerCpu(key: Uint8Array): Bytes[] | undefined {
+    this.#needPerCpu(true);
+    // bpf_percpu_array_copy and bpf_percpu_hash_copy round every CPU's value up to 8 bytes.
+    const stride = Math.ceil(this.info.valueBytes / 8) * 8;
+    const cpus = possibleCpus();
+    const all = new Uint8Array(new ArrayBuffer(stride * cpus));
+    if (!this.#lookupInto(key, all)) return undefined;
+    return Array.from({ length: cpus }, (_, cpu) => {
+      return all.slice(cpu * stride, cpu * stride + this.info.valueBytes);
+    });
+  }
+
+  /** Sets the value of `key`; `flags` is BPF_ANY, BPF_NOEXIST or BPF_EXIST. */
+  update(key: Uint8Array, value: Uint8Array, flags = BPF_ANY): void {
+    this.#needPerCpu(false);
+    this.#checkKey(key);
+    if (value.length !== this.info.valueBytes) {
+      throw new RangeError(
+        `Cannot update map ${this.info.name}: a value has ${this.info.valueBytes} bytes, not ${value.length}`,
+      );
+    }
+    callForNumber(`update map ${this.info.name}`, (s) => {
+      return s.bpf_map_update_elem(this.fd, own(key), own(value), BigInt(flags));
+    });
+  }
+
+  /**
+   * Sets the values of many keys: all keys one after the other, all values in the same order. That is one call where the
+   * kernel has it for this type of map (tries since 5.13), else one for each key.
+   */
+  updateAll(keys: Uint8Array, values: Uint8Array): void {
+    this.#needPerCpu(false);
+    const { name, keyBytes, valueBytes } = this.info;
+    const count = keys.length / keyBytes;
+    if (!Number.isInteger(count) || values.length !== count * valueBytes) {
+      throw new RangeError(
+        `Cannot update map ${name}: ${keys.length} and ${values.length} bytes are not as many keys of ${keyBytes} as ` +
+          `values of ${valueBytes}`,
+      );
+    }
+    if (count === 0) return;
+    const done = new Uint8Array(new Uint32Array([count]).buffer);
+    const result = libbpf().bpf_map_update_batch(this.fd, own(keys), own(values), done, null);
+    if (result !== -ENOTSUPP) check(`update map ${name}`, result);
+    else {
+      for (let i = 0; i < count; i++) {
+        const [key, value] = [i * keyBytes, i * valueBytes];
+        this.update(keys.subarray(key, key + keyBytes), values.subarray(value, value + valueBytes));
+      }
+    }
+  }
+
+  /** Sets the value of `key` to the same on each possible CPU. */
+  updatePerCpu(key: Uint8Array, value: Uint8Array): void {
+    this.#needPerCpu(true);
+    this.#checkKey(key);
+    const stride = Math.ceil(this.info.valueBytes / 8) * 8;
+    const all = new Uint8Array(new ArrayBuffer(stride * possibleCpus()));
+    for (let at = 0; at < all.length; at += stride) all.set(value, at);
+    callForNumber(`update map ${this.info.name}`, (s) => {
+      return s.bpf_map_update_elem(this.fd, own(key), all, BigInt(BPF_ANY));
+    });
+  }
+
+  /** Deletes `key`; false when the map has none. */
+  delete(key: Uint8Array): boolean {
+    this.#checkKey(key);
+    const result = libbpf().bpf_map_delete_elem(this.fd, own(key));
+    return isFound(`delete from map ${this.info.name}`, result);
+  }
+
+  /**
+   * All keys, each once. Keys may be deleted on the way. When the kernel loses the place because another
+   * process deleted the key it stood at, it starts again from the first key, which goes unnoticed here; a
+   * walk that others keep disturbing ends after twice as many steps as the map has room for, and may have
+   * missed keys.
+   */
+  *keys(): Generator<Bytes> {
+    const seen = new Set<string>();
+    const text = new TextDecoder("latin1");
+    let key = this.#nextKey(null);
+    for (let steps = 2 * this.info.maxEntries; key && steps > 0; steps--) {
+      // Fetched before the caller has the chance to delete the key that the kernel counts from.
+      const next = this.#nextKey(key);
+      const name = text.decode(key);
+      if (!seen.has(name)) {
+        seen.add(name);
+        yield key;
+      }
+      key = next;
+    }
+  }
+
+  /** Makes the map outlive its users, under `path` on a bpffs. */
+  pin(path: string): void {
+    callForNumber(`pin map ${this.info.name} at ${path}`, (s) => s.bpf_obj_pin(this.fd, libc.cString(path)));
+  }
+
+  /** Removes the pin; what uses the map keeps it. */
+  unpin(path: string): void {
+    unpin(path);
+  }
+
+  /** Closes the descriptor; the one of a map of a {@link BpfObject} is closed with that. */
+  close(): void {
+    if (this.#owner) return;
+    closeFd(this.#fd);
+    this.#fd = -1;
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  #lookupInto(key: Uint8Array, value: Bytes): boolean {
+    this.#checkKey(key);
+    const result = libbpf().bpf_map_lookup_elem(this.fd, own(key), value);
+    return isFound(`look up in map ${this.info.name}`, result);
+  }
+
+  #nextKey(key: Bytes | null): Bytes | undefined {
+    const next = new Uint8Array(new ArrayBuffer(this.info.keyBytes));
+    const result = libbpf().bpf_map_get_next_key(this.fd, key, next);
+    return isFound(`list the keys of map ${this.info.name}`, result) ? next : undefined;
+  }
+
+  #checkKey(key: Uint8Array): void {
+    if (key.length !== this.info.keyBytes) {
+      throw new RangeError(
+        `Cannot use a key of ${key.length} bytes on map ${this.info.name}: its keys have ${this.info.keyBytes}`,
+      );
+    }
+  }
+
+  // The kernel would write a value for each CPU into a buffer that has room for one.
+  #needPerCpu(perCpu: boolean): void {
+    if (perCpuTypes.includes(this.info.type) === perCpu) return;
+    const has = perCpu ? "one value for all CPUs" : "a value for each CPU";
+    throw new TypeError(`Cannot look up or update a value of map ${this.info.name} this way: it has ${has}`);
+  }
+}
+
+let cpus = 0;
+
+/** How many CPUs the kernel may ever have; per-CPU maps have that many values. */
+export function possibleCpus(): number {
+  return cpus ||= callForNumber("count the CPUs", (s) => s.libbpf_num_possible_cpus());
+}
+
+function isFound(task: string, result: number): boolean {
+  const ENOENT = 2;
+  if (result === -ENOENT) return false;
+  check(task, result);
+  return true;
+}
+
+/** The same bytes in memory that C may read: Deno.dlopen takes no shared buffers. */
+function own(bytes: Uint8Array): Bytes {
+  return bytes.buffer instanceof ArrayBuffer ? bytes as Bytes : new Uint8Array(bytes);
+}
+
+function mapInfo(fd: number): MapInfo {
+  const bytes = new Uint8Array(new ArrayBuffer(abi.bpf_map_info.size));
+  const length = new Uint8Array(new Uint32Array([bytes.length]).buffer);
+  callForNumber(`describe the map of descriptor ${fd}`, (s) => s.bpf_obj_get_info_by_fd(fd, bytes, length));
+  const info = readStruct(abi, "bpf_map_info", bytes);
+  return {
+    id: info.id,
+    type: info.type,
+    name: info.name,
+    keyBytes: info.key_size,
+    valueBytes: info.value_size,
+    maxEntries: info.max_entries,
+  };
+}

@@ -1,0 +1,179 @@
+import manifest from "../../deno.json" with { type: "json" };
+import { enums } from "../generated/layouts.ts";
+import type { Status } from "../views/status.ts";
+
+/** What a running mda knows of itself beside its status. */
+export interface Reloads {
+  succeeded: number;
+  failed: number;
+  /** When the rules in force were read, in ms since 1970; undefined before the first are. */
+  lastSuccessMs: number | undefined;
+  lastFailed: boolean;
+}
+
+interface Sample {
+  labels?: Record<string, string>;
+  value: number;
+}
+
+interface Metric {
+  type: "counter" | "gauge";
+  name: string;
+  help: string;
+  samples(status: Status, reloads: Reloads): Sample[];
+}
+
+/** Every metric; docs/metrics.md explains them. */
+const metrics: Metric[] = [
+  gauge("mda_build_info", "Version of mda.", () => ({ labels: { version: manifest.version }, value: 1 })),
+  gauge("mda_up", "Whether connections are accelerated.", ({ enabled }) => Number(enabled)),
+  gauge(
+    "mda_instance_info",
+    "What is accelerated, and how programs are looked at.",
+    ({ cgroup, programs: { hooks, unknown } }) => ({ labels: { cgroup, hooks, unknown }, value: 1 }),
+  ),
+  gauge("mda_rules", "Rules in force.", ({ rules }) => rules),
+  counter(
+    "mda_rule_decisions_total",
+    "Connections that a rule decided, by its place in the configuration.",
+    ({ decided }) => decided.map((value, rule) => ({ labels: { rule: `${rule + 1}` }, value })),
+  ),
+  counter(
+    "mda_reloads_total",
+    "Times the configuration was read again.",
+    (_status, { succeeded, failed }) => [
+      { labels: { result: "success" }, value: succeeded },
+      { labels: { result: "failure" }, value: failed },
+    ],
+  ),
+  gauge(
+    "mda_last_reload_successful",
+    "Whether the configuration was in order when it was last read.",
+    (_status, { lastFailed }) => Number(!lastFailed),
+  ),
+  gauge(
+    "mda_last_reload_success_timestamp_seconds",
+    "When the rules in force were read.",
+    (_status, { lastSuccessMs }) => lastSuccessMs === undefined ? [] : lastSuccessMs / 1000,
+  ),
+  counter(
+    "mda_connections_paired_total",
+    "Connections accelerated from their handshake on.",
+    ({ connections }) => connections.paired,
+  ),
+  counter(
+    "mda_connections_adopted_total",
+    "Connections accelerated that were open before.",
+    ({ connections }) => connections.adopted,
+  ),
+  gauge(
+    "mda_connections_active",
+    "Connections with both ends in the sockhash.",
+    ({ connections }) => connections.active,
+  ),
+  gauge(
+    "mda_connections_max",
+    "Connections that the sockhash has room for.",
+    ({ connections }) => connections.max,
+  ),
+  counter(
+    "mda_redirected_messages_total",
+    "Messages moved to their reader past TCP.",
+    ({ redirected }) => redirected.messages,
+  ),
+  counter(
+    "mda_redirected_bytes_total",
+    "Bytes moved to their reader past TCP.",
+    ({ redirected }) => redirected.bytes,
+  ),
+  counter(
+    "mda_passed_messages_total",
+    "Messages of sockets in the sockhash that went to TCP.",
+    ({ passed }) => byReason(passed),
+  ),
+  counter(
+    "mda_refused_connections_total",
+    "Connections left to TCP from the start.",
+    ({ refused, refused_errors }) => [...byReason(refused), ...byReason(refused_errors, "error ")],
+  ),
+  counter(
+    "mda_left_sockets_total",
+    "Sockets that went back to TCP before they closed.",
+    ({ left }) => byReason(left),
+  ),
+  gauge("mda_programs", "Programs by how they use their sockets.", ({ programs }) => byHabit(programs)),
+];
+
+type Values = Sample[] | Sample | number;
+
+function counter(name: string, help: string, values: (status: Status, reloads: Reloads) => Values): Metric {
+  return { ...gauge(name, help, values), type: "counter" };
+}
+
+function gauge(name: string, help: string, values: (status: Status, reloads: Reloads) => Values): Metric {
+  const samples = (status: Status, reloads: Reloads) => {
+    const found = values(status, reloads);
+    if (typeof found === "number") return [{ value: found }];
+    return Array.isArray(found) ? found : [found];
+  };
+  return { type: "gauge", name, help, samples };
+}
+
+function byReason(counts: Record<string, number>, before = ""): Sample[] {
+  return Object.entries(counts).map(([reason, value]) => ({ labels: { reason: before + reason }, value }));
+}
+
+/** All habits, so that a series is there before its first program. */
+function byHabit({ accelerated, learning, left }: Status["programs"]): Sample[] {
+  return Object.entries(enums.habit).map(([name, habit]) => {
+    const { HABIT_UNKNOWN, HABIT_RECEIVES } = enums.habit;
+    const word = name.replace("HABIT_", "").toLowerCase();
+    const value = habit === HABIT_UNKNOWN
+      ? learning
+      : habit === HABIT_RECEIVES
+      ? accelerated
+      : left.filter(({ why }) => why === word).length;
+    return { labels: { habit: word }, value };
+  });
+}
+
+/** The text of a scrape, and the Content-Type that says its format. */
+export interface Exposition {
+  contentType: string;
+  text(status: Status, reloads: Reloads): Promise<string>;
+}
+
+/** Loads what writes the text: nobody else waits for that. */
+export async function createExposition(): Promise<Exposition> {
+  const { Registry, Counter, Gauge } = await loadClient();
+  const registry = new Registry();
+  const kinds = { counter: Counter, gauge: Gauge };
+  return {
+    contentType: registry.contentType,
+    async text(status, reloads) {
+      registry.clear();
+      for (const { type, name, help, samples } of metrics) {
+        const found = samples(status, reloads);
+        const labelNames = Object.keys(found[0]?.labels ?? {});
+        const metric = new kinds[type]({ name, help, labelNames, registers: [registry] });
+        for (const { labels = {}, value } of found) metric.inc(labels, value);
+      }
+      return await registry.metrics();
+    },
+  };
+}
+
+/** The parts of prom-client that are needed: all of it would load node:http, node:cluster and OpenTelemetry (100 ms). */
+async function loadClient() {
+  type Client = typeof import("prom-client");
+  const [registry, counter, gauge] = await Promise.all([
+    import("prom-client/lib/registry.js"),
+    import("prom-client/lib/counter.js"),
+    import("prom-client/lib/gauge.js"),
+  ]);
+  return {
+    Registry: registry.default as Client["Registry"],
+    Counter: counter.default as Client["Counter"],
+    Gauge: gauge.default as Client["Gauge"],
+  };
+}

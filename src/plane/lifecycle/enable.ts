@@ -1,0 +1,86 @@
+import { resolve } from "node:path";
+import { load } from "../../config/load.ts";
+import { removePinDirectory } from "../../host/bpffs.ts";
+import { findCgroup, findCgroup2 } from "../../host/cgroup.ts";
+import { checkHost } from "../../host/kernel.ts";
+import { takePinDirectory } from "../../host/lock.ts";
+import { type Adoption, adoptOnceKnown } from "../sockets/adopt.ts";
+import type { Found } from "../../state/found.ts";
+import { reportNeighbours } from "../upkeep/neighbour_watch.ts";
+import { attachedCgroupId } from "../../state/pins.ts";
+import type { UnknownPrograms } from "../../config/unknown.ts";
+import { checkPrograms } from "../programs/programs.ts";
+import { startDataPlane } from "./start.ts";
+import { releaseHalfWay, releaseLeaving } from "../sockets/release.ts";
+
+/** How long connections in the maps of another version are waited for. */
+const RETIRE_MS = 1000;
+
+export interface EnableOptions {
+  /** The configuration's file. */
+  config: string;
+  /** The cgroup's directory. When absent: that of what is enabled, else the whole host. */
+  cgroup?: string;
+  pinDir: string;
+  sockets: "nonblocking" | "all";
+  unknown: UnknownPrograms;
+  /** Whether connections that are there are put into the sockhash. */
+  adopt: boolean;
+  maxConnections?: number;
+}
+
+export interface Enabled {
+  rules: number;
+  cgroup: string;
+  found: Found;
+  adoption: Adoption | undefined;
+}
+
+/** Pins and attaches the data plane and leaves it to itself; what is enabled already gets the new rules. */
+export async function enableDataPlane(options: EnableOptions): Promise<Enabled> {
+  const { pinDir, maxConnections } = options;
+  const config = resolve(options.config);
+  const rules = load(config);
+  checkHost();
+  using _lock = takePinDirectory(pinDir);
+  try {
+    const cgroup = options.cgroup ?? attachedCgroup(pinDir) ?? findCgroup2();
+    const allSockets = options.sockets === "all", unknownPrograms = options.unknown;
+    using plane = await startDataPlane({
+      rules,
+      cgroup,
+      config,
+      pinDir,
+      allSockets,
+      unknownPrograms,
+      maxConnections,
+      pid: 0,
+    });
+    using retired = plane.retired;
+    await retired?.drain(RETIRE_MS);
+    if (plane.found === "same maps") {
+      releaseHalfWay(plane.object);
+      releaseLeaving(plane.object);
+    }
+    await checkPrograms(plane.object);
+    const adoption = options.adopt && plane.features.iterates_files
+      ? await adoptOnceKnown(plane.object, { reapply: false, allSockets, unknownPrograms })
+      : undefined;
+    await checkPrograms(plane.object);
+    await reportNeighbours({ pinDir, cgroup });
+    return { rules: rules.length, cgroup, found: plane.found, adoption };
+  } finally {
+    removePinDirectory(pinDir, []);
+  }
+}
+
+/** The directory of the cgroup that a data plane of whatever version follows; undefined when there is none. */
+function attachedCgroup(pinDir: string): string | undefined {
+  const id = attachedCgroupId(pinDir);
+  if (id === undefined) return undefined;
+  const path = findCgroup(id);
+  if (path === undefined) {
+    throw new Error(`Cannot find the cgroup that is enabled at ${pinDir}; name it with --cgroup`);
+  }
+  return path;
+}

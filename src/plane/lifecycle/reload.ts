@@ -1,0 +1,123 @@
+import { resolve } from "node:path";
+import { load } from "../../config/load.ts";
+import type { Rule } from "../../rules/rules.ts";
+import { checkHost } from "../../host/kernel.ts";
+import { adoptOnceKnown, type AdoptOptions } from "../sockets/adopt.ts";
+import { probeKernel } from "../../checks/features.ts";
+import { checkVersion, whatIsPinned } from "../../state/found.ts";
+import { lockOrFindRunning } from "../../state/holder.ts";
+import { describeInstance, type Instance, readInstance } from "../../state/instance.ts";
+import { loadDataPlane, openMaps } from "../object.ts";
+import { openPinnedMap } from "../../state/pins.ts";
+import { unknownName } from "../programs/programs.ts";
+import { replaceRules } from "../../state/rules.ts";
+import { isEnabled } from "../../views/status.ts";
+
+/** How long a running mda may take to follow. */
+const FOLLOW_MS = 10_000;
+const LOOK_MS = 5;
+
+export interface ReloadOptions {
+  pinDir: string;
+  /** The configuration's file; the one that was last used when absent. */
+  config?: string;
+  /** Whether connections leave that the new rules do not let in. */
+  reapply?: boolean;
+  /** Whether connections enter that the new rules let in. */
+  adopt: boolean;
+}
+
+/**
+ * Makes the rules of a configuration those that hold for new connections, in a running mda or in what it has left to
+ * itself.
+ *
+ * @returns how many rules there are now
+ * @throws ConfigurationError, or Error when nothing is enabled, after which the rules are as they were
+ */
+export async function reloadDataPlane(options: ReloadOptions): Promise<number> {
+  const { pinDir, reapply = false, adopt } = options;
+  const instance = await pinnedInstance(pinDir);
+  const config = options.config === undefined ? instance.config : resolve(options.config);
+  const rules = load(config);
+  checkHost();
+  const held = await lockOrFindRunning(pinDir, FOLLOW_MS);
+  if (held && "pid" in held) {
+    if (config !== instance.config) {
+      throw new Error(
+        `Cannot make process ${held.pid} read ${config}: it runs with ${instance.config}; change that file, or start mda anew`,
+      );
+    }
+    await tell(held.pid, pinDir, instance.reloads, reapply);
+  } else {
+    using _lock = held;
+    // Whoever had it may have changed it.
+    const { all_sockets, unknown_programs } = await pinnedInstance(pinDir);
+    if (!isEnabled(pinDir)) refuse(pinDir);
+    replaceHere(pinDir, config, rules);
+    if (reapply || adopt) {
+      await adoptHere(pinDir, {
+        reapply,
+        allSockets: all_sockets !== 0,
+        unknownPrograms: unknownName(unknown_programs),
+      });
+    }
+  }
+  return rules.length;
+}
+
+/** @throws Error when no data plane of this version is there, all of it */
+async function pinnedInstance(pinDir: string): Promise<Instance> {
+  await checkVersion("reload", pinDir);
+  if (await whatIsPinned(pinDir) !== "same maps") refuse(pinDir);
+  using map = openPinnedMap(pinDir, "instance");
+  return readInstance(map!);
+}
+
+function refuse(pinDir: string): never {
+  throw new Error(`Cannot reload: nothing is enabled at ${pinDir}; mda run or mda enable starts it`);
+}
+
+function replaceHere(pinDir: string, config: string, rules: Rule[]): void {
+  const maps = openMaps(pinDir);
+  try {
+    replaceRules({ map: (name) => maps[name] }, rules, "MODE_REDIRECT");
+    describeInstance(maps.instance, { rules: rules.length, config });
+  } finally {
+    for (const map of Object.values(maps)) map.close();
+  }
+}
+
+/** Tells a running mda to reload, and waits until it has. */
+async function tell(pid: number, pinDir: string, reloads: number, reapply: boolean): Promise<void> {
+  using map = openPinnedMap(pinDir, "instance");
+  if (map && reapply) describeInstance(map, { reapply: 1 });
+  Deno.kill(pid, "SIGHUP");
+  for (const end = performance.now() + FOLLOW_MS; performance.now() < end;) {
+    const now = map && readInstance(map);
+    if (now && now.reloads !== reloads) {
+      if (now.reload_failed) {
+        throw new Error(`Cannot reload: process ${pid} has kept its rules; its log says why`);
+      }
+      return;
+    }
+    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+  }
+  throw new Error(`Cannot reload: process ${pid} has not followed within ${FOLLOW_MS / 1000} s`);
+}
+
+async function adoptHere(pinDir: string, options: AdoptOptions): Promise<void> {
+  const features = probeKernel();
+  if (!features.iterates_files) return;
+  const reuse = openMaps(pinDir);
+  try {
+    using object = loadDataPlane({
+      features,
+      allSockets: options.allSockets,
+      unknownPrograms: options.unknownPrograms,
+      reuse,
+    });
+    await adoptOnceKnown(object, options);
+  } finally {
+    for (const map of Object.values(reuse)) map.close();
+  }
+}

@@ -1,0 +1,176 @@
+import { enums } from "../generated/layouts.ts";
+import type { BpfMap } from "../libbpf/map.ts";
+import { u32 } from "../libbpf/struct.ts";
+import { errnoName } from "../host/errno.ts";
+import { pinDirectoryHolder } from "../host/lock.ts";
+import { isRedirecting, readControl } from "../state/control.ts";
+import { readInstance } from "../state/instance.ts";
+import { isAttached, type MapName, openPinnedMap } from "../state/pins.ts";
+import type { UnknownPrograms } from "../config/unknown.ts";
+import { readCounters, type ReasonCounts } from "./counters.ts";
+import { readPrograms, unknownName } from "../plane/programs/programs.ts";
+import { firstDecision } from "../state/rules.ts";
+
+/** Takes a few ms. */
+const KEYS_A_STEP = 2000;
+
+type ErrorCounts = Record<string, number>;
+
+/** What `mda status -o json` prints, but for the neighbours: names stay, new ones may come. */
+export interface Status {
+  enabled: boolean;
+  /** The cgroup's directory, empty when nothing is pinned. */
+  cgroup: string;
+  rules: number;
+  /** The number of the mda that runs for it; null when it works without, or whose process is out of sight. */
+  process: number | null;
+  connections: {
+    /** By their handshake, since the start. */
+    paired: number;
+    /** That were there before, since the start. */
+    adopted: number;
+    /** Now, with both ends in the sockhash. */
+    active: number;
+    /** As many as there is room for. */
+    max: number;
+  };
+  redirected: { messages: number; bytes: number };
+  /** Messages of sockets in the sockhash that went to TCP, by reason. */
+  passed: ReasonCounts<"passed">;
+  /** Connections that were left to TCP from the start, by reason. */
+  refused: ReasonCounts<"refused">;
+  /** And those that the sockhash refused for an error that is none of these reasons, by its name: `EOPNOTSUPP`. */
+  refused_errors: ErrorCounts;
+  /** Sockets that went back to plain TCP before they closed, by reason. */
+  left: ReasonCounts<"left">;
+  /** What is known of how programs use their sockets. */
+  programs: {
+    /** Where it is seen: `functions`, `tracepoints`, `system calls`, or `none`. */
+    hooks: string;
+    /** What becomes of programs of which nothing is known yet. */
+    unknown: UnknownPrograms;
+    /** That receive in ways that sockmap can serve. */
+    accelerated: number;
+    /** Of which it is not known yet. */
+    learning: number;
+    /** The others, whose connections are left to TCP. */
+    left: { name: string; why: string }[];
+  };
+  /** Connections that each rule decided, in the order of the configuration file. */
+  decided: number[];
+}
+
+/** Whether the data plane of a pin directory accelerates, of whatever version it is. */
+export function isEnabled(pinDir: string): boolean {
+  using control = openPinnedMap(pinDir, "control");
+  return control !== undefined && isRedirecting(control) && isAttached(pinDir);
+}
+
+/** What the data plane of a pin directory has done so far, of this version; all zero when none is pinned there. */
+export function readStatus(pinDir: string): Status {
+  const steps = statusSteps(pinDir);
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done) return value;
+  }
+}
+
+/** As readStatus(), and lets everything else in this process go on meanwhile. */
+export async function readStatusInSteps(pinDir: string): Promise<Status> {
+  const steps = statusSteps(pinDir);
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done) return value;
+    await new Promise((resolve) => setTimeout(resolve));
+  }
+}
+
+function* statusSteps(pinDir: string): Generator<void, Status> {
+  using instance = openPinnedMap(pinDir, "instance");
+  // Without it, a start or a stop was killed half-way, and the rest tells nothing.
+  const open = (name: MapName) => instance && openPinnedMap(pinDir, name);
+  using control = open("control");
+  using counters = open("counters");
+  using errors = open("refused_errors");
+  using sockets = open("sockets");
+  using decisions = open("rule_decisions");
+  using programs = open("programs");
+  const { cgroup, rules, hooks, unknown_programs } = instance
+    ? readInstance(instance)
+    : { cgroup: "", rules: 0, hooks: "none", unknown_programs: enums.unknown_programs.UNKNOWN_LEARN };
+  const counted = readCounters(counters);
+  return {
+    enabled: isEnabled(pinDir),
+    cgroup,
+    rules,
+    process: pinDirectoryHolder(pinDir) ?? null,
+    connections: {
+      paired: counted.connections_paired,
+      adopted: counted.connections_adopted,
+      active: sockets ? yield* countPairs(sockets) : 0,
+      max: sockets ? sockets.info.maxEntries / 2 : 0,
+    },
+    redirected: { messages: counted.redirected_messages, bytes: counted.redirected_bytes },
+    passed: counted.passed,
+    refused: counted.refused,
+    refused_errors: readErrors(errors),
+    left: counted.left,
+    programs: { hooks, unknown: unknownName(unknown_programs), ...describePrograms(programs) },
+    decided: control && decisions ? readDecisions(control, decisions, rules) : [],
+  };
+}
+
+/** `HABIT_SPLICES` as "splices" */
+const habitNames = new Map(
+  Object.entries(enums.habit).map((
+    [name, value],
+  ) => [value as number, name.replace("HABIT_", "").toLowerCase()]),
+);
+
+function describePrograms(map: BpfMap | undefined): Omit<Status["programs"], "hooks" | "unknown"> {
+  const { HABIT_UNKNOWN, HABIT_RECEIVES } = enums.habit;
+  const all = map ? readPrograms(map) : [];
+  const having = (wanted: number) => all.filter(({ habit }) => habit === wanted).length;
+  return {
+    accelerated: having(HABIT_RECEIVES),
+    learning: having(HABIT_UNKNOWN),
+    left: all.filter(({ habit }) => habit > HABIT_RECEIVES)
+      .map(({ name, habit }) => ({ name, why: habitNames.get(habit)! })),
+  };
+}
+
+function readDecisions(control: BpfMap, decisions: BpfMap, rules: number): number[] {
+  const { rules_slot } = readControl(control);
+  return Array.from({ length: rules }, (_, rule) => {
+    const cpus = decisions.lookupPerCpu(u32(firstDecision(rules_slot) + rule))!;
+    return cpus.reduce((sum, value) => sum + number(value), 0);
+  });
+}
+
+function number(value: Uint8Array<ArrayBuffer>): number {
+  return Number(new DataView(value.buffer).getBigUint64(0, true));
+}
+
+/** By their names, in the order of their numbers. */
+function readErrors(map: BpfMap | undefined): ErrorCounts {
+  const errors = [...map?.keys() ?? []].map((key) => {
+    const times = map!.lookup(key);
+    return [new DataView(key.buffer).getUint32(0, true), times ? number(times) : 0];
+  });
+  return Object.fromEntries(
+    errors.sort(([a], [b]) => a - b).map(([errno, times]) => [errnoName(errno), times]),
+  );
+}
+
+/** Keys of a connection's two ends differ in the lowest bit: bpf/lane.h, struct lane. */
+function* countPairs(sockets: BpfMap): Generator<void, number> {
+  const waiting = new Set<bigint>();
+  let pairs = 0, steps = 0;
+  for (const key of sockets.keys()) {
+    if (++steps % KEYS_A_STEP === 0) yield;
+    const number = new DataView(key.buffer).getBigUint64(0, true);
+    if (waiting.delete(number ^ 1n)) pairs++;
+    else waiting.add(number);
+  }
+  return pairs;
+}
