@@ -2,7 +2,7 @@ import { unknownPrograms } from "../config/unknown.ts";
 import { Argument, Command, InvalidArgumentError, Option } from "@commander-js/extra-typings";
 import { type MetricsAddress, parseMetricsAddress } from "../http/address.ts";
 import { shells } from "./commands/completions.ts";
-import { defaults } from "./defaults.ts";
+import { defaults } from "../config/defaults.ts";
 import { formats, print, printError } from "../output/print.ts";
 
 const SECONDS_MAX = 3600;

@@ -1,6 +1,6 @@
 import { parseArgs } from "node:util";
 import { type UnknownPrograms, unknownPrograms } from "../config/unknown.ts";
-import { defaults } from "./defaults.ts";
+import { defaults } from "../config/defaults.ts";
 import { print, printError } from "../output/print.ts";
 
 /** Exit statuses of oncn-mda's mdacore: its FAILED, and its ERROR (-1) as the shell sees it. */

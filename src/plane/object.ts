@@ -1,6 +1,6 @@
 import objectWithCasts from "../../build/mda.bpf.o.base64" with { type: "text" };
 import objectWithoutCasts from "../../build/mda_without_casts.bpf.o.base64" with { type: "text" };
-import { enums, layouts, maps } from "../generated/layouts.ts";
+import { maps } from "../generated/layouts.ts";
 import { type BpfMap, possibleCpus } from "../libbpf/map.ts";
 import { type BpfObject, openObject } from "../libbpf/object.ts";
 import { isArm64 } from "../host/architecture.ts";
@@ -8,12 +8,9 @@ import { jiffiesPerSecond } from "../host/libc.ts";
 import { type KernelFeatures } from "../checks/features.ts";
 import { hookPrograms } from "./programs/hooks.ts";
 import type { UnknownPrograms } from "../config/unknown.ts";
-import { unknownNumber } from "./programs/programs.ts";
+import { unknownNumber } from "../state/programs.ts";
 import { load } from "../checks/load.ts";
-import { type MapName, mapNames, openPinnedMap } from "../state/pins.ts";
-
-/** Raised when a map means something else although it looks the same. */
-const MEANING = 2;
+import type { MapName } from "../state/pins.ts";
 
 /** How long a process that reaches readers is taken to be there after it has last said so. */
 const HEARTBEAT_SECONDS = 5;
@@ -83,19 +80,4 @@ const HANDSHAKES = 32;
 
 function answerPlaces(): number {
   return Math.max(maps.answers.maxEntries, 2 ** Math.ceil(Math.log2(HANDSHAKES * possibleCpus())));
-}
-
-/** The maps that are pinned, by their names; the caller closes them. */
-export function openMaps(pinDir: string): Record<MapName, BpfMap> {
-  return Object.fromEntries(mapNames.map((name) => [name, openPinnedMap(pinDir, name)!])) as Record<
-    MapName,
-    BpfMap
-  >;
-}
-
-/** What identifies the maps: versions with the same one can take them over from each other, programs and all. */
-export async function layoutHash(): Promise<string> {
-  const described = JSON.stringify([MEANING, layouts, enums, maps]);
-  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(described));
-  return new Uint8Array(digest).toHex().slice(0, layouts.instance.fields.layout.size - 1);
 }

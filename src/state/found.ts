@@ -2,7 +2,7 @@ import { layouts } from "../generated/layouts.ts";
 import type { BpfMap } from "../libbpf/map.ts";
 import { namesIn } from "../host/bpffs.ts";
 import { readInstance } from "./instance.ts";
-import { layoutHash } from "../plane/object.ts";
+import { layoutHash } from "./version.ts";
 import { checkPins, type MapName, mapNames, openPinnedMap, pinsIn } from "./pins.ts";
 
 /** Nothing; maps that can be used on, with their connections; maps of another version, or not all of them. */

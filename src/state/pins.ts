@@ -147,3 +147,11 @@ export function attachedCgroupId(pinDir: string): bigint | undefined {
 export function isAttached(pinDir: string): boolean {
   return attachedCgroupId(pinDir) !== undefined;
 }
+
+/** The maps that are pinned, by their names; the caller closes them. */
+export function openMaps(pinDir: string): Record<MapName, BpfMap> {
+  return Object.fromEntries(mapNames.map((name) => [name, openPinnedMap(pinDir, name)!])) as Record<
+    MapName,
+    BpfMap
+  >;
+}

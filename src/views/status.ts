@@ -8,7 +8,7 @@ import { readInstance } from "../state/instance.ts";
 import { isAttached, type MapName, openPinnedMap } from "../state/pins.ts";
 import type { UnknownPrograms } from "../config/unknown.ts";
 import { readCounters, type ReasonCounts } from "./counters.ts";
-import { readPrograms, unknownName } from "../plane/programs/programs.ts";
+import { readPrograms, unknownName } from "../state/programs.ts";
 import { firstDecision } from "../state/rules.ts";
 
 /** Takes a few ms. */

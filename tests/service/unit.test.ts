@@ -1,6 +1,6 @@
 /** packaging/mda.service: what systemd thinks of it, and mda with no more rights than it gives. */
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert";
-import { defaults } from "../../src/cli/defaults.ts";
+import { defaults } from "../../src/config/defaults.ts";
 import { createCgroup } from "../lab/cgroup.ts";
 import { Older } from "../lab/streams/older.ts";
 import { binary, execute, root, shell, TemporaryDirectory } from "../cli/mda.ts";

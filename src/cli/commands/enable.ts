@@ -1,6 +1,6 @@
 import { checkDescriptors } from "../../host/descriptors.ts";
 import { enableDataPlane, type EnableOptions } from "../../plane/lifecycle/enable.ts";
-import { configureLog } from "../log.ts";
+import { configureLog } from "../../log/log.ts";
 import { print, printError } from "../../output/print.ts";
 import { plural } from "../../text/plural.ts";
 

@@ -7,15 +7,15 @@ import { createPidFile } from "../../host/pid_file.ts";
 import type { MetricsAddress } from "../../http/address.ts";
 import type { MetricsServer } from "../../http/server.ts";
 import { type DataPlaneOptions, runDataPlane, type Supervisor } from "../../plane/lifecycle/run.ts";
-import { defaults } from "../defaults.ts";
-import { configureLog, type LogFormat, reopenLog } from "../log.ts";
+import { defaults } from "../../config/defaults.ts";
+import { configureLog, type LogFormat, reopenLog } from "../../log/log.ts";
 import {
   CopiedLog,
   JournalDestination,
   type LogDestination,
   LogFile,
   StandardError,
-} from "../log_destination.ts";
+} from "../../log/destination.ts";
 
 export interface RunOptions extends DataPlaneOptions {
   /** Whether to return when connections are accelerated, and leave that to a process in the background. */

@@ -7,9 +7,9 @@ import { probeKernel } from "../../checks/features.ts";
 import { checkVersion, whatIsPinned } from "../../state/found.ts";
 import { lockOrFindRunning } from "../../state/holder.ts";
 import { describeInstance, type Instance, readInstance } from "../../state/instance.ts";
-import { loadDataPlane, openMaps } from "../object.ts";
-import { openPinnedMap } from "../../state/pins.ts";
-import { unknownName } from "../programs/programs.ts";
+import { loadDataPlane } from "../object.ts";
+import { openMaps, openPinnedMap } from "../../state/pins.ts";
+import { unknownName } from "../../state/programs.ts";
 import { replaceRules } from "../../state/rules.ts";
 import { isEnabled } from "../../views/status.ts";
 

@@ -11,7 +11,7 @@ import { takePinDirectory } from "../../host/lock.ts";
 import { describeInstance, readInstance } from "../../state/instance.ts";
 import { replaceRules } from "../../state/rules.ts";
 import type { UnknownPrograms } from "../../config/unknown.ts";
-import { type DataPlane, startDataPlane } from "./start.ts";
+import { startDataPlane, type StartedDataPlane } from "./start.ts";
 import { leaveDataPlane, stopDataPlane, type StopOptions } from "./stop.ts";
 import { startUpkeep, type Upkeep } from "../upkeep/upkeep.ts";
 
@@ -63,7 +63,7 @@ export async function runDataPlane(options: DataPlaneOptions, supervisor: Superv
   // So that a stop finds some whatever has become of the limit.
   using reserve = reserveDescriptors();
   using _lock = takePinDirectory(pinDir);
-  let plane: DataPlane;
+  let plane: StartedDataPlane;
   try {
     plane = await startDataPlane({
       rules,
@@ -114,7 +114,7 @@ export async function runDataPlane(options: DataPlaneOptions, supervisor: Superv
   }
 }
 
-async function leave(plane: DataPlane, options: StopOptions): Promise<void> {
+async function leave(plane: StartedDataPlane, options: StopOptions): Promise<void> {
   const { pinDir } = plane.options;
   if (await leaveDataPlane(plane, options)) {
     log.warn("some readers that were full may wait until the next mda run or mda disable wakes them");
@@ -128,7 +128,7 @@ async function leave(plane: DataPlane, options: StopOptions): Promise<void> {
  * @param again does the same, when it could not be read for want of descriptors and there are some
  */
 function reloadRules(
-  { object, options: { config } }: DataPlane,
+  { object, options: { config } }: StartedDataPlane,
   { adopt }: DataPlaneOptions,
   upkeep: Upkeep,
   again: () => void,
@@ -154,7 +154,7 @@ function reloadRules(
 }
 
 /** The connections in another version's maps go over to TCP, and can then be adopted. */
-function drainRetired({ retired }: DataPlane, drainMs: number, upkeep: Upkeep): void {
+function drainRetired({ retired }: StartedDataPlane, drainMs: number, upkeep: Upkeep): void {
   if (!retired) return;
   retired.drain(drainMs).then((left) => {
     if (left.length > 0) {
@@ -166,7 +166,7 @@ function drainRetired({ retired }: DataPlane, drainMs: number, upkeep: Upkeep): 
 }
 
 function readyLine(
-  { features, found, object, options: { cgroup } }: DataPlane,
+  { features, found, object, options: { cgroup } }: StartedDataPlane,
   rules: number,
   { pinDir, sockets, unknown }: DataPlaneOptions,
 ): string {

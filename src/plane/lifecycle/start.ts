@@ -1,60 +1,28 @@
 import { join } from "node:path";
 import { getLogger } from "@logtape/logtape";
 import { unpin } from "../../libbpf/handle.ts";
-import type { BpfLink } from "../../libbpf/link.ts";
 import type { BpfObject } from "../../libbpf/object.ts";
-import type { Rule } from "../../rules/rules.ts";
 import { removePinDirectory, removePins } from "../../host/bpffs.ts";
 import { openCgroup } from "../../host/cgroup.ts";
 import { changeControl } from "../../state/control.ts";
-import { type KernelFeatures, probeKernel } from "../../checks/features.ts";
-import { type Found, whatIsPinned } from "../../state/found.ts";
+import { probeKernel } from "../../checks/features.ts";
+import { whatIsPinned } from "../../state/found.ts";
 import { everything, Hooks } from "../programs/hooks.ts";
 import { describeInstance } from "../../state/instance.ts";
-import { layoutHash, loadDataPlane, openMaps } from "../object.ts";
-import {
-  drainName,
-  linkName,
-  mapNames,
-  nextDrainName,
-  nextLinkName,
-  openPinnedLink,
-  pinsIn,
-} from "../../state/pins.ts";
+import { attach } from "../attach.ts";
+import type { DataPlane, StartOptions } from "../data_plane.ts";
+import { loadDataPlane } from "../object.ts";
+import { drainName, mapNames, nextDrainName, openMaps, pinsIn } from "../../state/pins.ts";
+import { layoutHash } from "../../state/version.ts";
 import { checkStorage } from "../../checks/storage.ts";
-import type { UnknownPrograms } from "../../config/unknown.ts";
-import { unknownNumber } from "../programs/programs.ts";
+import { unknownNumber } from "../../state/programs.ts";
 import { openRetired, type Retired } from "./retired.ts";
 import { replaceRules } from "../../state/rules.ts";
 
 const log = getLogger("mda");
 
-export interface StartOptions {
-  rules: Rule[];
-  /** The cgroup's directory; sockets below it are followed. */
-  cgroup: string;
-  /** The configuration's file, for those who look. */
-  config: string;
-  pinDir: string;
-  /** Also sockets in blocking mode. */
-  allSockets: boolean;
-  /** What becomes of programs of which it is not known how they receive. */
-  unknownPrograms: UnknownPrograms;
-  /** How many connections can be accelerated at once. */
-  maxConnections?: number;
-  /** Whose data plane it is: this process's number, or 0 when it is left to itself. */
-  pid: number;
-}
-
-/** A data plane that works. Closing it lets go of it without stopping it: what is pinned stays. */
-export interface DataPlane extends Disposable {
-  object: BpfObject;
-  features: KernelFeatures;
-  /** What sees what programs do with their sockets. */
-  hooks: Hooks;
-  options: StartOptions;
-  /** What was there before. */
-  found: Found;
+/** What {@link startDataPlane} has started. */
+export interface StartedDataPlane extends DataPlane {
   /** The maps of another version, whose connections are to be drained. */
   retired?: Retired;
 }
@@ -66,7 +34,7 @@ export interface DataPlane extends Disposable {
  *
  * @throws Error; what was accelerated before is then still accelerated if its maps could have been used on, else on TCP
  */
-export async function startDataPlane(options: StartOptions): Promise<DataPlane> {
+export async function startDataPlane(options: StartOptions): Promise<StartedDataPlane> {
   const { cgroup, pinDir, pid, allSockets, unknownPrograms, maxConnections } = options;
   const features = probeKernel();
   checkStorage(features);
@@ -141,31 +109,4 @@ function pinDrain(object: BpfObject, pinDir: string): void {
   unpin(next);
   object.program(drainName).pin(next);
   Deno.renameSync(next, join(pinDir, drainName));
-}
-
-/** Attaches the sockops program to a cgroup, in the place of what is attached already. */
-export function attach(object: BpfObject, cgroup: string, pinDir: string): void {
-  const program = object.program("follow");
-  using directory = openCgroup(cgroup);
-  changeControl(object.map("control"), { cgroup_id: directory.id });
-  using before = openPinnedLink(pinDir);
-  // One step, in which no connection is missed, and none seen twice.
-  if (before?.info().cgroupId === directory.id) before.update(program);
-  else {
-    using link = program.attachCgroup(directory.fd);
-    pinInPlace(link, before, pinDir);
-  }
-  // Of a start that was killed on its way to another cgroup.
-  removePins(pinDir, [nextLinkName]);
-}
-
-/** Both are attached for a moment: the second to see an event finds nothing left to do. */
-function pinInPlace(link: BpfLink, before: BpfLink | undefined, pinDir: string): void {
-  const place = join(pinDir, linkName);
-  if (!before) return link.pin(place);
-  const next = join(pinDir, nextLinkName);
-  unpin(next);
-  link.pin(next);
-  before.detach();
-  Deno.renameSync(next, place);
 }

@@ -9,7 +9,7 @@ import { handOver } from "../sockets/handover.ts";
 import { everything } from "../programs/hooks.ts";
 import { describeInstance } from "../../state/instance.ts";
 import { openPinnedLink, pinsIn } from "../../state/pins.ts";
-import type { DataPlane } from "./start.ts";
+import type { DataPlane } from "../data_plane.ts";
 import { wake } from "./waker.ts";
 
 const log = getLogger("mda");

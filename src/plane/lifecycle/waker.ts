@@ -4,7 +4,8 @@ import { checkHost } from "../../host/kernel.ts";
 import { makeEdges, someAreBehind } from "../sockets/edges.ts";
 import { probeKernel } from "../../checks/features.ts";
 import { whatIsPinned } from "../../state/found.ts";
-import { loadDataPlane, openMaps } from "../object.ts";
+import { openMaps } from "../../state/pins.ts";
+import { loadDataPlane } from "../object.ts";
 
 const log = getLogger("mda");
 

@@ -2,43 +2,17 @@ import { getLogger } from "@logtape/logtape";
 import { enums, layouts } from "../../generated/layouts.ts";
 import type { BpfMap } from "../../libbpf/map.ts";
 import type { BpfObject } from "../../libbpf/object.ts";
-import { readStruct, type StructValue, writeStruct } from "../../libbpf/struct.ts";
-import { type UnknownPrograms, unknownPrograms } from "../../config/unknown.ts";
+import { readStruct, writeStruct } from "../../libbpf/struct.ts";
+import type { UnknownPrograms } from "../../config/unknown.ts";
 import { lookIntoCode } from "../../host/executable.ts";
 import { processName } from "../../host/process.ts";
+import { type Program, programEntries, readPrograms } from "../../state/programs.ts";
 import { everything, type Watched } from "./hooks.ts";
 
 const log = getLogger("mda");
 
 const { CODE_CHECKED, CODE_SPLICES, CODE_COUNTS, CODE_MAPS, CODE_WATCHED } = enums.in_code;
 const { HABIT_UNKNOWN, HABIT_RECEIVES } = enums.habit;
-
-const numbers: Record<UnknownPrograms, number> = {
-  strict: enums.unknown_programs.UNKNOWN_STRICT,
-  learn: enums.unknown_programs.UNKNOWN_LEARN,
-  fast: enums.unknown_programs.UNKNOWN_FAST,
-};
-
-export const unknownNumber = (unknown: UnknownPrograms): number => numbers[unknown];
-
-export function unknownName(number: number): UnknownPrograms {
-  return unknownPrograms.find((name) => numbers[name] === number)!;
-}
-
-/** A program as the data plane knows it: see bpf/types.h. */
-export type Program = StructValue<typeof layouts, "program">;
-
-/** All programs that were seen to take part. */
-export function readPrograms(map: BpfMap): Program[] {
-  return [...entries(map)].map(({ program }) => program);
-}
-
-function* entries(map: BpfMap): Generator<{ key: Uint8Array<ArrayBuffer>; program: Program }> {
-  for (const key of [...map.keys()]) {
-    const value = map.lookup(key);
-    if (value) yield { key, program: readStruct(layouts, "program", value) };
-  }
-}
 
 /**
  * Looks into the code of programs that were not looked at yet: whether they have in it what sockmap cannot serve.
@@ -51,7 +25,7 @@ export async function checkPrograms(
   underWay = new Set<string>(),
   signal?: AbortSignal,
 ): Promise<void> {
-  await Promise.all(Array.from(entries(object.map("programs")), async ({ key, program }) => {
+  await Promise.all(Array.from(programEntries(object.map("programs")), async ({ key, program }) => {
     const name = key.toHex();
     if (program.in_code & CODE_CHECKED || underWay.has(name)) return;
     underWay.add(name);
@@ -91,7 +65,7 @@ async function checkProgram(
  */
 export function whatCouldBeDone(map: BpfMap, unknown: UnknownPrograms): Watched {
   const watched = { splices: false, maps: false, counts: false };
-  for (const { program: { habit, in_code, pid } } of entries(map)) {
+  for (const { program: { habit, in_code, pid } } of programEntries(map)) {
     if (habit > HABIT_RECEIVES) continue;
     if (!(in_code & CODE_CHECKED)) {
       // Where it stays outside until it is known, it is not known before it was looked at. When the last process of it that was seen
@@ -108,7 +82,7 @@ export function whatCouldBeDone(map: BpfMap, unknown: UnknownPrograms): Watched 
 
 /** Says that what programs could do is seen from now on, of those that were looked at: see CODE_WATCHED, bpf/types.h. */
 export function noteWatched(object: BpfObject): void {
-  for (const { key, program: { in_code } } of entries(object.map("programs"))) {
+  for (const { key, program: { in_code } } of programEntries(object.map("programs"))) {
     if (in_code & CODE_CHECKED && !(in_code & CODE_WATCHED)) note(object, key, in_code | CODE_WATCHED);
   }
 }

@@ -1,18 +1,13 @@
 import { getLogger } from "@logtape/logtape";
 import { enums, layouts } from "../../generated/layouts.ts";
-import { BPF_NOEXIST } from "../../libbpf/map.ts";
 import { BpfError } from "../../libbpf/errors.ts";
 import type { BpfObject } from "../../libbpf/object.ts";
-import { u64, writeStruct } from "../../libbpf/struct.ts";
+import { writeStruct } from "../../libbpf/struct.ts";
 import type { UnknownPrograms } from "../../config/unknown.ts";
 import { isShortage } from "../../host/descriptors.ts";
 import { SystemError } from "../../host/errno.ts";
-import * as libc from "../../host/libc.ts";
 import { obstacleToOthersSockets } from "../../host/reach.ts";
 import { isRedirecting } from "../../state/control.ts";
-import { useForeignSocket } from "./foreign_socket.ts";
-import { keyOf } from "../../state/member.ts";
-import { wakeStuck } from "./memory.ts";
 import {
   type Connection,
   findClosed,
@@ -20,26 +15,19 @@ import {
   findMembers,
   findStuck,
   scanDescriptors,
-  type ScannedSocket,
 } from "./scan.ts";
-import { releaseSome } from "./release.ts";
+import { join, Processes } from "./join.ts";
+import { askBlockingToLeave, askToLeave, releaseClosed, releaseStuck } from "./leave.ts";
+import { areKnown, canServe, pays } from "./pays.ts";
 
 const log = getLogger("mda");
 
 const { ACCELERATE } = enums.decision;
-const { HABIT_UNKNOWN, HABIT_RECEIVES } = enums.habit;
-const { LEAVE_BULK, LEAVE_WITH_PEER, LEAVE_BY_RULE, LEAVE_BLOCKING, LEAVE_WITHOUT_MEMORY } = enums.leave;
+const { LEAVE_BY_RULE } = enums.leave;
 const { SCANNED_CONNECTED, SCANNED_MEMBER } = enums.scanned_kind;
 
 /** Thousands of connections take their time, in which others have things to do as well. */
 const SLICE_MS = 20;
-/** Half of what makes a socket leave (BULK_BYTES, bpf/bulk.h), so that nothing goes in and out. */
-const SMALL_BYTES = 12 * 1024;
-/** Of a connection that has left as bulk, as many messages at least tell what it sends now. */
-const SEGMENTS_MIN = 8;
-/** Segments shorter than this part of the largest possible end with a message. */
-const WHOLE_SEGMENT = 0.75;
-
 export interface Adoption {
   /** Connections that were put into the sockhash. */
   adopted: number;
@@ -142,88 +130,6 @@ export async function adoptOnceKnown(object: BpfObject, options: AdoptOptions): 
   return all;
 }
 
-/** Sockets that were switched to blocking mode leave before somebody waits in vain. */
-function askBlockingToLeave(object: BpfObject, members: ScannedSocket[]): void {
-  const blocking = new Set(members.filter(({ blocking }) => blocking).map(({ cookie }) => cookie));
-  if (blocking.size === 0) return;
-  const sockets = object.map("sockets");
-  for (const key of sockets.keys()) {
-    const cookie = sockets.lookup(key);
-    if (cookie && blocking.has(number(cookie))) askToLeave(object, number(key) & ~1n, LEAVE_BLOCKING);
-  }
-}
-
-/** Sockets whose programs wait in vain until they can send (bpf/memory.h): outside of the sockhash they can. */
-function releaseStuck(object: BpfObject, stuck: ScannedSocket[]): void {
-  for (const end of stuck) {
-    try {
-      useForeignSocket(end, (copy) => {
-        const key = keyOf(object, copy);
-        if (key === undefined || !askToLeave(object, key & ~1n, LEAVE_WITHOUT_MEMORY)) return;
-        releaseSome(object, [key, key ^ 1n]);
-      });
-    } catch (error) {
-      if (!(error instanceof SystemError)) throw error;
-      log.debug(`not released: ${error.message}`);
-    }
-  }
-  wakeStuck(stuck);
-}
-
-/** Sockets that were shut down or reset, and had no callback to leave by (bpf/resets.h). */
-function releaseClosed(object: BpfObject, closed: ScannedSocket[]): void {
-  for (const end of closed) {
-    try {
-      useForeignSocket(end, (copy) => {
-        const key = keyOf(object, copy);
-        if (key !== undefined) releaseSome(object, [key]);
-      });
-    } catch (error) {
-      if (!(error instanceof SystemError)) throw error;
-      log.debug(`not released: ${error.message}`);
-    }
-  }
-}
-
-function number(bytes: Uint8Array<ArrayBuffer>): bigint {
-  return new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true);
-}
-
-/** Whether the programs at both ends use their sockets in ways that sockmap can serve, as far as is known. */
-function canServe(...ends: ScannedSocket[]): boolean {
-  return ends.every(({ habit }) => habit <= HABIT_RECEIVES);
-}
-
-function areKnown(...ends: ScannedSocket[]): boolean {
-  return ends.every(({ habit }) => habit !== HABIT_UNKNOWN);
-}
-
-/** Whether a connection that has left as bulk sends small messages now. */
-function pays(client: ScannedSocket, server: ScannedSocket): boolean {
-  const bulk = [client, server].some(({ left }) => left === LEAVE_BULK) ||
-    // The end that knows more has been forgotten.
-    [client, server].every(({ left }) => left === LEAVE_WITH_PEER || left === 0) &&
-      client.left + server.left > 0;
-  if (!bulk) return true;
-  return client.recent_segments + server.recent_segments >= SEGMENTS_MIN &&
-    messageBytes(client, server) < SMALL_BYTES && messageBytes(server, client) < SMALL_BYTES;
-}
-
-/** The mean of a socket's last messages, as far as segments tell; 0 when it sent none. */
-function messageBytes(sender: ScannedSocket, answerer: ScannedSocket): number {
-  if (sender.recent_segments === 0) return 0;
-  if (isShort(sender)) return sender.recent_bytes / sender.recent_segments;
-  // Whole segments are parts of longer messages. If the other end sends short ones, these are its answers.
-  if (isShort(answerer) && answerer.recent_segments > 0) {
-    return sender.recent_bytes / answerer.recent_segments;
-  }
-  return Infinity;
-}
-
-function isShort({ recent_bytes, recent_segments, mss }: ScannedSocket): boolean {
-  return recent_bytes < recent_segments * mss * WHOLE_SEGMENT;
-}
-
 function judge(object: BpfObject, { client, server, listener }: Connection): boolean {
   const packet = writeStruct(layouts, "adoption", {
     connection: {
@@ -234,81 +140,4 @@ function judge(object: BpfObject, { client, server, listener }: Connection): boo
     },
   });
   return object.program("judge").runOn(packet) === ACCELERATE;
-}
-
-/** Makes a connection leave the sockhash, for a reason of enum leave; false when it is not there. */
-export function askToLeave(object: BpfObject, clientKey: bigint, why: number): boolean {
-  const packet = writeStruct(layouts, "adoption", { client_key: clientKey, argument: why });
-  return object.program("ask_to_leave").runOn(packet) === 1;
-}
-
-/**
- * False when an end has gone meanwhile.
- *
- * @throws SystemError or BpfError: E2BIG when there is no room, EPERM when an end's process is out of reach
- */
-function join(object: BpfObject, { client, server }: Connection, processes: Processes): boolean {
-  const sockets = object.map("sockets");
-  const fds: number[] = [];
-  const inside: Uint8Array<ArrayBuffer>[] = [];
-  let joined = false;
-  try {
-    const ends = [client, server].map((end) => {
-      const fd = processes.copyDescriptor(end);
-      fds.push(fd);
-      return { fd, cookie: libc.getSocketOption(fd, libc.SOL_SOCKET, libc.SO_COOKIE) };
-    });
-    const clientKey = ends[0].cookie << 1n;
-    ends.forEach(({ fd }, index) => {
-      const key = u64(clientKey | BigInt(index));
-      sockets.update(key, u64(fd), BPF_NOEXIST);
-      inside.push(key);
-    });
-    const packet = writeStruct(layouts, "adoption", {
-      client_key: clientKey,
-      client_cookie: ends[0].cookie,
-      server_cookie: ends[1].cookie,
-      client_executable: client.executable,
-      server_executable: server.executable,
-      connection: { server: [client.remote, server.local] },
-    });
-    joined = object.program("join").runOn(packet) === 1;
-  } finally {
-    fds.forEach(libc.close);
-    if (!joined) { for (const key of inside) sockets.delete(key); }
-  }
-  return joined;
-}
-
-/** So many processes are kept open. */
-const PROCESSES_MAX = 32;
-
-/** Processes whose descriptors are copied: each is opened once, unless there are many. */
-class Processes implements Disposable {
-  readonly #pidfds = new Map<number, number>();
-
-  copyDescriptor(end: ScannedSocket): number {
-    try {
-      return this.#copy(end);
-    } catch (error) {
-      if (!isShortage(error) || this.#pidfds.size === 0) throw error;
-      this[Symbol.dispose]();
-      return this.#copy(end);
-    }
-  }
-
-  #copy({ pid, fd }: ScannedSocket): number {
-    let pidfd = this.#pidfds.get(pid);
-    if (pidfd === undefined) {
-      if (this.#pidfds.size >= PROCESSES_MAX) this[Symbol.dispose]();
-      pidfd = libc.openProcess(pid);
-      this.#pidfds.set(pid, pidfd);
-    }
-    return libc.copyDescriptor(pidfd, fd);
-  }
-
-  [Symbol.dispose](): void {
-    for (const pidfd of this.#pidfds.values()) libc.close(pidfd);
-    this.#pidfds.clear();
-  }
 }

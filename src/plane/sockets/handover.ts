@@ -5,7 +5,7 @@ import { readStruct, type StructValue, u32, u64, writeStruct } from "../../libbp
 import { isShortage } from "../../host/descriptors.ts";
 import { SystemError } from "../../host/errno.ts";
 import * as libc from "../../host/libc.ts";
-import { askToLeave } from "./adopt.ts";
+import { askToLeave } from "./leave.ts";
 import { useForeignSocket } from "./foreign_socket.ts";
 
 const log = getLogger("mda");

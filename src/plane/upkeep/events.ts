@@ -4,7 +4,7 @@ import type { BpfObject } from "../../libbpf/object.ts";
 import { RingBuffer } from "../../libbpf/ring_buffer.ts";
 import { readStruct, type StructValue, u64 } from "../../libbpf/struct.ts";
 import { descriptorOfSocket } from "../../host/process.ts";
-import { askToLeave } from "../sockets/adopt.ts";
+import { askToLeave } from "../sockets/leave.ts";
 import { findPeersOfClosed, type PeerOfClosed, resetPeerOfClosed } from "../sockets/closing.ts";
 import { makeEdge } from "../sockets/edges.ts";
 import { useForeignSocket } from "../sockets/foreign_socket.ts";

@@ -7,7 +7,7 @@ import {
   type LogRecord,
 } from "@logtape/logtape";
 import { priorities, type Priority } from "../host/journal.ts";
-import { type LogDestination, StandardError } from "./log_destination.ts";
+import { type LogDestination, StandardError } from "./destination.ts";
 import { printError, setFailureOutputs } from "../output/print.ts";
 import { plural } from "../text/plural.ts";
 
