@@ -21,6 +21,15 @@ struct {
 	__type(value, struct instance);
 } instance SEC(".maps");
 
+/* By a number that the asker has drawn. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 64);
+	__type(key, __u64);
+	__type(value, struct reload_request);
+} reload_requests SEC(".maps");
+
 /* How long a process that has looked is taken to be there. */
 const volatile __u64 heartbeat_jiffies = 0;
 

@@ -98,15 +98,24 @@ struct instance {
 	__u32 rules;
 	__u64 started_ms; /* since 1970 */
 	char layout[16]; /* a hash of what maps are like and mean: equal ones can share them */
-	__u32 reloads; /* attempts to replace the rules while it runs */
-	__u32 reload_failed; /* the last of them did */
-	__u32 reapply; /* the next of them is also for the connections that are there */
-	__u32 pad;
 	__u32 all_sockets;
 	enum unknown_programs unknown_programs;
 	char hooks[16]; /* where it can be seen how */
 	char cgroup[PATH_BYTES];
 	char config[PATH_BYTES];
+};
+
+enum request_state {
+	REQUEST_WAITS,
+	REQUEST_DONE,
+	REQUEST_FAILED, /* the rules are those that there were */
+};
+
+/* A command asks the process that runs the data plane to read its configuration again. One writes it, the other answers. */
+struct reload_request {
+	__u64 asked_ms; /* since 1970 */
+	__u32 reapply; /* also for the connections that are there */
+	enum request_state state;
 };
 
 /* What a program does with its sockets, as far as it has been seen; see habits.h. After HABIT_RECEIVES, what sockmap cannot

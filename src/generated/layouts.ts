@@ -111,21 +111,17 @@ export const layouts = {
     },
   },
   "instance": {
-    "size": 2120,
+    "size": 2104,
     "fields": {
       "pid": { "offset": 0, "size": 4, "type": "u32" },
       "rules": { "offset": 4, "size": 4, "type": "u32" },
       "started_ms": { "offset": 8, "size": 8, "type": "u64" },
       "layout": { "offset": 16, "size": 16, "type": "char", "length": 16 },
-      "reloads": { "offset": 32, "size": 4, "type": "u32" },
-      "reload_failed": { "offset": 36, "size": 4, "type": "u32" },
-      "reapply": { "offset": 40, "size": 4, "type": "u32" },
-      "pad": { "offset": 44, "size": 4, "type": "u32" },
-      "all_sockets": { "offset": 48, "size": 4, "type": "u32" },
-      "unknown_programs": { "offset": 52, "size": 4, "type": "enum unknown_programs" },
-      "hooks": { "offset": 56, "size": 16, "type": "char", "length": 16 },
-      "cgroup": { "offset": 72, "size": 1024, "type": "char", "length": 1024 },
-      "config": { "offset": 1096, "size": 1024, "type": "char", "length": 1024 },
+      "all_sockets": { "offset": 32, "size": 4, "type": "u32" },
+      "unknown_programs": { "offset": 36, "size": 4, "type": "enum unknown_programs" },
+      "hooks": { "offset": 40, "size": 16, "type": "char", "length": 16 },
+      "cgroup": { "offset": 56, "size": 1024, "type": "char", "length": 1024 },
+      "config": { "offset": 1080, "size": 1024, "type": "char", "length": 1024 },
     },
   },
   "notice": {
@@ -317,6 +313,14 @@ export const layouts = {
       "pad": { "offset": 20, "size": 4, "type": "u32" },
     },
   },
+  "reload_request": {
+    "size": 16,
+    "fields": {
+      "asked_ms": { "offset": 0, "size": 8, "type": "u64" },
+      "reapply": { "offset": 8, "size": 4, "type": "u32" },
+      "state": { "offset": 12, "size": 4, "type": "enum request_state" },
+    },
+  },
   "address_prefix": {
     "size": 24,
     "fields": {
@@ -477,6 +481,7 @@ export const enums = {
   },
   "mode": { "MODE_REDIRECT": 0, "MODE_PASS": 1, "MODE_WITHOUT_MEMORY": 2 },
   "unknown_programs": { "UNKNOWN_STRICT": 0, "UNKNOWN_LEARN": 1, "UNKNOWN_FAST": 2 },
+  "request_state": { "REQUEST_WAITS": 0, "REQUEST_DONE": 1, "REQUEST_FAILED": 2 },
   "edge_time": { "EDGE_WHEN_READ": 0, "EDGE_AT_ONCE": 1 },
   "habit": {
     "HABIT_UNKNOWN": 0,
@@ -530,6 +535,7 @@ export const maps = {
   "programs": { "type": 9, "maxEntries": 4096, "key": "executable", "value": "program" },
   "readers": { "type": 1, "maxEntries": 1024, "key": "u64", "value": "reader" },
   "refused_errors": { "type": 1, "maxEntries": 64, "key": "u32", "value": "u64" },
+  "reload_requests": { "type": 1, "maxEntries": 64, "key": "u64", "value": "reload_request" },
   "rule_addresses": { "type": 11, "maxEntries": 245760, "key": "address_prefix", "value": "rule_bits" },
   "rule_decisions": { "type": 6, "maxEntries": 512, "key": "u32", "value": "u64" },
   "rule_owners": { "type": 1, "maxEntries": 8192, "key": "owner_key", "value": "rule_bits" },

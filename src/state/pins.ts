@@ -26,6 +26,7 @@ export const mapNames = [
   "events",
   "control",
   "instance",
+  "reload_requests",
   "counters",
   "refused_errors",
   "rule_sets",

@@ -3,6 +3,7 @@ import { Daemon, startDaemon } from "../../host/daemon.ts";
 import { checkDescriptors } from "../../host/descriptors.ts";
 import { Journal } from "../../host/journal.ts";
 import { Notifier } from "../../host/notify.ts";
+import { Signals } from "../../host/signals.ts";
 import { createPidFile } from "../../host/pid_file.ts";
 import type { MetricsAddress } from "../../http/address.ts";
 import type { MetricsServer } from "../../http/server.ts";
@@ -57,11 +58,11 @@ async function runHere(
   supervisor: Supervisor,
 ): Promise<number> {
   checkDescriptors();
-  Deno.addSignalListener("SIGHUP", reopenLog);
+  const signals = new Signals(reopenLog);
   using _pidFile = pidFile ? createPidFile(pidFile) : undefined;
   // What listens is there before anything is attached: a port in use changes nothing.
   using server = metrics && await serveMetrics(metrics, options.pinDir);
-  await runDataPlane(options, server ? tellingBoth(supervisor, server) : supervisor);
+  await runDataPlane(options, server ? tellingBoth(supervisor, server) : supervisor, signals);
   return 0;
 }
 

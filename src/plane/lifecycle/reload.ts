@@ -10,6 +10,7 @@ import { describeInstance, type Instance, readInstance } from "../../state/insta
 import { loadDataPlane } from "../object.ts";
 import { openMaps, openPinnedMap } from "../../state/pins.ts";
 import { unknownName } from "../../state/programs.ts";
+import { askForReload } from "../../state/requests.ts";
 import { replaceRules } from "../../state/rules.ts";
 import { isEnabled } from "../../views/status.ts";
 
@@ -47,7 +48,7 @@ export async function reloadDataPlane(options: ReloadOptions): Promise<number> {
         `Cannot make process ${held.pid} read ${config}: it runs with ${instance.config}; change that file, or start mda anew`,
       );
     }
-    await tell(held.pid, pinDir, instance.reloads, reapply);
+    await tell(held.pid, pinDir, reapply);
   } else {
     using _lock = held;
     // Whoever had it may have changed it.
@@ -88,18 +89,17 @@ function replaceHere(pinDir: string, config: string, rules: Rule[]): void {
 }
 
 /** Tells a running mda to reload, and waits until it has. */
-async function tell(pid: number, pinDir: string, reloads: number, reapply: boolean): Promise<void> {
-  using map = openPinnedMap(pinDir, "instance");
-  if (map && reapply) describeInstance(map, { reapply: 1 });
+async function tell(pid: number, pinDir: string, reapply: boolean): Promise<void> {
+  using map = openPinnedMap(pinDir, "reload_requests");
+  using answer = map && askForReload(map, reapply);
   Deno.kill(pid, "SIGHUP");
   for (const end = performance.now() + FOLLOW_MS; performance.now() < end;) {
-    const now = map && readInstance(map);
-    if (now && now.reloads !== reloads) {
-      if (now.reload_failed) {
-        throw new Error(`Cannot reload: process ${pid} has kept its rules; its log says why`);
-      }
-      return;
+    const state = answer?.state ?? "gone";
+    if (state === "done") return;
+    if (state === "failed") {
+      throw new Error(`Cannot reload: process ${pid} has kept its rules; its log says why`);
     }
+    if (state === "gone") throw new Error(`Cannot reload: process ${pid} has stopped meanwhile`);
     await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
   }
   throw new Error(`Cannot reload: process ${pid} has not followed within ${FOLLOW_MS / 1000} s`);

@@ -1,18 +1,19 @@
 import { resolve } from "node:path";
 import { getLogger } from "@logtape/logtape";
 import { load } from "../../config/load.ts";
-import { ConfigurationError } from "../../config/mistakes.ts";
 import { removePinDirectory } from "../../host/bpffs.ts";
 import { findCgroup2 } from "../../host/cgroup.ts";
 import { reserveDescriptors } from "../../host/descriptors.ts";
+import type { Signals } from "../../host/signals.ts";
 import { fingerprint, watchFile } from "../../host/file_watch.ts";
 import { checkHost } from "../../host/kernel.ts";
 import { takePinDirectory } from "../../host/lock.ts";
-import { describeInstance, readInstance } from "../../state/instance.ts";
-import { replaceRules } from "../../state/rules.ts";
+import { readInstance } from "../../state/instance.ts";
 import type { UnknownPrograms } from "../../config/unknown.ts";
 import { startDataPlane, type StartedDataPlane } from "./start.ts";
 import { leaveDataPlane, stopDataPlane, type StopOptions } from "./stop.ts";
+import { Reloader } from "./reloader.ts";
+import { plural } from "../../text/plural.ts";
 import { startUpkeep, type Upkeep } from "../upkeep/upkeep.ts";
 
 const log = getLogger("mda");
@@ -52,14 +53,17 @@ export interface Supervisor {
 }
 
 /** Runs the data plane from the first check until SIGINT or SIGTERM has stopped it; SIGHUP reloads its rules. */
-export async function runDataPlane(options: DataPlaneOptions, supervisor: Supervisor): Promise<void> {
+export async function runDataPlane(
+  options: DataPlaneOptions,
+  supervisor: Supervisor,
+  signals: Signals,
+): Promise<void> {
   const { pinDir } = options;
   const config = resolve(options.config);
   const read = fingerprint(config);
   const rules = load(config);
   checkHost();
   const cgroup = options.cgroup ?? findCgroup2();
-  const signals = new Signals();
   // So that a stop finds some whatever has become of the limit.
   using reserve = reserveDescriptors();
   using _lock = takePinDirectory(pinDir);
@@ -89,9 +93,10 @@ export async function runDataPlane(options: DataPlaneOptions, supervisor: Superv
     using _alive = supervisor.aliveMs === undefined
       ? undefined
       : every(supervisor.aliveMs, () => supervisor.alive());
+    const reloader = new Reloader(plane, options, upkeep);
     const reload = () => {
       supervisor.reloading();
-      const success = reloadRules(plane, options, upkeep, reload);
+      const success = reloader.reload(reload);
       supervisor.reloaded?.(success);
       supervisor.ready(status());
     };
@@ -120,37 +125,6 @@ async function leave(plane: StartedDataPlane, options: StopOptions): Promise<voi
     log.warn("some readers that were full may wait until the next mda run or mda disable wakes them");
   }
   log.info(`stopped: connections go on being accelerated by what is pinned at ${pinDir}`);
-}
-
-/**
- * Returns false when the configuration has mistakes, or could not be read, and the rules are those that there were.
- *
- * @param again does the same, when it could not be read for want of descriptors and there are some
- */
-function reloadRules(
-  { object, options: { config } }: StartedDataPlane,
-  { adopt }: DataPlaneOptions,
-  upkeep: Upkeep,
-  again: () => void,
-): boolean {
-  const instance = object.map("instance");
-  const { reloads: before, reapply } = readInstance(instance);
-  const reloads = before + 1;
-  try {
-    const rules = load(config);
-    replaceRules(object, rules, "MODE_REDIRECT");
-    describeInstance(instance, { rules: rules.length, reloads, reload_failed: 0, reapply: 0 });
-    log.info(`reloaded: ${rulesText(rules.length)}`);
-  } catch (error) {
-    const later = upkeep.shortage.caused(error);
-    if (!(error instanceof ConfigurationError || later)) throw error;
-    if (later) upkeep.shortage.afterwards(again);
-    describeInstance(instance, { reloads, reload_failed: 1, reapply: later ? reapply : 0 });
-    log.error(`${(error as Error).message}\nnot reloaded: the rules that hold stay`);
-    return false;
-  }
-  if (adopt || reapply) upkeep.adopt({ reapply: reapply !== 0 });
-  return true;
 }
 
 /** The connections in another version's maps go over to TCP, and can then be adopted. */
@@ -189,47 +163,9 @@ function readyLine(
   ].join("; ");
 }
 
-const rulesText = (rules: number) => `${rules} rule${rules === 1 ? "" : "s"}`;
+const rulesText = (rules: number) => plural(rules, "rule");
 
 function every(ms: number, action: () => void): Disposable {
   const timer = setInterval(action, ms);
   return { [Symbol.dispose]: () => clearInterval(timer) };
-}
-
-/**
- * The signals that a running mda is steered by, from the first moment on: one that comes early is not lost. Up to the end of
- * the process: one that comes late does not turn a stop in order into a death by a signal.
- */
-class Signals {
-  readonly #stop = Promise.withResolvers<Deno.Signal>();
-  readonly #again = new AbortController();
-  #stopping = false;
-  #hangup = false;
-  #reload: (() => void) | undefined;
-
-  constructor() {
-    const stop = (signal: Deno.Signal) => () => {
-      if (this.#stopping) this.#again.abort();
-      this.#stopping = true;
-      this.#stop.resolve(signal);
-    };
-    const reload = () => this.#reload ? this.#reload() : void (this.#hangup = true);
-    Deno.addSignalListener("SIGINT", stop("SIGINT"));
-    Deno.addSignalListener("SIGTERM", stop("SIGTERM"));
-    Deno.addSignalListener("SIGHUP", reload);
-  }
-
-  /** Calls `reload` at each SIGHUP until SIGINT or SIGTERM comes, which it returns. */
-  async stop(reload: () => void): Promise<Deno.Signal> {
-    this.#reload = reload;
-    if (this.#hangup) reload();
-    const signal = await this.#stop.promise;
-    this.#reload = () => {};
-    return signal;
-  }
-
-  /** A second SIGINT or SIGTERM: whoever sends it does not want to wait. */
-  get again(): AbortSignal {
-    return this.#again.signal;
-  }
 }

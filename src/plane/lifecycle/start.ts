@@ -17,6 +17,7 @@ import { layoutHash } from "../../state/version.ts";
 import { checkStorage } from "../../checks/storage.ts";
 import { unknownNumber } from "../../state/programs.ts";
 import { openRetired, type Retired } from "./retired.ts";
+import { forgetReloads } from "../../state/requests.ts";
 import { replaceRules } from "../../state/rules.ts";
 
 const log = getLogger("mda");
@@ -65,15 +66,13 @@ export async function startDataPlane(options: StartOptions): Promise<StartedData
       rules: options.rules.length,
       started_ms: Date.now(),
       layout,
-      reloads: 0,
-      reload_failed: 0,
-      reapply: 0,
       all_sockets: Number(allSockets),
       unknown_programs: unknownNumber(unknownPrograms),
       hooks: features.hooks,
       cgroup,
       config: options.config,
     });
+    forgetReloads(object.map("reload_requests"));
     replaceRules(object, options.rules, "MODE_REDIRECT");
     object.program("redirect").attachToSockets(object.map("sockets"));
     if (!reuse) { for (const name of mapNames) object.map(name).pin(join(pinDir, name)); }
