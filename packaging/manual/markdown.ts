@@ -9,7 +9,20 @@ function options(options: OptionWords[]): string {
   return `\n| option | what it does |\n| --- | --- |\n${rows.join("")}`;
 }
 
-const paragraphs = (text: string[]) => text.map((paragraph) => `\n${cell(paragraph)}\n`).join("");
+const width = 100;
+
+/** Lines of no more columns than the other pages have. */
+function wrap(text: string): string {
+  const lines = [""];
+  for (const word of text.split(" ")) {
+    const line = lines.at(-1)!;
+    if (line !== "" && line.length + 1 + word.length > width) lines.push(word);
+    else lines[lines.length - 1] = line === "" ? word : `${line} ${word}`;
+  }
+  return lines.join("\n");
+}
+
+const paragraphs = (text: string[]) => text.map((paragraph) => `\n${wrap(cell(paragraph))}\n`).join("");
 
 const sentence = (text: string) => `${text[0].toUpperCase()}${text.slice(1)}.`;
 
@@ -31,7 +44,8 @@ const list = commands.map(({ name, description }) => `| [\`mda ${name}\`](#mda-$
 
 Deno.stdout.writeSync(new TextEncoder().encode(`# Commands
 
-\`mda help\` and \`mda help COMMAND\` print all of this; it is made from what they know by \`packaging/manual/markdown.ts\`.
+\`mda help\` and \`mda help COMMAND\` print all of this. \`./build.sh manual\` makes the page from the
+same words.
 
     ${program.usage}
 

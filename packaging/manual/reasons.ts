@@ -27,8 +27,9 @@ const page = `<!-- Made from bpf/reasons.h by packaging/manual/reasons.ts. -->
 
 # Reasons
 
-Why bytes go over TCP, as \`mda status -o json\` and the metrics name it; the table of \`mda status\` has spaces for underscores.
-[Troubleshooting](troubleshooting.md#it-runs-and-little-is-accelerated) says what can be done.
+Why bytes go over TCP, as \`mda status -o json\` and the metrics name it. The table of \`mda status\`
+has spaces for underscores. [Troubleshooting](troubleshooting.md#it-runs-and-little-is-accelerated)
+says what can be done.
 
 ${sections.join("\n")}`;
 

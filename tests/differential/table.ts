@@ -11,11 +11,13 @@ const path = fileURLToPath(new URL("../../docs/differential.md", import.meta.url
 
 const head = `# Plain TCP and mda, compared
 
-Each case is a client and a server that use a connection in one way, once on plain TCP and once under mda. What they see, every
-return value, errno, byte and event, must be the same; [limits](limits.md) names the differences that there are. The cases are in
-\`tests/differential/cases\`, this table is made by \`tests/differential/table.ts\`.
+Each case is a client and a server that use a connection in one way, once on plain TCP and once
+under mda. What they see, every return value, errno, byte and event, must be the same;
+[limits](limits.md) names the differences that there are. The cases are in
+\`tests/differential/cases\`; \`tests/differential/table.ts\` makes the table.
 
-Redirected: whether messages of the connection skipped TCP; partly where some of them did.
+The column \`redirected\` says whether messages of the connection skipped TCP: partly, where some of
+them did.
 
 | case | what | plain TCP | mda | redirected |
 | --- | --- | --- | --- | --- |
