@@ -1,5 +1,5 @@
 import { getLogger } from "@logtape/logtape";
-import { isEnabled, readStatusInSteps } from "../views/status.ts";
+import { isEnabled, readSnapshot } from "../views/status.ts";
 import type { MetricsAddress } from "./address.ts";
 import { createExposition, type Exposition, type Reloads } from "../output/prometheus.ts";
 
@@ -158,7 +158,7 @@ export class MetricsServer implements Disposable {
   async #read(): Promise<string> {
     const started = performance.now();
     const exposition = await this.#exposition!;
-    this.#text = await exposition.text(await readStatusInSteps(this.#pinDir), this.#reloads);
+    this.#text = await exposition.text(await readSnapshot(this.#pinDir), this.#reloads);
     const now = performance.now();
     this.#freshUntil = now + Math.max(FRESH_MS, READ_SHARE * (now - started));
     return this.#text;

@@ -1,6 +1,5 @@
 import manifest from "../../deno.json" with { type: "json" };
-import { enums } from "../generated/layouts.ts";
-import type { Status } from "../views/status.ts";
+import type { Snapshot } from "../views/status.ts";
 
 /** What a running mda knows of itself beside its status. */
 export interface Reloads {
@@ -20,7 +19,7 @@ interface Metric {
   type: "counter" | "gauge";
   name: string;
   help: string;
-  samples(status: Status, reloads: Reloads): Sample[];
+  samples(snapshot: Snapshot, reloads: Reloads): Sample[];
 }
 
 /** Every metric; docs/metrics.md explains them. */
@@ -101,18 +100,24 @@ const metrics: Metric[] = [
     "Sockets that went back to TCP before they closed.",
     ({ left }) => byReason(left),
   ),
-  gauge("mda_programs", "Programs by how they use their sockets.", ({ programs }) => byHabit(programs)),
+  gauge(
+    "mda_programs",
+    "Programs by how they use their sockets.",
+    (_status, _reloads, habits) =>
+      Object.entries(habits).map(([habit, value]) => ({ labels: { habit }, value })),
+  ),
 ];
 
 type Values = Sample[] | Sample | number;
+type Read = (status: Snapshot["status"], reloads: Reloads, habits: Snapshot["habits"]) => Values;
 
-function counter(name: string, help: string, values: (status: Status, reloads: Reloads) => Values): Metric {
+function counter(name: string, help: string, values: Read): Metric {
   return { ...gauge(name, help, values), type: "counter" };
 }
 
-function gauge(name: string, help: string, values: (status: Status, reloads: Reloads) => Values): Metric {
-  const samples = (status: Status, reloads: Reloads) => {
-    const found = values(status, reloads);
+function gauge(name: string, help: string, values: Read): Metric {
+  const samples = ({ status, habits }: Snapshot, reloads: Reloads) => {
+    const found = values(status, reloads, habits);
     if (typeof found === "number") return [{ value: found }];
     return Array.isArray(found) ? found : [found];
   };
@@ -123,24 +128,10 @@ function byReason(counts: Record<string, number>, before = ""): Sample[] {
   return Object.entries(counts).map(([reason, value]) => ({ labels: { reason: before + reason }, value }));
 }
 
-/** All habits, so that a series is there before its first program. */
-function byHabit({ accelerated, learning, left }: Status["programs"]): Sample[] {
-  return Object.entries(enums.habit).map(([name, habit]) => {
-    const { HABIT_UNKNOWN, HABIT_RECEIVES } = enums.habit;
-    const word = name.replace("HABIT_", "").toLowerCase();
-    const value = habit === HABIT_UNKNOWN
-      ? learning
-      : habit === HABIT_RECEIVES
-      ? accelerated
-      : left.filter(({ why }) => why === word).length;
-    return { labels: { habit: word }, value };
-  });
-}
-
 /** The text of a scrape, and the Content-Type that says its format. */
 export interface Exposition {
   contentType: string;
-  text(status: Status, reloads: Reloads): Promise<string>;
+  text(snapshot: Snapshot, reloads: Reloads): Promise<string>;
 }
 
 /** Loads what writes the text: nobody else waits for that. */
@@ -150,10 +141,10 @@ export async function createExposition(): Promise<Exposition> {
   const kinds = { counter: Counter, gauge: Gauge };
   return {
     contentType: registry.contentType,
-    async text(status, reloads) {
+    async text(snapshot, reloads) {
       registry.clear();
       for (const { type, name, help, samples } of metrics) {
-        const found = samples(status, reloads);
+        const found = samples(snapshot, reloads);
         const labelNames = Object.keys(found[0]?.labels ?? {});
         const metric = new kinds[type]({ name, help, labelNames, registers: [registry] });
         for (const { labels = {}, value } of found) metric.inc(labels, value);

@@ -8,7 +8,8 @@ import { readInstance } from "../state/instance.ts";
 import { isAttached, type MapName, openPinnedMap } from "../state/pins.ts";
 import type { UnknownPrograms } from "../config/unknown.ts";
 import { readCounters, type ReasonCounts } from "./counters.ts";
-import { readPrograms, unknownName } from "../state/programs.ts";
+import { unknownName } from "../state/programs.ts";
+import { type HabitCounts, readHabits } from "./habits.ts";
 import { firstDecision } from "../state/rules.ts";
 
 /** Takes a few ms. */
@@ -66,18 +67,25 @@ export function isEnabled(pinDir: string): boolean {
   return control !== undefined && isRedirecting(control) && isAttached(pinDir);
 }
 
+/** A status, and what only metrics have. */
+export interface Snapshot {
+  status: Status;
+  /** How many programs have each habit. */
+  habits: HabitCounts;
+}
+
 /** What the data plane of a pin directory has done so far, of this version; all zero when none is pinned there. */
 export function readStatus(pinDir: string): Status {
-  const steps = statusSteps(pinDir);
+  const steps = snapshotSteps(pinDir);
   for (;;) {
     const { done, value } = steps.next();
-    if (done) return value;
+    if (done) return value.status;
   }
 }
 
 /** As readStatus(), and lets everything else in this process go on meanwhile. */
-export async function readStatusInSteps(pinDir: string): Promise<Status> {
-  const steps = statusSteps(pinDir);
+export async function readSnapshot(pinDir: string): Promise<Snapshot> {
+  const steps = snapshotSteps(pinDir);
   for (;;) {
     const { done, value } = steps.next();
     if (done) return value;
@@ -85,7 +93,7 @@ export async function readStatusInSteps(pinDir: string): Promise<Status> {
   }
 }
 
-function* statusSteps(pinDir: string): Generator<void, Status> {
+function* snapshotSteps(pinDir: string): Generator<void, Snapshot> {
   using instance = openPinnedMap(pinDir, "instance");
   // Without it, a start or a stop was killed half-way, and the rest tells nothing.
   const open = (name: MapName) => instance && openPinnedMap(pinDir, name);
@@ -99,7 +107,8 @@ function* statusSteps(pinDir: string): Generator<void, Status> {
     ? readInstance(instance)
     : { cgroup: "", rules: 0, hooks: "none", unknown_programs: enums.unknown_programs.UNKNOWN_LEARN };
   const counted = readCounters(counters);
-  return {
+  const { counts, ...known } = readHabits(programs);
+  const status: Status = {
     enabled: isEnabled(pinDir),
     cgroup,
     rules,
@@ -115,28 +124,10 @@ function* statusSteps(pinDir: string): Generator<void, Status> {
     refused: counted.refused,
     refused_errors: readErrors(errors),
     left: counted.left,
-    programs: { hooks, unknown: unknownName(unknown_programs), ...describePrograms(programs) },
+    programs: { hooks, unknown: unknownName(unknown_programs), ...known },
     decided: control && decisions ? readDecisions(control, decisions, rules) : [],
   };
-}
-
-/** `HABIT_SPLICES` as "splices" */
-const habitNames = new Map(
-  Object.entries(enums.habit).map((
-    [name, value],
-  ) => [value as number, name.replace("HABIT_", "").toLowerCase()]),
-);
-
-function describePrograms(map: BpfMap | undefined): Omit<Status["programs"], "hooks" | "unknown"> {
-  const { HABIT_UNKNOWN, HABIT_RECEIVES } = enums.habit;
-  const all = map ? readPrograms(map) : [];
-  const having = (wanted: number) => all.filter(({ habit }) => habit === wanted).length;
-  return {
-    accelerated: having(HABIT_RECEIVES),
-    learning: having(HABIT_UNKNOWN),
-    left: all.filter(({ habit }) => habit > HABIT_RECEIVES)
-      .map(({ name, habit }) => ({ name, why: habitNames.get(habit)! })),
-  };
+  return { status, habits: counts };
 }
 
 function readDecisions(control: BpfMap, decisions: BpfMap, rules: number): number[] {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
-import type { StatusReport } from "../../src/cli/commands/status.ts";
+import type { StatusReport } from "../../src/output/status_table.ts";
 import type { Status } from "../../src/views/status.ts";
 import type { Cgroup } from "./cgroup.ts";
 import { type Output, type Place, Program, start, tryRun } from "./program.ts";

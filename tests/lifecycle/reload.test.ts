@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { BpfMap } from "../../src/libbpf/map.ts";
+import { askForReload } from "../../src/state/requests.ts";
 import { createCgroup } from "../lab/cgroup.ts";
 import { assertRedirected, Mda, newPinDir, runMda, statusOf, writeConfig } from "../lab/mda.ts";
 import { run } from "../lab/program.ts";
@@ -209,4 +211,37 @@ Deno.test("mda reload replaces the rules of what runs without a process, and say
     assert.equal((await mda("disable")).code, 0);
     Deno.removeSync(config);
   }
+});
+
+Deno.test("commands that ask for a reload at the same time each get their answer, and leave nothing of it", async () => {
+  await using cgroup = createCgroup("at-once");
+  await using mda = await Mda.start({ cgroup });
+  const asking = ["chain -p 1\n", bad, "chain -p 1\nchain -p 2\n"];
+  for (const config of asking) {
+    write(mda, config);
+    const codes = await Promise.all(
+      Array.from(
+        { length: 4 },
+        async (_, index) =>
+          (await runMda(["--pin-dir", mda.pinDir, "reload", ...index % 2 ? ["--reapply"] : []])).code,
+      ),
+    );
+    assert.deepEqual(codes, Array(4).fill(config === bad ? 2 : 0));
+  }
+  assert.equal((await mda.status()).rules, 2);
+  using requests = BpfMap.openPinned(`${mda.pinDir}/reload_requests`)!;
+  assert.deepEqual([...requests.keys()], []);
+  await mda.stop();
+});
+
+Deno.test("a request to reload that nobody answered is forgotten at the next start", async () => {
+  await using cgroup = createCgroup("unanswered");
+  await using mda = await Mda.start({ cgroup });
+  using requests = BpfMap.openPinned(`${mda.pinDir}/reload_requests`)!;
+  askForReload(requests, true);
+  assert.equal([...requests.keys()].length, 1);
+  await mda.crash();
+  await using next = await Mda.start({ cgroup, pinDir: mda.pinDir });
+  assert.deepEqual([...requests.keys()], []);
+  await next.stop();
 });
