@@ -160,6 +160,7 @@ static __always_inline void reset(struct lane *lane, __u64 key, const struct exe
 	lane->peer.key = 0;
 	barrier();
 	lane->key = key;
+	lane->since_ns = bpf_ktime_get_ns();
 	lane->mean_bytes = 0;
 	lane->on_tcp = 1;
 	lane->burst = 0;

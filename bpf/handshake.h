@@ -40,7 +40,7 @@ struct answer {
 	__u8 exclusion; /* enum exclusion */
 	__u8 to_observe; /* enum to_observe */
 	__u8 client_entered;
-	__u8 is_bulk; /* it is left to TCP for that */
+	__u8 refused; /* enum refusal, plus 1: why the client was not let in */
 	__u8 has_ends;
 };
 
@@ -113,6 +113,11 @@ static __always_inline bool same_handshake(const struct handshake *one, const st
 	return one->client_seq == other->client_seq && one->server_seq == other->server_seq;
 }
 
+static __always_inline bool is_refused_as_bulk(const struct answer *answer)
+{
+	return answer->refused == REFUSED_BULK + 1;
+}
+
 static __always_inline bool get_answer(const struct handshake *handshake, struct answer *answer)
 {
 	struct answer_place *place = answer_place_of(handshake);
@@ -145,7 +150,7 @@ static __always_inline bool get_ends(const struct answer *answer, struct connect
 }
 
 /* For the server's end, which comes next. */
-static __always_inline void mark_answer(const struct handshake *handshake, bool client_entered, __u8 to_observe, bool is_bulk)
+static __always_inline void mark_answer(const struct handshake *handshake, bool client_entered, __u8 to_observe, __u8 refused)
 {
 	struct answer_place *place = answer_place_of(handshake);
 
@@ -155,7 +160,7 @@ static __always_inline void mark_answer(const struct handshake *handshake, bool 
 	if (same_handshake(&place->answer.handshake, handshake)) {
 		place->answer.client_entered = client_entered;
 		place->answer.to_observe = to_observe;
-		place->answer.is_bulk = is_bulk;
+		place->answer.refused = refused;
 	}
 	bpf_spin_unlock(&place->lock);
 }

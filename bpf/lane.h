@@ -100,7 +100,14 @@ struct lane {
 	__u32 memory_seen; /* in which jiffy there was enough, see memory.h */
 	__u32 habits_seen; /* learnt.habits_changed when habits were looked up */
 	__u64 messages; /* redirected */
+	__u64 bytes; /* of these */
 	__u64 messages_alone; /* of these, when no other send was last seen under way: all of them are in the reader's queue, or were */
+
+	__u32 moved; /* the jiffy of its last message, its lower half */
+	__u32 passed_for; /* enum pass: why the last one that passed did */
+	__u64 passed_messages;
+	__u64 passed_bytes;
+	__u64 since_ns; /* when it entered */
 
 	/* What is needed less often. */
 	__u8 own_habit;

@@ -8,6 +8,7 @@
 #include "edges.h"
 #include "habits.h"
 #include "leave.h"
+#include "list.h"
 #include "memory.h"
 #include "pairing.h"
 #include "redirect.h"
@@ -230,6 +231,30 @@ int scan_sockets(struct bpf_iter__task_file *at)
 
 	if (task && file)
 		scan_socket(at, task, file);
+	return 0;
+}
+
+/* Writes a struct listed_socket for each descriptor of a TCP socket. */
+SEC("iter/task_file")
+int list_sockets(struct bpf_iter__task_file *at)
+{
+	struct task_struct *task = at->task;
+	struct file *file = at->file;
+
+	if (task && file)
+		list_socket(at, task, file);
+	return 0;
+}
+
+/* Writes a struct listed_lane for each socket that has entered. */
+SEC("iter/bpf_sk_storage_map")
+int list_lanes(struct bpf_iter__bpf_sk_storage_map *at)
+{
+	struct lane *lane = at->value;
+	struct sock *sk = at->sk;
+
+	if (sk && lane)
+		list_lane(at, sk, lane);
 	return 0;
 }
 

@@ -20,6 +20,7 @@
 #include "learning.h"
 #include "leave.h"
 #include "memory.h"
+#include "refused.h"
 #include "rules.h"
 #include "socket.h"
 #include "worth.h"
@@ -51,16 +52,6 @@ static __always_inline enum exclusion exclusion_behind(struct tcp_request_sock *
 	if (bpf_core_field_exists(req->is_mptcp) && READ(req, is_mptcp))
 		return EXCLUDED_PROTOCOL;
 	return exclusion_of(listener);
-}
-
-/* Whether there is a reason, which it counts. */
-static __always_inline bool refuse(enum exclusion exclusion)
-{
-	if (exclusion == EXCLUDED_PROTOCOL)
-		count_refused(REFUSED_PROTOCOL);
-	if (exclusion == EXCLUDED_KERNEL)
-		count_refused(REFUSED_KERNEL_SOCKET);
-	return exclusion != NOT_EXCLUDED;
 }
 
 static __noinline int syn_answered(struct bpf_sock_ops *ops)
@@ -95,22 +86,41 @@ static __noinline int syn_answered(struct bpf_sock_ops *ops)
 	return 0;
 }
 
+/* @refused: enum refusal, plus 1: why it could not enter */
+static __always_inline void refuse_end(__u8 *refused, enum refusal reason)
+{
+	count_refused(reason);
+	*refused = reason + 1;
+}
+
+static __always_inline bool refuse_client(struct answer *answer, enum refusal reason)
+{
+	refuse_end(&answer->refused, reason);
+	return false;
+}
+
+static __always_inline bool excludes(enum exclusion exclusion, struct answer *answer)
+{
+	if (exclusion == EXCLUDED_PROTOCOL)
+		refuse_client(answer, REFUSED_PROTOCOL);
+	if (exclusion == EXCLUDED_KERNEL)
+		refuse_client(answer, REFUSED_KERNEL_SOCKET);
+	return exclusion != NOT_EXCLUDED;
+}
+
 /* @client: NULL when it is not known which that is */
 static __always_inline bool programs_may_enter(const struct executable *client, const struct executable *server,
 						struct answer *answer)
 {
 	enum habit clients = client ? habit_of(client) : HABIT_UNKNOWN, servers = habit_of(server);
 
-	if (clients > HABIT_RECEIVES || servers > HABIT_RECEIVES) {
-		count_refused(REFUSED_HABIT);
-		return false;
-	}
+	if (clients > HABIT_RECEIVES || servers > HABIT_RECEIVES)
+		return refuse_client(answer, REFUSED_HABIT);
 	if (!learns_first() || (clients == HABIT_RECEIVES && servers == HABIT_RECEIVES))
 		return true;
 	answer->to_observe = (clients == HABIT_UNKNOWN ? OBSERVE_CLIENT : 0) |
 			     (servers == HABIT_UNKNOWN ? OBSERVE_SERVER : 0);
-	count_refused(REFUSED_UNKNOWN);
-	return false;
+	return refuse_client(answer, REFUSED_UNKNOWN);
 }
 
 /* Not inlined: what it needs is on the stack only while it decides. */
@@ -136,12 +146,9 @@ static __always_inline bool pays_to_enter(const struct executable *client, struc
 		return true;
 	switch (worth_of(client, &answer->server_executable, answer->port)) {
 	case WORTH_SHORT:
-		count_refused(REFUSED_SHORT_LIVED);
-		return false;
+		return refuse_client(answer, REFUSED_SHORT_LIVED);
 	case WORTH_BULK:
-		count_refused(REFUSED_BULK);
-		answer->is_bulk = true;
-		return false;
+		return refuse_client(answer, REFUSED_BULK);
 	default:
 		return true;
 	}
@@ -149,81 +156,73 @@ static __always_inline bool pays_to_enter(const struct executable *client, struc
 
 static __always_inline bool client_may_enter(struct sock *sk, struct answer *answer, const struct executable *executable)
 {
-	if (refuse(exclusion_of(sk)) || refuse(answer->exclusion))
+	if (excludes(exclusion_of(sk), answer) || excludes(answer->exclusion, answer))
 		return false;
-	if (is_without_memory()) {
-		count_refused(REFUSED_NO_MEMORY);
-		return false;
-	}
-	if (sends_zerocopy(sk)) {
-		count_refused(REFUSED_HABIT);
-		return false;
-	}
-	if (!all_sockets && !nonblocking(sk)) {
-		count_refused(REFUSED_BLOCKING_CLIENT);
-		return false;
-	}
-	if (!all_sockets && !answer->nonblocking) {
-		count_refused(REFUSED_BLOCKING_LISTENER);
-		return false;
-	}
+	if (is_without_memory())
+		return refuse_client(answer, REFUSED_NO_MEMORY);
+	if (sends_zerocopy(sk))
+		return refuse_client(answer, REFUSED_HABIT);
+	if (!all_sockets && !nonblocking(sk))
+		return refuse_client(answer, REFUSED_BLOCKING_CLIENT);
+	if (!all_sockets && !answer->nonblocking)
+		return refuse_client(answer, REFUSED_BLOCKING_LISTENER);
 	switch (rules_decide(sk, answer)) {
 	case ACCELERATE:
 		return pays_to_enter(executable, answer) && programs_may_enter(executable, &answer->server_executable, answer);
 	case RETURN_RULE:
-		count_refused(REFUSED_RETURN_RULE);
-		return false;
+		return refuse_client(answer, REFUSED_RETURN_RULE);
 	default:
-		count_refused(REFUSED_NO_ACCEPT_RULE);
-		return false;
+		return refuse_client(answer, REFUSED_NO_ACCEPT_RULE);
 	}
 }
 
-static __always_inline bool server_may_enter(struct sock *sk)
+static __always_inline bool server_may_enter(struct sock *sk, __u8 *refused)
 {
-	if (refuse(exclusion_of(sk)))
-		return false;
-	if (sends_zerocopy(sk)) {
-		count_refused(REFUSED_HABIT);
-		return false;
-	}
-	return true;
+	if (has_ulp(sk))
+		refuse_end(refused, REFUSED_PROTOCOL);
+	else if (is_kernels(sk))
+		refuse_end(refused, REFUSED_KERNEL_SOCKET);
+	else if (sends_zerocopy(sk))
+		refuse_end(refused, REFUSED_HABIT);
+	return !*refused;
 }
 
-static __always_inline void count_not_entered(long error)
+static __always_inline void refuse_for(__u8 *refused, long error)
 {
 	if (error == -EBUSY)
-		count_refused(REFUSED_OTHER_SOCKMAP);
+		refuse_end(refused, REFUSED_OTHER_SOCKMAP);
 	else if (error == -E2BIG)
-		count_refused(REFUSED_MAP_FULL);
+		refuse_end(refused, REFUSED_MAP_FULL);
 	else if (error == -ENOMEM)
-		count_refused(REFUSED_NO_MEMORY);
+		refuse_end(refused, REFUSED_NO_MEMORY);
 	else
 		count_error(-error);
 }
 
-static __always_inline struct lane *enter(struct bpf_sock_ops *ops, struct bpf_sock *sk, struct end *self)
+/* NULL when it could not; then @refused is as in refuse_end(). */
+static __always_inline struct lane *enter(struct bpf_sock_ops *ops, struct bpf_sock *sk, struct end *self, __u8 *refused)
 {
 	struct lane *lane;
 	long error;
 
 	/* Who has a socket first keeps it: a sockmap with other programs would let us in. */
 	if (psock_of((void *)self->tcp_sock)) {
-		count_refused(REFUSED_OTHER_SOCKMAP);
+		refuse_end(refused, REFUSED_OTHER_SOCKMAP);
 		return NULL;
 	}
 	lane = bpf_sk_storage_get(&lanes, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
 	if (!lane) {
-		count_refused(REFUSED_NO_STORAGE);
+		refuse_end(refused, REFUSED_NO_STORAGE);
 		return NULL;
 	}
 	lane->key = self->key;
+	lane->since_ns = bpf_ktime_get_ns();
 	lane->tcp_bytes_end = ops->snd_nxt;
 	self->lane = (__u64)lane;
 	error = bpf_sock_hash_update(ops, &sockets, &self->key, BPF_ANY);
 	if (error) {
 		bpf_sk_storage_delete(&lanes, sk);
-		count_not_entered(error);
+		refuse_for(refused, error);
 		return NULL;
 	}
 	lane->psock = (__u64)psock_of_member((void *)self->tcp_sock);
@@ -243,7 +242,7 @@ static __always_inline void say_entered(struct end_of *entered, const struct han
 }
 
 /* Not inlined, so that what it needs is not on the stack while the rules decide: 5.10 counts strictly. */
-static __noinline int client_enters(struct bpf_sock_ops *ops, struct bpf_sock *sk, const struct answer *answer)
+static __noinline int client_enters(struct bpf_sock_ops *ops, struct bpf_sock *sk, struct answer *answer)
 {
 	struct tcp_sock *tp = (void *)bpf_skc_to_tcp_sock(sk);
 	struct handshake key = answer->handshake;
@@ -258,7 +257,7 @@ static __noinline int client_enters(struct bpf_sock_ops *ops, struct bpf_sock *s
 	pairing.client.end.cookie = bpf_get_socket_cookie(ops);
 	pairing.client.end.key = pairing.client.end.cookie << 1;
 	pairing.client.end.tcp_sock = (__u64)tp;
-	lane = enter(ops, sk, &pairing.client.end);
+	lane = enter(ops, sk, &pairing.client.end, &answer->refused);
 	if (!lane)
 		return 0;
 	lane->handshake = key;
@@ -290,10 +289,12 @@ static __noinline int client_established(struct bpf_sock_ops *ops, struct bpf_so
 	enters = client_may_enter((void *)tp, &answer, executable) && client_enters(ops, sk, &answer);
 	if (answer.to_observe & OBSERVE_CLIENT && executable)
 		observe(ops, (void *)tp, executable, 0);
-	if (answer.is_bulk)
+	if (is_refused_as_bulk(&answer))
 		note_bulk(ops);
-	if (enters || answer.to_observe || answer.is_bulk)
-		mark_answer(&key, enters, answer.to_observe, answer.is_bulk);
+	if (answer.refused)
+		remember_refused(bpf_get_socket_cookie(ops), executable, &answer.server_executable, answer.port, answer.refused - 1);
+	if (enters || answer.to_observe || is_refused_as_bulk(&answer))
+		mark_answer(&key, enters, answer.to_observe, answer.refused);
 	return 0;
 }
 
@@ -306,7 +307,7 @@ static __noinline int stays_outside(struct bpf_sock_ops *ops, struct tcp_sock *t
 		return 0;
 	if (answer.to_observe & OBSERVE_SERVER)
 		observe(ops, (void *)tp, &answer.server_executable, 0);
-	if (answer.is_bulk)
+	if (is_refused_as_bulk(&answer))
 		note_bulk(ops);
 	return 0;
 }
@@ -315,15 +316,20 @@ static __noinline int server_enters(struct bpf_sock_ops *ops, struct bpf_sock *s
 {
 	struct pairing *pairing = bpf_map_lookup_elem(&pairings, key);
 	struct tcp_sock *tp = (void *)bpf_skc_to_tcp_sock(sk);
+	struct lane *lane = NULL;
 	struct end self = {};
-	struct lane *lane;
+	__u8 refused = 0;
 
 	if (!tp || !pairing || !same_handshake(&pairing->client.handshake, key))
 		return 0;
 	self.cookie = bpf_get_socket_cookie(ops);
 	self.key = pairing->client.end.key | 1;
 	self.tcp_sock = (__u64)tp;
-	if (!server_may_enter((void *)tp) || !(lane = enter(ops, sk, &self))) {
+	if (server_may_enter((void *)tp, &refused))
+		lane = enter(ops, sk, &self, &refused);
+	if (!lane) {
+		if (refused)
+			remember_refused(self.cookie, NULL, &pairing->server_executable, ops->local_port, refused - 1);
 		bpf_map_delete_elem(&pairings, key);
 		return 0;
 	}
@@ -347,7 +353,7 @@ static __noinline int server_established(struct bpf_sock_ops *ops, struct bpf_so
 	give_up_header_options(ops, (void *)tp);
 	/* Its client's callback has come before, and most often nothing is to be done. */
 	if (same_handshake(&place->answer.handshake, &key) && !place->answer.client_entered)
-		return place->answer.to_observe || place->answer.is_bulk ? stays_outside(ops, tp, &key) : 0;
+		return place->answer.to_observe || is_refused_as_bulk(&place->answer) ? stays_outside(ops, tp, &key) : 0;
 	return server_enters(ops, sk, &key);
 }
 

@@ -87,19 +87,25 @@ static __always_inline void keep(struct lane *lane, struct sock *own, const stru
 	lane->epoch = epoch;
 }
 
-static __always_inline int pass(struct lane *lane, enum pass reason)
+static __always_inline int pass(struct lane *lane, enum pass reason, __u32 bytes)
 {
 	lane->on_tcp = 1;
 	lane->epoch = 0;
+	lane->passed_for = reason;
+	lane->passed_messages++;
+	lane->passed_bytes += bytes;
+	lane->moved = bpf_jiffies64();
 	count_pass(reason);
 	return SK_PASS;
 }
 
-static __always_inline int redirect_to_peer(struct sk_msg_md *msg, struct lane *lane)
+static __always_inline int redirect_to_peer(struct sk_msg_md *msg, struct lane *lane, __u32 jiffies)
 {
 	if (bpf_msg_redirect_hash(msg, &sockets, &lane->peer.key, BPF_F_INGRESS) != SK_PASS)
-		return pass(lane, PASSED_PEER_LEFT);
+		return pass(lane, PASSED_PEER_LEFT, msg->size);
 	lane->messages++;
+	lane->bytes += msg->size;
+	lane->moved = jiffies;
 	count_redirected(msg->size);
 	return SK_PASS;
 }
@@ -121,7 +127,7 @@ static __always_inline int apply(struct sk_msg_md *msg, struct lane *lane, struc
 	if (verdict->action == REDIRECT) {
 		if (lane->notice.passes)
 			lane->notice.passes = 0;
-		return redirect_to_peer(msg, lane);
+		return redirect_to_peer(msg, lane, bpf_jiffies64());
 	}
 	if (verdict->leaves_now && found->is_alone && lane->quiet != QUIET)
 		lane->quiet = QUIET;
@@ -131,7 +137,7 @@ static __always_inline int apply(struct sk_msg_md *msg, struct lane *lane, struc
 		lane->notice.passes = was_on_tcp; /* as the one before it, and as will the next ones */
 	else if (verdict->reason == PASSED_ACKNOWLEDGING)
 		lane->notice.passes = 0; /* else the two could go on so for ever */
-	return pass(lane, verdict->reason);
+	return pass(lane, verdict->reason, msg->size);
 }
 
 static __noinline int reconsider(struct sk_msg_md *msg, struct lane *lane, struct sock *own, struct control *now)
@@ -228,6 +234,6 @@ static __always_inline int decide_message(struct sk_msg_md *msg)
 	peer = socket_at(lane->peer.tcp_sock);
 	if ((sk->state == BPF_TCP_ESTABLISHED || sk->state == BPF_TCP_CLOSE_WAIT) && is_as_decided(lane, own, peer, now, jiffies) &&
 	    fits(lane, peer, msg->size, jiffies))
-		return redirect_to_peer(msg, lane);
+		return redirect_to_peer(msg, lane, jiffies);
 	return reconsider(msg, lane, own, now);
 }

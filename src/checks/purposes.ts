@@ -44,6 +44,14 @@ export const purposes: Record<typeof functions[number] | ProbeProgram, Purpose> 
     does: "finds connections that are open already",
     without: "none of them could be adopted",
   },
+  list_sockets: {
+    does: "lists TCP sockets and their processes",
+    without: "connections could not be shown",
+  },
+  list_lanes: {
+    does: "lists what the data plane knows of each socket",
+    without: "connections could not be shown",
+  },
   judge: {
     does: "says what the rules have decided for connections that are open already",
     without: "none of them could be adopted, and none leave by new rules",

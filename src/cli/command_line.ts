@@ -1,6 +1,7 @@
 import { unknownPrograms } from "../config/unknown.ts";
 import { Argument, Command, InvalidArgumentError, Option } from "@commander-js/extra-typings";
 import { type MetricsAddress, parseMetricsAddress } from "../http/address.ts";
+import { addInspectCommands } from "./inspect_commands.ts";
 import { shells } from "./commands/completions.ts";
 import { defaults } from "../config/defaults.ts";
 import { formats, print, printError } from "../output/print.ts";
@@ -213,6 +214,8 @@ Examples:
       const { status } = await import("./commands/status.ts");
       Deno.exitCode = await status({ ...options, pinDir: pinDirOf(self) });
     });
+
+  addInspectCommands(command, pinDirOf);
 
   command("completions", "print the completions for a shell")
     .addArgument(new Argument("<SHELL>", "whose completions").choices(shells))

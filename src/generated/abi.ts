@@ -59,6 +59,14 @@ export const abi = {
       "object_name": { "offset": 8, "size": 8, "type": "u64" },
     },
   },
+  "bpf_iter_attach_opts": {
+    "size": 20,
+    "fields": {
+      "sz": { "offset": 0, "size": 8, "type": "u64" },
+      "link_info": { "offset": 8, "size": 8, "type": "u64" },
+      "link_info_len": { "offset": 16, "size": 4, "type": "u32" },
+    },
+  },
   "bpf_prog_load_opts": {
     "size": 104,
     "fields": {

@@ -57,6 +57,7 @@ const abiFields: Record<string, string[]> = {
   bpf_link_info: ["type", "id", "prog_id", "cgroup"],
   bpf_test_run_opts: ["sz", "data_in", "data_out", "data_size_in", "data_size_out", "retval"],
   bpf_object_open_opts: ["sz", "object_name"],
+  bpf_iter_attach_opts: ["sz", "link_info", "link_info_len"],
   bpf_prog_load_opts: ["sz", "log_level", "log_size", "log_buf"],
   btf_type: ["name_off", "info", "size", "type"],
   btf_var_secinfo: ["type", "offset", "size"],
@@ -100,7 +101,15 @@ const abiEnums: Record<string, string[]> = {
 };
 
 /** Structs of mda.bpf.c that are in no map: what goes to programs that user space runs, and what an iterator writes. */
-const exchanged = ["release", "adoption", "scanned", "found_in_code", "event"];
+const exchanged = [
+  "release",
+  "adoption",
+  "scanned",
+  "found_in_code",
+  "event",
+  "listed_socket",
+  "listed_lane",
+];
 
 const unnamed = "(anon)";
 

@@ -15,6 +15,8 @@ export interface OpenOptions {
   maxEntries?: Readonly<Record<string, number>>;
   /** false leaves a program out. */
   autoload?: Readonly<Record<string, boolean>>;
+  /** Leaves out all programs but these. */
+  only?: readonly string[];
   /** Existing maps to use instead of creating them, by name. The object keeps a descriptor of its own. */
   reuse?: Readonly<Record<string, BpfMap>>;
 }
@@ -97,10 +99,13 @@ export class BpfObject implements Disposable {
       const map = this.#findMap(name);
       callForNumber(`give map ${name} ${entries} entries`, (s) => s.bpf_map__set_max_entries(map, entries));
     }
-    for (const [name, load] of Object.entries(options.autoload ?? {})) {
-      const program = this.#findProgram(name);
-      callForNumber(`choose program ${name}`, (s) => s.bpf_program__set_autoload(program, load));
+    const choose = (program: Deno.PointerObject, load: boolean) =>
+      callForNumber("choose a program", (s) => s.bpf_program__set_autoload(program, load));
+    if (options.only) {
+      for (const program of this.#allPrograms()) choose(program, false);
+      for (const name of options.only) choose(this.#findProgram(name), true);
     }
+    for (const [name, load] of Object.entries(options.autoload ?? {})) choose(this.#findProgram(name), load);
     for (const [name, existing] of Object.entries(options.reuse ?? {})) {
       const map = this.#findMap(name);
       callForNumber(`use an existing map for ${name}`, (s) => s.bpf_map__reuse_fd(map, existing.fd));
@@ -124,6 +129,11 @@ export class BpfObject implements Disposable {
       `find program ${name} in BPF object ${this.#name}`,
       (s) => s.bpf_object__find_program_by_name(this.#open(), cString(name)),
     );
+  }
+
+  *#allPrograms(): Generator<Deno.PointerObject> {
+    const next = (after: Deno.PointerValue) => libbpf().bpf_object__next_program(this.#open(), after);
+    for (let program = next(null); program !== null; program = next(program)) yield program;
   }
 
   #setRodata(values: Readonly<Record<string, number | bigint | boolean>>): void {

@@ -5,7 +5,7 @@ import { callForNumber, callForPointer } from "./errors.ts";
 import { closeFd, openPinnedFd, type Owner, unpin } from "./handle.ts";
 import { BpfLink, EventLink } from "./link.ts";
 import type { BpfMap } from "./map.ts";
-import { readStruct, writeStruct } from "./struct.ts";
+import { readStruct, u32, writeStruct } from "./struct.ts";
 
 const { BPF_SK_MSG_VERDICT, BPF_PERF_EVENT } = abiEnums.bpf_attach_type;
 
@@ -177,11 +177,25 @@ export class BpfObjectProgram extends BpfProgram {
     }
   }
 
-  /** Runs an iterator from beginning to end; returns what it wrote. */
-  iterate(): Uint8Array<ArrayBuffer> {
+  /**
+   * Runs an iterator from beginning to end; returns what it wrote.
+   *
+   * @param map what it goes over, when that is a map's elements
+   */
+  iterate(map?: BpfMap): Uint8Array<ArrayBuffer> {
     using link = this.#link(
       `attach iterator ${this.info.name}`,
-      (s) => s.bpf_program__attach_iter(this.#open(), null),
+      (s) => {
+        if (!map) return s.bpf_program__attach_iter(this.#open(), null);
+        // union bpf_iter_link_info, linux/bpf.h: the map's descriptor is its first word.
+        const info = u32(map.fd);
+        const options = writeStruct(abi, "bpf_iter_attach_opts", {
+          sz: abi.bpf_iter_attach_opts.size,
+          link_info: Deno.UnsafePointer.value(Deno.UnsafePointer.of(info)),
+          link_info_len: info.length,
+        });
+        return s.bpf_program__attach_iter(this.#open(), Deno.UnsafePointer.of(options));
+      },
     );
     const fd = callForNumber(`start iterator ${this.info.name}`, (s) => s.bpf_iter_create(link.fd));
     try {

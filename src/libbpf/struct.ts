@@ -66,6 +66,19 @@ export function readStruct<L extends Layouts, S extends keyof L & string>(
   return readFields(layouts, name, bytes, offset) as StructValue<L, S>;
 }
 
+/** Reads structs that follow each other, up to the end of the bytes. */
+export function readStructs<L extends Layouts, S extends keyof L & string>(
+  layouts: L,
+  name: S,
+  bytes: Uint8Array,
+): StructValue<L, S>[] {
+  const { size } = layouts[name];
+  return Array.from(
+    { length: Math.floor(bytes.length / size) },
+    (_, index) => readStruct(layouts, name, bytes, index * size),
+  );
+}
+
 /**
  * Writes a struct, into bytes of its own unless `into` is given; fields that `value` lacks are left as they
  * were.

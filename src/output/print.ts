@@ -3,6 +3,11 @@ export const formats = ["table", "json", "yaml"] as const;
 
 export type Format = typeof formats[number];
 
+/** The same of commands whose table has more columns than most terminals have room for. */
+export const connsFormats = ["table", "wide", "json", "yaml"] as const;
+
+export type ConnsFormat = typeof connsFormats[number];
+
 /**
  * Writes to standard output. When nobody reads it any more (`mda check | head`), what is left is dropped.
  *

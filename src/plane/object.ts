@@ -55,6 +55,8 @@ export function loadDataPlane(
     maxEntries: Object.fromEntries(Object.entries(sizes).filter(([name]) => !(name in reuse))),
     autoload: {
       scan_sockets: features.iterates_files,
+      list_sockets: false,
+      list_lanes: false,
       find_readers: features.iterates_files,
       sees_reset: features.sees_resets,
       ...hookPrograms(features),

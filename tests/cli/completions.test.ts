@@ -112,6 +112,7 @@ Deno.test("bash offers every command and option", async () => {
     "check",
     "status",
     "completions",
+    "conns",
     "help",
     "--version",
     "-V",

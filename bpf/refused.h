@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Which connections were left to TCP lately, and how many of each kind: for an operator who asks why. */
+#pragma once
+
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+#include "types.h"
+
+/* A power of two: cookies are given one after the other, so the last so many connections have a place each. */
+#define REFUSED_PLACES 4096
+#define REFUSED_KINDS_MAX 4096
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, REFUSED_PLACES);
+	__type(key, __u32);
+	__type(value, struct refused_connection);
+} refused_connections SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, REFUSED_KINDS_MAX);
+	__type(key, struct refused_kind);
+	__type(value, __u64);
+} refused_kinds SEC(".maps");
+
+/* Not inlined: the key is on the stack, which ends at 512 bytes, only while it is looked up. */
+static __noinline int count_refused_kind(const struct refused_connection *refused)
+{
+	struct refused_kind kind = { .server = refused->server, .port = refused->port, .reason = refused->reason };
+	__u64 *times = bpf_map_lookup_elem(&refused_kinds, &kind);
+	__u64 once = 1;
+
+	/* Another CPU may have been first; and when it is full, the sum of all is still in `counters`. */
+	if (!times && bpf_map_update_elem(&refused_kinds, &kind, &once, BPF_NOEXIST))
+		times = bpf_map_lookup_elem(&refused_kinds, &kind);
+	if (times)
+		__sync_fetch_and_add(times, 1);
+	return 0;
+}
+
+/* @cookie: of the socket that was refused */
+static __noinline int remember_refused(__u64 cookie, const struct executable *client, const struct executable *server, __u16 port,
+				       __u32 reason)
+{
+	__u32 place = cookie % REFUSED_PLACES;
+	struct refused_connection *refused = bpf_map_lookup_elem(&refused_connections, &place);
+
+	if (!refused)
+		return 0;
+	refused->cookie = 0; /* a reader that comes now finds nothing, and not a mixture */
+	barrier();
+	if (client)
+		refused->client = *client;
+	else
+		__builtin_memset(&refused->client, 0, sizeof(refused->client));
+	refused->server = *server;
+	refused->port = port;
+	refused->reason = reason;
+	refused->at_ns = bpf_ktime_get_ns();
+	barrier();
+	refused->cookie = cookie;
+	return count_refused_kind(refused);
+}

@@ -1,0 +1,162 @@
+import { type Surroundings, surroundingsOfProcess } from "../host/container.ts";
+import { jiffiesPerSecond } from "../host/libc.ts";
+import { processName } from "../host/process.ts";
+import { formatAddress } from "../rules/addresses.ts";
+import type { Address } from "../rules/rules.ts";
+import type { ListedLane, ListedSocket, Lister } from "./lister.ts";
+import { pairLanes, pairOthers } from "./pairs.ts";
+import { isInside, type Verdict, Verdicts } from "./why.ts";
+
+export interface Endpoint {
+  address: string;
+  port: number;
+}
+
+export interface Sent {
+  messages: number;
+  bytes: number;
+}
+
+/** One end of a connection. Names stay, new ones may come. */
+export interface ConnectionEnd extends Surroundings {
+  /** As this end sees itself, and its peer: NAT shows in that the two ends do not agree. */
+  local: Endpoint;
+  remote: Endpoint;
+  /** The inode of its network namespace. */
+  netns: number;
+  /** Null when its process cannot be seen from here. */
+  pid: number | null;
+  program: string | null;
+  /** Who made the socket; null when nobody has accepted it yet, or it cannot be seen. */
+  uid: number | null;
+  gid: number | null;
+  /** Since it has entered: past TCP, and by TCP; null when it has not. */
+  redirected: Sent | null;
+  tcp: Sent | null;
+  /** Bytes that its program has not read. */
+  unread: { redirected: number; tcp: number };
+}
+
+export interface Connection extends Verdict {
+  /** Of the client's socket: a number that no other connection has. */
+  id: string;
+  client: ConnectionEnd;
+  server: ConnectionEnd;
+  /** Since it has entered, in seconds; null when it has not. */
+  age: number | null;
+  /** Since its last message, in seconds; null when it had none since. */
+  idle: number | null;
+}
+
+/** What is known of an end: a descriptor that was found, what the data plane has, or both. */
+export interface Found {
+  socket?: ListedSocket;
+  lane?: ListedLane;
+}
+
+/**
+ * The connections of this host that have both ends here.
+ *
+ * @param all also those that have not entered, or have left
+ */
+export function readConnections(lister: Lister, { all }: { all: boolean }): Connection[] {
+  const lanes = lister.lanes();
+  const sockets = new Map<bigint, ListedSocket>();
+  // The first of several descriptors: of who has had it the longest, most often.
+  for (const socket of lister.sockets()) if (!sockets.has(socket.sock)) sockets.set(socket.sock, socket);
+  const reader = new Reader();
+  const verdicts = new Verdicts(lister);
+  const byCookie = new Map<bigint, ListedSocket>();
+  for (const socket of sockets.values()) if (socket.cookie !== 0n) byCookie.set(socket.cookie, socket);
+  const inside = pairLanes(lanes).map(([client, server]) => ({
+    client: { lane: client, socket: client && byCookie.get(client.cookie) },
+    server: { lane: server, socket: server && byCookie.get(server.cookie) },
+  }));
+  const shown = new Set(
+    inside.flatMap(({ client, server }) => [client.lane?.cookie, server.lane?.cookie]),
+  );
+  const others = all
+    ? pairOthers([...sockets.values()].filter(({ cookie }) => cookie === 0n || !shown.has(cookie)))
+    : [];
+  return [
+    ...inside,
+    ...others.map(([client, server]) => ({ client: { socket: client }, server: { socket: server } })),
+  ]
+    .flatMap(({ client, server }: { client: Found; server: Found }) => {
+      const verdict = verdicts.of(client, server);
+      if (!all && !isInside(verdict)) return [];
+      return [reader.connection(client, server, verdict)];
+    });
+}
+
+const NS = 1e9;
+
+/** Reads each process once. */
+class Reader {
+  readonly #jiffiesPerSecond = jiffiesPerSecond();
+  readonly #processes = new Map<number, { program: string | null; surroundings: Surroundings }>();
+
+  connection(client: Found, server: Found, verdict: Verdict): Connection {
+    const lanes = [client.lane, server.lane].filter((lane) => lane !== undefined);
+    const ages = lanes.map(({ age_ns }) => Number(age_ns) / NS);
+    const moved = lanes.filter(({ messages, passed_messages }) => messages + passed_messages > 0n);
+    const idle = moved.map(({ idle_jiffies }) => idle_jiffies / this.#jiffiesPerSecond);
+    const cookie = client.lane?.cookie ?? client.socket?.cookie ?? server.lane?.cookie ?? 0n;
+    return {
+      id: String(cookie),
+      ...verdict,
+      age: ages.length > 0 ? Math.max(...ages) : null,
+      idle: idle.length > 0 ? Math.min(...idle) : null,
+      client: this.#end(client, server),
+      server: this.#end(server, client),
+    };
+  }
+
+  #end({ socket, lane }: Found, peer: Found): ConnectionEnd {
+    const known = lane ?? socket;
+    const other = peer.lane ?? peer.socket;
+    const process = socket && this.#process(socket.pid);
+    return {
+      // Of an end that is not known: as its peer sees it.
+      local: endpoint(known?.local ?? other!.remote),
+      remote: endpoint(known?.remote ?? other!.local),
+      netns: known?.netns ?? 0,
+      pid: socket && process ? socket.pid : null,
+      program: process?.program ?? null,
+      ...process?.surroundings,
+      uid: owner(socket?.owner.uid),
+      gid: owner(socket?.owner.gid),
+      redirected: lane ? { messages: Number(lane.messages), bytes: Number(lane.bytes) } : null,
+      tcp: lane ? { messages: Number(lane.passed_messages), bytes: Number(lane.passed_bytes) } : null,
+      unread: {
+        redirected: Number(lane?.unread_bytes ?? 0n),
+        tcp: known?.tcp_unread ?? 0,
+      },
+    };
+  }
+
+  #process(pid: number): { program: string | null; surroundings: Surroundings } {
+    let known = this.#processes.get(pid);
+    if (!known) {
+      known = { program: processName(pid) ?? null, surroundings: surroundingsOfProcess(pid) };
+      this.#processes.set(pid, known);
+    }
+    return known;
+  }
+}
+
+/** Nobody has this number: what the kernel side says when there is no owner. */
+const NOBODY = 0xffff_ffff;
+
+function owner(id: number | undefined): number | null {
+  return id === undefined || id === NOBODY ? null : id;
+}
+
+/** @param end struct endpoint */
+export function addressOf({ family, address }: { family: number; address: Uint8Array }): Address {
+  return family === 4 ? { family: 4, bytes: address.slice(0, 4) } : { family: 6, bytes: address };
+}
+
+function endpoint(end: { family: number; port: number; address: Uint8Array }): Endpoint {
+  return { address: formatAddress(addressOf(end)), port: end.port };
+}

@@ -1,0 +1,61 @@
+import objectBytes from "../../build/mda_without_casts.bpf.o.base64" with { type: "text" };
+import { load } from "../checks/load.ts";
+import { layouts } from "../generated/layouts.ts";
+import type { BpfObject } from "../libbpf/object.ts";
+import { openObject } from "../libbpf/object.ts";
+import { readStructs, type StructValue } from "../libbpf/struct.ts";
+import { openMaps } from "../state/pins.ts";
+
+/** A TCP socket and a process that has it: see bpf/types.h. */
+export type ListedSocket = StructValue<typeof layouts, "listed_socket">;
+
+/** What the data plane has of a socket that has entered: see bpf/types.h. */
+export type ListedLane = StructValue<typeof layouts, "listed_lane">;
+
+/** Looks at the sockets of this host, and at what the data plane of a pin directory has of them. Changes nothing. */
+export class Lister implements Disposable {
+  readonly #object: BpfObject;
+
+  /** @throws Error when the kernel refuses it, or this process may not */
+  constructor(pinDir: string) {
+    const maps = openMaps(pinDir);
+    try {
+      // What it reads is read once: the object that reads with calls is for all kernels, and none has to be tried.
+      this.#object = openObject(Uint8Array.fromBase64(objectBytes), "mda", {
+        only: ["list_sockets", "list_lanes"],
+        reuse: maps,
+      });
+    } finally {
+      for (const map of Object.values(maps)) map.close();
+    }
+    try {
+      load(this.#object);
+    } catch (error) {
+      this.#object.close();
+      throw error;
+    }
+  }
+
+  /** Every TCP socket that a process has which can be seen from here, with each descriptor. */
+  sockets(): ListedSocket[] {
+    return readStructs(layouts, "listed_socket", this.#object.program("list_sockets").iterate());
+  }
+
+  /** Every socket that has entered and is open, also of processes that cannot be seen. */
+  lanes(): ListedLane[] {
+    return readStructs(
+      layouts,
+      "listed_lane",
+      this.#object.program("list_lanes").iterate(this.#object.map("lanes")),
+    );
+  }
+
+  /** A map of the data plane. */
+  map(name: Parameters<BpfObject["map"]>[0]): ReturnType<BpfObject["map"]> {
+    return this.#object.map(name);
+  }
+
+  [Symbol.dispose](): void {
+    this.#object.close();
+  }
+}
