@@ -3,9 +3,10 @@
  *
  *     pressed CGROUP|- CONNECTIONS MESSAGES BYTES [FILE TEXT [TEXT]]
  *
- * A process with all readers, in CGROUP, and one with all senders; both wait for edges. They greet each other, then TEXT is written
- * to FILE, such as a sysctl's; the senders send as much as there is room for before the readers begin to read. The second TEXT is
- * written at the end. Exit 1 when a send says anything but EAGAIN, or bytes are wrong, or nothing happens for 20 s. */
+ * A process with all readers, in CGROUP and not to be killed for want of memory, and one with all senders; both wait for edges. They
+ * greet each other, then TEXT is written to FILE, such as a sysctl's; the senders send as much as there is room for before the readers
+ * begin to read. The second TEXT is written at the end. Exit 1 when a send says anything but EAGAIN, or bytes are wrong, or nothing
+ * happens for 20 s. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
@@ -39,6 +40,17 @@ static void put(const char *path, const char *text)
 
 	if (fd < 0 || write(fd, text, strlen(text)) < 0)
 		err(1, "Cannot write %s to %s", text, path);
+	close(fd);
+}
+
+/* Once memory.max is reached TCP itself has a reader killed: what it takes from its backlog is charged with GFP_KERNEL. Where that may
+ * not be turned off (CAP_SYS_RESOURCE), it must be cgroup v1, which has a limit for sockets alone and kills nobody for it. */
+static void survive(void)
+{
+	int fd = open("/proc/self/oom_score_adj", O_WRONLY);
+
+	if (fd < 0 || (write(fd, "-1000", 5) < 0 && errno != EACCES))
+		err(1, "Cannot write -1000 to /proc/self/oom_score_adj");
 	close(fd);
 }
 
@@ -213,6 +225,7 @@ int main(int count, char **arguments)
 
 			snprintf(path, sizeof(path), "%s/cgroup.procs", arguments[1]);
 			put(path, "0");
+			survive();
 		}
 		read_all(listening, total);
 	}
