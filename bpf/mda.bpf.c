@@ -13,6 +13,7 @@
 #include "pairing.h"
 #include "redirect.h"
 #include "resets.h"
+#include "trace.h"
 #include "worth.h"
 
 char _license[] SEC("license") = "Dual BSD/GPL";
@@ -61,6 +62,8 @@ static __noinline int state_changed(struct bpf_sock_ops *ops, struct bpf_sock *s
 	meet_peer(lane);
 	has_ended(lane);
 	if (ops->args[1] == BPF_TCP_CLOSE) {
+		if (!(lane->key & 1))
+			trace_lane(tp, lane, TRACE_ENDED, 0);
 		has_closed(lane, tp);
 		return 0;
 	}

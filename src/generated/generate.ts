@@ -109,6 +109,7 @@ const exchanged = [
   "event",
   "listed_socket",
   "listed_lane",
+  "trace",
 ];
 
 const unnamed = "(anon)";

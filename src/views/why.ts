@@ -98,8 +98,8 @@ export class Verdicts {
   }
 
   #refusal(cookie: bigint): Pick<Verdict, "reason" | "why"> | undefined {
-    const place = Number(cookie % BigInt(maps.refused_connections.maxEntries));
-    const bytes = this.lister.map("refused_connections").lookup(u32(place));
+    const place = Number(cookie % BigInt(maps.refusals.maxEntries));
+    const bytes = this.lister.map("refusals").lookup(u32(place));
     if (!bytes) return undefined;
     const refused = readStruct(layouts, "refused_connection", bytes);
     return refused.cookie === cookie ? named("refused", refused.reason) : undefined;
