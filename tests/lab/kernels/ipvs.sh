@@ -10,7 +10,6 @@ set -euo pipefail
 here=tests/lab/kernels
 cd "$(dirname "${BASH_SOURCE[0]}")/../../.."
 . $here/machine.sh
-. packaging/debian.sh
 
 mda=${OUTPUT:-dist/mda}
 deno=build/tools/node_modules/@deno/linux-x64-glibc/deno
@@ -61,10 +60,7 @@ build_initramfs() { # $1 its file
 mkdir -p "$work"
 exec 9>"$work/lock"
 flock 9
-install_packages '
-busybox busybox-static
-cpio    cpio
-'
+install_packages machines kernels
 fetch
 release=$(<"$work/release")
 build_initramfs "$work/initramfs"

@@ -36,13 +36,6 @@ work=$PWD/build/kernels
 # `lockdown` is a kernel like any other, but for its command line.
 declare -A boots=([lockdown]=6.1)
 
-packages='
-busybox                          busybox-static
-cpio                             cpio
-gcc                              gcc
-/usr/lib/x86_64-linux-gnu/libc.a libc6-dev
-'
-
 compile_workloads() {
 	local name
 	for name in "${workloads[@]}"; do
@@ -147,7 +140,7 @@ failed=0
 mkdir -p "$work"
 exec 9>"$work/lock"
 flock 9
-install_packages "$packages"
+install_packages machines kernels
 read_packages $architecture
 titles=()
 declare -A name_of=()
