@@ -60,8 +60,7 @@ build() {
 	flock 9
 	install_packages build
 	install_deno "$machine" build/tools
-	compile_bpf bpf/*.bpf.c
-	generate_layouts
+	make_bpf $(objects_of bpf/*.bpf.c) build/layouts.stamp
 	if [[ $target == "$machine" ]]; then
 		copy_libraries
 	else
@@ -86,7 +85,7 @@ run_bench() {
 	need_root 'load BPF programs'
 	build
 	install_packages demo rpm deb test bench
-	compile_bpf bench/*.bpf.c
+	make_bpf $(objects_of bench/*.bpf.c)
 	$deno run --quiet --allow-all bench/bench.ts "$@"
 }
 
