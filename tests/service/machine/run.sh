@@ -83,8 +83,9 @@ for release in "$@"; do
 	kernel_of[$release]=$(fetch_kernel "${versions[$release]}")
 	make_root "$release"
 done
-quietly "$work/gcc.log" 'compile the streams' gcc -O2 -Wall -Wextra -Werror -static -o "$work/nonblocking" \
-	tests/lab/kernels/nonblocking.c
+quietly "$work/make.log" 'compile the streams' \
+	make --no-builtin-rules --quiet --file=scripts/programs.mk build/programs/lab/kernels/nonblocking.static
+cp build/programs/lab/kernels/nonblocking.static "$work/nonblocking"
 make_packages
 make_overlay "$work/overlay.cpio"
 VM_MEGABYTES=3072
