@@ -7,7 +7,12 @@
 #   ./build.sh                 install what is missing, build dist/mda
 #   ./build.sh --target arm64  build dist/mda-arm64 for other machines; on Debian
 #   ./build.sh run             see it at work: redis in a cgroup of its own, before and after
-#   ./build.sh test [FILE...]  all tests (or these), against the real kernel and real servers
+#   ./build.sh test [--filter PATTERN] [FILE...]
+#                              all tests (or these, or those with PATTERN in their names; /PATTERN/ is a regular expression),
+#                              against the real kernel and real servers
+#   ./build.sh unit [--filter PATTERN] [FILE...]
+#                              those of tests/unit (or these), as anybody and without building anything, in seconds: of what is
+#                              tried at random a tenth, and a part of the verdict's table
 #   ./build.sh test-kernels [KERNEL...]
 #                              mda on Debian's kernels from 5.10 to the newest there is, with PREEMPT_RT, locked down, with
 #                              IPVS, and on those of arm64, under qemu: every case of tests/differential, and checked streams;
@@ -121,6 +126,7 @@ build)
 	;;
 run) run_demo ;;
 test) run_tests "${@:2}" ;;
+unit) run_unit "${@:2}" ;;
 test-kernels) run_kernel_tests "${@:2}" ;;
 test-roots) run_root_tests ;;
 test-suites) run_suites "${@:2}" ;;

@@ -2,7 +2,8 @@
 #
 # Runs the tests. To be sourced by build.sh.
 
-# A check of the whole tree, counted as one test.
+passed=0 failed=0 report=build/tests.xml
+# A check of files, counted as one test.
 check() { # $1 its name
 	if "${@:2}"; then
 		passed=$((passed + 1))
@@ -12,32 +13,93 @@ check() { # $1 its name
 	fi
 }
 
+# Format, lint and types of all that there is, or of these files.
+check_files() { # $@ files
+	step "check the format, lint and types${1:+ of $*}"
+	check 'deno fmt' $deno fmt --check "$@"
+	check 'deno lint' $deno lint --quiet "$@"
+	check 'deno check' $deno check --quiet --frozen "$@"
+}
+
 count() { # an attribute of the JUnit report's first element
-	sed -n "s/.*<testsuites .*\b$1=\"\([0-9]*\)\".*/\1/p" build/tests.xml
+	sed -n "s/.*<testsuites .*\b$1=\"\([0-9]*\)\".*/\1/p" "$report"
+}
+
+# Sets `tests`, the files that are named, and `filter`.
+take_tests() { # $@ what follows the command
+	tests=() filter=()
+	while (($#)); do
+		case $1 in
+		--filter) filter=("--filter=${2?--filter: no pattern}") && shift ;;
+		--filter=*) filter=("$1") ;;
+		-*) help >&2 && exit 2 ;;
+		*) tests+=("$1") ;;
+		esac
+		shift
+	done
+}
+
+# Counts what passed and failed.
+deno_test() { # $@ arguments of deno test
+	local left_out bad
+	rm -f "$report"
+	$deno test --no-check --frozen --allow-all --junit-path="$report" "${filter[@]}" "$@" || true
+	if [[ ! -s $report ]]; then
+		failed=$((failed + 1))
+		return
+	fi
+	# A test that was skipped has shown nothing; but so does the report say it of what the filter leaves out.
+	left_out=$(grep -c '<skipped' "$report" || true) bad=$(($(count failures) + $(count errors)))
+	[[ ${filter[*]} ]] || bad=$((bad + left_out)) left_out=0
+	passed=$((passed + $(count tests) - bad - left_out)) failed=$((failed + bad))
+	if (($(count tests) == left_out)); then
+		printf 'FAILED: there is no such test\n'
+		failed=$((failed + 1))
+	fi
+}
+
+# The end of a run. The line is one that programs read.
+tell_count() {
+	printf '%d passed, %d failed\n' $passed $failed
+	((failed == 0))
 }
 
 run_tests() {
+	take_tests "$@"
 	need_root 'load BPF programs'
 	build
 	install_packages demo rpm deb test
 	install_test_tools
 	bpftool prog show >/dev/null || fail 'Cannot test: the kernel refuses BPF to root here (see above)'
-	step 'check the format, lint and types'
-	check 'deno fmt' $deno fmt --check
-	check 'deno lint' $deno lint --quiet
-	check 'deno check' $deno check --quiet --frozen
-	step 'run the tests'
-	rm -f build/tests.xml
-	$deno test --no-check --frozen --allow-all --junit-path=build/tests.xml "${@:-tests/}" || true
-	if [[ -s build/tests.xml ]]; then
-		# A test that was skipped has shown nothing.
-		local bad=$(($(count failures) + $(count errors) + $(grep -c '<skipped' build/tests.xml || true)))
-		passed=$((passed + $(count tests) - bad)) failed=$((failed + bad))
+	if ((${#tests[@]})); then
+		# Who names them wants to see them run.
+		deno_test "${tests[@]}"
+		check_files "${tests[@]}"
 	else
-		failed=$((failed + 1))
+		check_files
+		step 'run the tests'
+		deno_test tests/
 	fi
-	printf '%d passed, %d failed\n' $passed $failed
-	((failed == 0))
+	tell_count
+}
+
+# What needs neither root nor a kernel that does as it is told: as anybody, with what is installed. Of what is tried at random, and
+# of the verdict's table, one in ONE_IN.
+run_unit() {
+	local compiler
+	take_tests "$@"
+	((${#tests[@]})) || tests=(tests/unit/)
+	mkdir -p build
+	install_deno "$machine" build/tools
+	compiler=$(command -v clang || command -v gcc || command -v cc) || {
+		step "note: there is no C compiler here, so the verdict's table is not tried"
+		tests+=(--ignore=tests/unit/verdict)
+	}
+	# What is in build may be root's.
+	report=$(mktemp)
+	trap 'rm -f "$report"' EXIT
+	CC=$compiler ONE_IN=10 deno_test --parallel "${tests[@]}"
+	tell_count
 }
 
 run_kernel_tests() {

@@ -1,11 +1,18 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert";
-import { enums, layouts, maps } from "../../src/bpf/layouts.ts";
-import { readStruct } from "../../src/bpf/struct.ts";
-import { compile, type CompiledRules, type MapEntries } from "../../src/config/compile.ts";
-import { type Connection, decide, type End } from "../../src/config/decide.ts";
-import { parseRules } from "../../src/config/parse.ts";
-import { type Address, RULES_MAX, VALUES_MAX } from "../../src/config/rules.ts";
-import { type Random, randomAddress, randomOwner, randomPort, randomRules, withSeeds } from "./random.ts";
+import { enums, layouts, maps } from "../../../src/bpf/layouts.ts";
+import { readStruct } from "../../../src/bpf/struct.ts";
+import { compile, type CompiledRules, type MapEntries } from "../../../src/config/compile.ts";
+import { type Connection, decide, type End } from "../../../src/config/decide.ts";
+import { parseRules } from "../../../src/config/parse.ts";
+import { type Address, RULES_MAX, VALUES_MAX } from "../../../src/config/rules.ts";
+import {
+  type Random,
+  randomAddress,
+  randomOwner,
+  randomPort,
+  randomRules,
+  withSeeds,
+} from "../../lab/random.ts";
 
 const slots = [0, 1] as const;
 const prefixBitsBytes = layouts.port_prefix.fields.prefix_bits.size;
