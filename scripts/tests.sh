@@ -2,7 +2,7 @@
 #
 # Runs the tests. To be sourced by build.sh.
 
-passed=0 failed=0 report=build/tests.xml
+passed=0 failed=0
 # A check of files, counted as one test.
 check() { # $1 its name
 	if "${@:2}"; then
@@ -21,8 +21,8 @@ check_files() { # $@ files
 	check 'deno check' $deno check --quiet --frozen "$@"
 }
 
-count() { # an attribute of the JUnit report's first element
-	sed -n "s/.*<testsuites .*\b$1=\"\([0-9]*\)\".*/\1/p" "$report"
+count() { # $1 a JUnit report, $2 an attribute of its first element
+	sed -n "s/.*<testsuites .*\b$2=\"\([0-9]*\)\".*/\1/p" "$1"
 }
 
 # Sets `tests`, the files that are named, and `filter`.
@@ -39,27 +39,28 @@ take_tests() { # $@ what follows the command
 	done
 }
 
-# Counts what passed and failed.
-deno_test() { # $@ arguments of deno test
+deno_test=($deno test --no-check --frozen --allow-all)
+
+# Adds what passed and failed.
+add_report() { # $1 a JUnit report
 	local left_out bad
-	rm -f "$report"
-	$deno test --no-check --frozen --allow-all --junit-path="$report" "${filter[@]}" "$@" || true
-	if [[ ! -s $report ]]; then
+	if [[ ! -s $1 ]]; then
+		printf 'FAILED: the tests have not come to their end\n'
 		failed=$((failed + 1))
 		return
 	fi
-	# A test that was skipped has shown nothing; but so does the report say it of what the filter leaves out.
-	left_out=$(grep -c '<skipped' "$report" || true) bad=$(($(count failures) + $(count errors)))
+	# A test that was skipped has shown nothing; but the report says the same of what the filter leaves out.
+	left_out=$(grep -c '<skipped' "$1" || true) bad=$(($(count "$1" failures) + $(count "$1" errors)))
 	[[ ${filter[*]} ]] || bad=$((bad + left_out)) left_out=0
-	passed=$((passed + $(count tests) - bad - left_out)) failed=$((failed + bad))
-	if (($(count tests) == left_out)); then
-		printf 'FAILED: there is no such test\n'
-		failed=$((failed + 1))
-	fi
+	passed=$((passed + $(count "$1" tests) - bad - left_out)) failed=$((failed + bad))
 }
 
 # The end of a run. The line is one that programs read.
 tell_count() {
+	if ((passed + failed == 0)); then
+		printf 'FAILED: there is no such test\n'
+		failed=1
+	fi
 	printf '%d passed, %d failed\n' $passed $failed
 	((failed == 0))
 }
@@ -71,22 +72,47 @@ run_tests() {
 	install_packages demo rpm deb test
 	install_test_tools
 	bpftool prog show >/dev/null || fail 'Cannot test: the kernel refuses BPF to root here (see above)'
-	if ((${#tests[@]})); then
-		# Who names them wants to see them run.
-		deno_test "${tests[@]}"
-		check_files "${tests[@]}"
+	if ((${#tests[@]} + ${#filter[@]})); then
+		run_some_tests
 	else
-		check_files
-		step 'run the tests'
-		deno_test tests/
+		run_all_tests
 	fi
 	tell_count
+}
+
+# Who names tests wants to see them run: what is to be said of the files comes after that.
+run_some_tests() {
+	rm -f build/tests.xml
+	"${deno_test[@]}" --junit-path=build/tests.xml "${filter[@]}" "${tests[@]:-tests/}" || true
+	add_report build/tests.xml
+	[[ ! ${tests[*]} ]] || check_files "${tests[@]}"
+}
+
+# What runs beside the other tests: it has no port and no namespace in common with them, and measures no time. The first two wait for
+# most of theirs.
+beside=(tests/network/nat_state.test.ts tests/lifecycle/kill_points.test.ts tests/unit tests/model tests/build tests/packages)
+
+run_all_tests() {
+	local pid
+	check_files
+	step 'run the tests'
+	rm -f build/{tests,beside}.xml
+	"${deno_test[@]}" --junit-path=build/beside.xml "${beside[@]}" >build/beside.log 2>&1 &
+	pid=$!
+	trap 'kill $pid' EXIT
+	"${deno_test[@]}" --junit-path=build/tests.xml --ignore="$(IFS=, && printf '%s' "${beside[*]}")" tests/ || true
+	step 'wait for the tests that ran beside them'
+	wait $pid || true
+	trap - EXIT
+	cat build/beside.log
+	add_report build/tests.xml
+	add_report build/beside.xml
 }
 
 # What needs neither root nor a kernel that does as it is told: as anybody, with what is installed. Of what is tried at random, and
 # of the verdict's table, one in ONE_IN.
 run_unit() {
-	local compiler
+	local compiler report
 	take_tests "$@"
 	((${#tests[@]})) || tests=(tests/unit/)
 	mkdir -p build
@@ -97,8 +123,9 @@ run_unit() {
 	}
 	# What is in build may be root's.
 	report=$(mktemp)
-	trap 'rm -f "$report"' EXIT
-	CC=$compiler ONE_IN=10 deno_test --parallel "${tests[@]}"
+	CC=$compiler ONE_IN=10 "${deno_test[@]}" --parallel --junit-path="$report" "${filter[@]}" "${tests[@]}" || true
+	add_report "$report"
+	rm "$report"
 	tell_count
 }
 
