@@ -13,6 +13,7 @@
 #   ./build.sh unit [--filter PATTERN] [FILE...]
 #                              those of tests/unit (or these), as anybody and without building anything, in seconds: of what is
 #                              tried at random a tenth, and a part of the verdict's table
+#   ./build.sh fmt [FILE...]   formats all files (or these) as `test` wants them: TypeScript, C and shell scripts
 #   ./build.sh test-kernels [KERNEL...]
 #                              mda on Debian's kernels from 5.10 to the newest there is, with PREEMPT_RT, locked down, with
 #                              IPVS, and on those of arm64, under qemu: every case of tests/differential, and checked streams;
@@ -53,6 +54,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 . scripts/libraries.sh
 . scripts/licenses.sh
 . scripts/binary.sh
+. scripts/checks.sh
 . scripts/tests.sh
 export PATH=$PATH:/usr/sbin:/sbin
 
@@ -65,7 +67,8 @@ build() {
 	flock 9
 	install_packages build
 	install_deno "$machine" build/tools
-	make_bpf $(objects_of bpf/*.bpf.c) build/layouts.stamp
+	objects_of bpf/*.bpf.c
+	make_bpf "${objects[@]}" build/layouts.stamp
 	if [[ $target == "$machine" ]]; then
 		copy_libraries
 	else
@@ -79,6 +82,12 @@ build() {
 	step "$output is ready ($(du -m "$output" | cut -f1) MB)"
 }
 
+run_fmt() {
+	mkdir -p build
+	install_deno "$machine" build/tools
+	write_format "$@"
+}
+
 run_demo() {
 	need_root 'load BPF programs'
 	build
@@ -90,7 +99,8 @@ run_bench() {
 	need_root 'load BPF programs'
 	build
 	install_packages demo rpm deb test bench
-	make_bpf $(objects_of bench/*.bpf.c)
+	objects_of bench/*.bpf.c
+	make_bpf "${objects[@]}"
 	$deno run --quiet --allow-all bench/bench.ts "$@"
 }
 
@@ -126,6 +136,7 @@ build)
 	;;
 run) run_demo ;;
 test) run_tests "${@:2}" ;;
+fmt) run_fmt "${@:2}" ;;
 unit) run_unit "${@:2}" ;;
 test-kernels) run_kernel_tests "${@:2}" ;;
 test-roots) run_root_tests ;;

@@ -7,9 +7,9 @@ make_bpf() { # $@ what to make
 		fail 'Cannot compile BPF: see above'
 }
 
+# Sets `objects`.
 objects_of() { # $@ sources of BPF
-	local source
-	for source in "$@"; do
-		printf 'build/%s.o\n' "$(basename "$source" .c)"
-	done
+	objects=("${@##*/}")
+	objects=("${objects[@]/#/build/}")
+	objects=("${objects[@]/%.c/.o}")
 }

@@ -23,6 +23,7 @@ copy_libraries() {
 # Which package of this host a library is from, and under what licence.
 note_origin() { # $1 library, $2 where it was found
 	local ID= package
+	# shellcheck source=/dev/null
 	. /etc/os-release
 	if command -v dpkg-query >/dev/null; then
 		package=$(dpkg-query --search "*/$1" | sed -n '1s/:.*//p')

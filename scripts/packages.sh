@@ -4,6 +4,7 @@
 
 missing_packages() { # $1 debian or openeuler, $2... groups
 	local group probe debian openeuler
+	# shellcheck disable=SC2034 # one of the last two is ${!1}
 	while read -r group probe debian openeuler; do
 		[[ $group && $group != \#* && " ${*:2} " == *" $group "* && ${!1} != - ]] || continue
 		[[ -e ${probe%:*} || -e ${probe#*:} ]] || command -v "$probe" >/dev/null || printf '%s\n' "${!1}"
@@ -38,6 +39,7 @@ install_debian() {
 
 install_packages() { # $@ groups
 	local ID= ID_LIKE= missing column
+	# shellcheck source=/dev/null
 	[[ -e /etc/os-release ]] && . /etc/os-release
 	case " $ID $ID_LIKE " in
 	*' debian '*) column=debian ;;

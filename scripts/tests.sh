@@ -3,24 +3,6 @@
 # Runs the tests. To be sourced by build.sh.
 
 passed=0 failed=0
-# A check of files, counted as one test.
-check() { # $1 its name
-	if "${@:2}"; then
-		passed=$((passed + 1))
-	else
-		printf 'FAILED: %s\n' "$1"
-		failed=$((failed + 1))
-	fi
-}
-
-# Format, lint and types of all that there is, or of these files.
-check_files() { # $@ files
-	step "check the format, lint and types${1:+ of $*}"
-	check 'deno fmt' $deno fmt --check "$@"
-	check 'deno lint' $deno lint --quiet "$@"
-	check 'deno check' $deno check --quiet --frozen "$@"
-}
-
 count() { # $1 a JUnit report, $2 an attribute of its first element
 	sed -n "s/.*<testsuites .*\b$2=\"\([0-9]*\)\".*/\1/p" "$1"
 }
@@ -39,7 +21,7 @@ take_tests() { # $@ what follows the command
 	done
 }
 
-deno_test=($deno test --no-check --frozen --allow-all)
+deno_test=("$deno" test --no-check --frozen --allow-all)
 
 # Adds what passed and failed.
 add_report() { # $1 a JUnit report
@@ -158,7 +140,7 @@ run_root_tests() {
 }
 
 run_suites() {
-	local name names
+	local name names sources
 	. tests/suites/sources.sh
 	mapfile -t names < <(suite_names)
 	for name in "$@"; do
@@ -170,7 +152,8 @@ run_suites() {
 	need_root 'load BPF programs'
 	build
 	install_packages suites
-	fetch_sources $(suite_sources "$@")
+	mapfile -t sources < <(suite_sources "$@")
+	fetch_sources "${sources[@]}"
 	$deno run --quiet --no-check --frozen --allow-all tests/suites/run.ts "$@"
 }
 

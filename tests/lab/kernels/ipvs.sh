@@ -13,7 +13,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../../.."
 
 mda=${OUTPUT:-dist/mda}
 deno=build/tools/node_modules/@deno/linux-x64-glibc/deno
-work=$kernels/ipvs # where boot finds a kernel
+work=$kernels/ipvs    # where boot finds a kernel
 append=no_timer_check # on a busy host the emulated timer may seem not to work
 tools=(ipvsadm libnl-3-200 libnl-genl-3-200 libpopt0 python3.11-minimal libpython3.11-minimal libpython3.11-stdlib libexpat1 zlib1g)
 

@@ -39,7 +39,7 @@ fetch_kernel() { # $1 name
 	there=$(sed -n "s/^linux-image-\([0-9].*-$flavour-$architecture\)$/\1/p" "$kernels/apt-$architecture/packages" | sort -Vr)
 	[[ $version == newest ]] && found=$there || found=$(grep "^${version/./\\.}[.+-]" <<<"$there") || true
 	[[ $found ]] || fail "Cannot find a $flavour kernel $version for $architecture in Debian's ${releases[*]}: there are" \
-		$(sed 's/^\([0-9]*\.[0-9]*\).*/\1/' <<<"$there" | uniq | tac)
+		"$(sed 's/^\([0-9]*\.[0-9]*\).*/\1/' <<<"$there" | uniq | tac | xargs)"
 	# The lists of an old release can have what the archive no longer has.
 	for release in $found; do
 		if [[ -e $kernels/$release/vmlinuz ]] || download_kernel "$release" "$kernels/apt-$architecture"; then
