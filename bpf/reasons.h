@@ -78,16 +78,19 @@ enum urgency {
 #define PASSED_IN_ENUM(NAME, urgency, lasts, words) PASSED_##NAME,
 
 enum refusal {
-	REFUSALS(REFUSED_IN_ENUM) REFUSALS_END,
+	REFUSALS(REFUSED_IN_ENUM)
+	REFUSALS_END,
 };
 
 enum leave {
 	STAY,
-	DEPARTURES(LEAVE_IN_ENUM) LEAVE_END,
+	DEPARTURES(LEAVE_IN_ENUM)
+	LEAVE_END,
 };
 
 enum pass {
-	PASSES(PASSED_IN_ENUM) PASSES_END,
+	PASSES(PASSED_IN_ENUM)
+	PASSES_END,
 };
 
 /* Sets of them, a bit each. */
