@@ -41,6 +41,9 @@ check_files() { # $@ files and directories; all if none
 	check 'deno fmt' ${#typescript[@]} $deno fmt --quiet --check "$@"
 	check 'deno lint' ${#typescript[@]} $deno lint --quiet "$@"
 	check 'deno check' ${#typescript[@]} $deno check --quiet --frozen "$@"
+	check 'clang-format, shfmt' $((${#c[@]} + ${#scripts[@]})) format --check "${c[@]}" "${scripts[@]}"
+	# Files that are sourced are checked where they are.
+	check 'shellcheck' ${#run[@]} shellcheck --check-sourced --severity=warning "${run[@]}"
 }
 
 write_format() { # $@ files and directories; all if none
