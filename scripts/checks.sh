@@ -38,7 +38,8 @@ check_files() { # $@ files and directories; all if none
 	local typescript scripts run c
 	sort_files "$@"
 	step "check format, lint and types${1:+ of $*}"
-	check 'deno fmt' ${#typescript[@]} $deno fmt --quiet --check "$@"
+	(($# == 0)) || set -- "${typescript[@]}"
+	check 'deno fmt' ${#typescript[@]} $deno fmt --check "$@"
 	check 'deno lint' ${#typescript[@]} $deno lint --quiet "$@"
 	check 'deno check' ${#typescript[@]} $deno check --quiet --frozen "$@"
 	check 'clang-format, shfmt' $((${#c[@]} + ${#scripts[@]})) format --check "${c[@]}" "${scripts[@]}"
@@ -49,6 +50,7 @@ check_files() { # $@ files and directories; all if none
 write_format() { # $@ files and directories; all if none
 	local typescript scripts run c
 	sort_files "$@"
+	(($# == 0)) || set -- "${typescript[@]}"
 	((${#typescript[@]} == 0)) || $deno fmt --quiet "$@"
 	format --write "${c[@]}" "${scripts[@]}"
 }
