@@ -134,7 +134,7 @@ static __noinline int describe(struct scanned *scanned, struct sock *sk, struct 
 }
 
 static __always_inline void scan_socket(struct bpf_iter__task_file *at, struct task_struct *task,
-					     struct file *file)
+					struct file *file)
 {
 	struct sock *sk = sock_of(file);
 	struct scanned scanned = {};

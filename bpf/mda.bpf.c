@@ -263,9 +263,9 @@ int list_lanes(struct bpf_iter__bpf_sk_storage_map *at)
 
 /* User space runs these on packets of its own, with BPF_PROG_TEST_RUN: no kernel refuses that to who may load programs,
  * while some refuse iterators over maps. */
-#define packet_of(type, packet)                                                   \
-	({                                                                        \
-		struct type *whole = (void *)(long)(packet)->data;                \
+#define packet_of(type, packet) \
+	({ \
+		struct type *whole = (void *)(long)(packet)->data; \
 		(void *)(whole + 1) <= (void *)(long)(packet)->data_end ? whole : NULL; \
 	})
 

@@ -111,7 +111,7 @@ static __always_inline bool excludes(enum exclusion exclusion, struct answer *an
 
 /* @client: NULL when it is not known which that is */
 static __always_inline bool programs_may_enter(const struct executable *client, const struct executable *server,
-						struct answer *answer)
+					       struct answer *answer)
 {
 	enum habit clients = client ? habit_of(client) : HABIT_UNKNOWN, servers = habit_of(server);
 

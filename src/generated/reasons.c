@@ -3,6 +3,7 @@
 #define __u32 unsigned
 #include "../../bpf/reasons.h"
 
+/* clang-format off */
 #define ROW(group, NAME, words) ROW_IS [#group, #NAME, words] ROW_ENDS
 #define ROW_OF_REFUSAL(NAME, words) ROW(refused, NAME, words)
 #define ROW_OF_PASS(NAME, urgency, lasts, words) ROW(passed, NAME, words)

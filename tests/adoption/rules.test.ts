@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { decide } from "../../src/rules/decide.ts";
 import { parseRules } from "../../src/config/parse.ts";
 import { printRule, printRules } from "../../src/config/print.ts";
-import { randomRules, withSeeds } from "../config/random.ts";
+import { randomRules, withSeeds } from "../lab/random.ts";
 import { createCgroup } from "../lab/cgroup.ts";
 import { Mda } from "../lab/mda.ts";
 import { sleep, waitFor } from "../lab/wait.ts";

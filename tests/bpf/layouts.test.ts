@@ -3,19 +3,14 @@ import { fileURLToPath } from "node:url";
 import { layouts } from "../../src/generated/layouts.ts";
 import { generateAbi, generateLayouts, generateReasons } from "../../src/generated/generate.ts";
 import { readStruct, type StructInput, writeStruct } from "../../src/libbpf/struct.ts";
-import { compileTo } from "./compile.ts";
+import { fixture } from "./compile.ts";
 
 const path = (name: string) => fileURLToPath(new URL(`../../${name}`, import.meta.url));
 
 /** The module that the generator writes for the fixture. */
 async function generateFixture(): Promise<{ text: string; module: Record<string, unknown> }> {
-  const directory = await Deno.makeTempDir();
-  try {
-    const text = await generateLayouts(compileTo(directory, "sample"));
-    return { text, module: await import(`data:application/typescript,${encodeURIComponent(text)}`) };
-  } finally {
-    await Deno.remove(directory, { recursive: true });
-  }
+  const text = await generateLayouts(fixture("sample"));
+  return { text, module: await import(`data:application/typescript,${encodeURIComponent(text)}`) };
 }
 
 Deno.test("layouts.ts is what the BPF object says", async () => {

@@ -64,10 +64,9 @@ Deno.test("build.sh names a DENORT_BIN that cannot be used", async () => {
 
 Deno.test("build.sh tells a user who is not root what needs root", async () => {
   using directory = new TemporaryDirectory();
-  const copy = `${directory.path}/build.sh`;
-  await Deno.copyFile(script, copy);
+  await shell('cd "$1" && cp -r build.sh scripts "$2"', root, directory.path);
   for (const command of ["run", "test", "bench", "test-kernels"]) {
-    const { code, stderr } = await execute([copy, command], {}, nobody);
+    const { code, stderr } = await execute([`${directory.path}/build.sh`, command], {}, nobody);
     strictEqual(code, 1);
     match(stderr, /^build\.sh: Cannot .*: not root \(try: sudo \.\/build\.sh [a-z-]+\)\n$/);
   }
@@ -80,7 +79,7 @@ Deno.test("build.sh tells a user who is not root what needs root", async () => {
 async function buildElsewhere(setup: string, env: Record<string, string> = {}): Promise<Output> {
   using directory = new TemporaryDirectory();
   const copied = await shell(
-    'cd "$1" && cp -r --parents build.sh packaging/tools "$2"',
+    'cd "$1" && cp -r --parents build.sh scripts packaging/tools "$2"',
     root,
     directory.path,
   );

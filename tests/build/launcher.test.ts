@@ -1,6 +1,7 @@
 /** packaging/launcher, with a program that tells what it finds, and with mda itself where it has to run. */
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert";
 import { binary, execute, nobody, type Output, root, shell, TemporaryDirectory } from "../cli/mda.ts";
+import { compile } from "../lab/compile.ts";
 
 /** The program that stands for mda, and what it can be asked for. */
 const program = `
@@ -150,11 +151,7 @@ Deno.test("the program in memory cannot be changed", async () => {
 });
 
 Deno.test("the launcher seals the program while something else holds its pages", async () => {
-  const held = `${directory.path}/held`;
-  const flags = ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror"];
-  const made = await execute(["gcc", ...flags, "-o", held, `${root}tests/build/held.c`]);
-  strictEqual(made.code, 0, made.stderr);
-  const { code, stdout, stderr } = await execute([held, launched, "write"]);
+  const { code, stdout, stderr } = await execute([compile("build/held"), launched, "write"]);
   match(stdout, /^mda\.js is held: EBUSY\nlaunch\.js is held: EBUSY\n$/);
   // What is written to is sealed.
   match(stderr, /EPERM|Operation not permitted/);

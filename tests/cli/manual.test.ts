@@ -1,9 +1,9 @@
-/** docs/commands.md, docs/mda.8 and docs/reasons.md, which `./build.sh manual` makes. */
+/** docs/commands.md and docs/mda.8, which `./build.sh manual` makes. */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { execute, mda, root, shell } from "./mda.ts";
 
-const pages = { "markdown.ts": "commands.md", "man.ts": "mda.8", "reasons.ts": "reasons.md" };
+const pages = { "markdown.ts": "commands.md", "man.ts": "mda.8" };
 
 for (const [program, page] of Object.entries(pages)) {
   Deno.test(`docs/${page} says what its source says`, async () => {

@@ -2,7 +2,7 @@
 #
 # Roots with nothing in them but what Debian calls required: build/roots/RELEASE. To be sourced by build.sh.
 
-. packaging/debian.sh
+. scripts/debian.sh
 
 make_root() { # $1 a release of Debian
 	local root=build/roots/$1 archive

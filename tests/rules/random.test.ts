@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { parseRules } from "../../src/config/parse.ts";
 import { printRules } from "../../src/config/print.ts";
 import { type Rule, RULES_MAX } from "../../src/rules/rules.ts";
-import { randomRules, withSeeds } from "../config/random.ts";
+import { randomRules, withSeeds } from "../lab/random.ts";
 import { createCgroup } from "../lab/cgroup.ts";
 import { Mda } from "../lab/mda.ts";
 import { type Ends, within } from "./connections.ts";

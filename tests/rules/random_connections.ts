@@ -1,6 +1,6 @@
 /** Connections that nobody thought of, through NAT too. */
 import { formatAddress } from "../../src/rules/addresses.ts";
-import { type Random, randomAddress, randomOwner, randomPort } from "../config/random.ts";
+import { type Random, randomAddress, randomOwner, randomPort } from "../lab/random.ts";
 import type { NetworkNamespace } from "../lab/netns.ts";
 import { createLocalNetns, type Ends, type Owner } from "./connections.ts";
 

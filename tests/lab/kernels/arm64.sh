@@ -7,8 +7,8 @@ mda=${OUTPUT:-dist/mda-arm64}
 deno=$parts/node_modules/@deno/linux-arm64-glibc/deno
 architecture=arm64
 work=$work/arm64
-compiler=(clang --target=aarch64-linux-gnu --sysroot="$parts/sysroot" -fuse-ld=lld)
-warnings=() # are gcc's; clang has others
+compiler="clang --target=aarch64-linux-gnu --sysroot=build/arm64/sysroot -fuse-ld=lld"
+warnings= # are gcc's; clang has others
 busybox=$work/busybox
 
 for version in "${versions[@]}"; do

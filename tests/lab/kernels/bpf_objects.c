@@ -29,7 +29,8 @@ static void list(const char *kind, int next_id, int fd_by_id)
 		if (fd >= 0 && bpf(BPF_OBJ_GET_INFO_BY_FD, &attributes) == 0)
 			printf("%s %u %s\n", kind, id,
 			       next_id == BPF_PROG_GET_NEXT_ID ? info.program.name :
-			       next_id == BPF_MAP_GET_NEXT_ID ? info.map.name : "");
+			       next_id == BPF_MAP_GET_NEXT_ID  ? info.map.name :
+								 "");
 		else if (errno != ENOENT) /* freed between the two calls */
 			err(1, "Cannot look at %s %u", kind, id);
 		close(fd);

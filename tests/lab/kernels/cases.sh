@@ -5,12 +5,13 @@
 cases=/tmp/cases
 
 # The parameters are those that run.sh found in the layouts.
+# shellcheck disable=SC2046
 redirected() { /lab/redirected /sys/fs/bpf/mda/counters $(cat /lab/counters); }
 
 run_cases_on_tcp() {
 	mkdir -p $cases
 	differential list >$cases/list
-	while IFS='	' read -r name redirection difference what; do
+	while IFS='	' read -r name redirection difference _; do
 		timeout 60 differential run "$name" >"$cases/$name.tcp" 2>&1 </dev/null
 		grep -q ': hangs$' "$cases/$name.tcp" || continue
 		timeout 60 differential run "$name" >"$cases/$name.tcp" 2>&1 </dev/null
@@ -21,6 +22,7 @@ run_cases_on_tcp() {
 # Runs the case $1 of the program $2 and sets `messages`: what was redirected of the case's own connection.
 run_case() {
 	"$2" run "$1" --pause <&4 2>&3 >"$2.mda" &
+	# shellcheck disable=SC3045 # busybox's shell has it
 	read -r -t 60 said <&3
 	[ "$said" = ready ] || fail "$1 under mda: said '$said'"
 	before=$(redirected)
@@ -61,7 +63,7 @@ run_cases_under_mda() {
 	mkfifo $cases/ready $cases/go
 	exec 3<>$cases/ready 4<>$cases/go
 	equal=0 later='' documented='' again='' wrong='' accelerated=0 all=0
-	while IFS='	' read -r name redirection difference what; do
+	while IFS='	' read -r name redirection difference _; do
 		all=$((all + 1))
 		try_case "$name" "$redirection" "$difference" "$cases/$name"
 		case $verdict in

@@ -23,11 +23,11 @@
 #include <sys/wait.h>
 
 #define CONNECTIONS 8
-#define TRIPS	    20
-#define BYTES	    1000
+#define TRIPS 20
+#define BYTES 1000
 #define DEADLINE_MS 10000
 #define DEVICE_BYTES (4 << 20)
-#define READ_BYTES   (64 << 10)
+#define READ_BYTES (64 << 10)
 
 #ifndef AF_SMC
 #define AF_SMC 43
@@ -119,7 +119,7 @@ static int parser(void)
 		.prog_type = BPF_PROG_TYPE_SOCKET_FILTER,
 		.insns = (uintptr_t)instructions,
 		.insn_cnt = 2,
-		.license = (uintptr_t) "GPL",
+		.license = (uintptr_t)"GPL",
 	};
 	int fd = syscall(SYS_bpf, BPF_PROG_LOAD, &attr, sizeof(attr));
 

@@ -6,6 +6,7 @@
 #
 #   run.sh 6.1 --with nbd.ko --with ib_core.ko --with smc.ko --with kcm.ko -- /lab/given.sh
 
+# shellcheck source=SCRIPTDIR/lab.sh
 . /lab/lab.sh
 
 number() { tr -d ' \n' <status.json | sed -n "s/.*\"$1\":{[^{}]*\"$2\":\([0-9]*\).*/\1/p"; }
@@ -21,7 +22,7 @@ count() {
 }
 
 is_ready_or_gone() { grep -q ready mda.log || ! kill -0 $mda 2>/dev/null; }
-has_done() { [ "$(grep -c done $1.log)" -ge "$2" ]; }
+has_done() { [ "$(grep -c 'done' $1.log)" -ge "$2" ]; }
 
 # A program that is told to go on by a line in the pipe NAME.
 begin() { # $1 name, $2 what, $3 the pipe's descriptor
@@ -72,6 +73,7 @@ count nbd
 report "$found"
 [ $paired -eq 1 ] && [ $messages -gt 20 ] && [ $left -eq 2 ] || fail "$found"
 echo >&6
+# shellcheck disable=SC2154 # set by begin
 wait $nbd || fail "nbd: $(cat nbd.log)"
 exec 3>&- 4>&- 5>&-
 kill -TERM $mda

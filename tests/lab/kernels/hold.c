@@ -10,14 +10,14 @@
 
 #include <poll.h>
 
-#define BYTES_MAX	65536
-#define WARM_UP		20	/* messages that are read at once, before the receiver stops */
-#define AFTERWARDS	(1 << 20) /* bytes sent after the receiver reads again */
-#define SETTLED_MS	500	/* senders that cannot write for so long are held */
-#define ROUNDS		2	/* that must not take memory which stays */
-#define TRIES		4
-#define STALL_MS	20000
-#define QUEUED_MAX	(256ul << 20) /* nobody holds this sender */
+#define BYTES_MAX 65536
+#define WARM_UP 20 /* messages that are read at once, before the receiver stops */
+#define AFTERWARDS (1 << 20) /* bytes sent after the receiver reads again */
+#define SETTLED_MS 500 /* senders that cannot write for so long are held */
+#define ROUNDS 2 /* that must not take memory which stays */
+#define TRIES 4
+#define STALL_MS 20000
+#define QUEUED_MAX (256ul << 20) /* nobody holds this sender */
 
 struct pair {
 	int sender, receiver;
@@ -70,7 +70,7 @@ static void receive_all(struct pair *pair)
 	while (pair->received < pair->sent) {
 		if (!receive_some(pair) && !ready(pair->receiver, POLLIN, STALL_MS))
 			errx(1, "stream %u: %llu of %llu bytes came within %d ms", pair->stream,
-			    (unsigned long long)pair->received, (unsigned long long)pair->sent, STALL_MS);
+			     (unsigned long long)pair->received, (unsigned long long)pair->sent, STALL_MS);
 	}
 }
 

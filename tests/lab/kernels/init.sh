@@ -1,5 +1,6 @@
 #!/bin/busybox sh
 # SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=dash
 #
 # The first process of the virtual machine: mounts what a host has mounted, runs /command in /lab, writes its exit
 # code to the second serial port ($reports, if the kernel's command line has it) and ends the machine.

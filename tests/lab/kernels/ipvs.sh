@@ -10,11 +10,10 @@ set -euo pipefail
 here=tests/lab/kernels
 cd "$(dirname "${BASH_SOURCE[0]}")/../../.."
 . $here/machine.sh
-. packaging/debian.sh
 
 mda=${OUTPUT:-dist/mda}
 deno=build/tools/node_modules/@deno/linux-x64-glibc/deno
-work=$kernels/ipvs # where boot finds a kernel
+work=$kernels/ipvs    # where boot finds a kernel
 append=no_timer_check # on a busy host the emulated timer may seem not to work
 tools=(ipvsadm libnl-3-200 libnl-genl-3-200 libpopt0 python3.11-minimal libpython3.11-minimal libpython3.11-stdlib libexpat1 zlib1g)
 
@@ -61,10 +60,7 @@ build_initramfs() { # $1 its file
 mkdir -p "$work"
 exec 9>"$work/lock"
 flock 9
-install_packages '
-busybox busybox-static
-cpio    cpio
-'
+install_packages machines kernels
 fetch
 release=$(<"$work/release")
 build_initramfs "$work/initramfs"

@@ -3,6 +3,7 @@
 #
 # Runs in a virtual machine: connections to a virtual service of IPVS that forgets them after ten seconds of silence, over TCP and
 # then under mda. Each end must receive the same, and end in the same way.
+# shellcheck source=SCRIPTDIR/lab.sh
 . /lab/lab.sh
 
 modprobe crc32c_generic

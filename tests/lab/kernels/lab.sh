@@ -23,6 +23,7 @@ run() { timeout 60 "$@" || fail "$*: exit code $?"; }
 
 # Polls a condition every 0.2 s.
 within() { # $1 seconds, $2... the condition
+	# shellcheck disable=SC3043 # busybox's shell has it
 	local tries=$(($1 * 5))
 	shift
 	until "$@"; do

@@ -3,6 +3,7 @@
 #
 # Runs in a virtual machine whose kernel is booted with lockdown=integrity: mda works, and says why it does not once the
 # kernel is locked down for confidentiality as well.
+# shellcheck source=SCRIPTDIR/lab.sh
 . /lab/lab.sh
 
 lockdown=/sys/kernel/security/lockdown
@@ -12,6 +13,7 @@ grep -q '\[integrity\]' $lockdown || fail "not locked down for integrity: $(cat 
 nonblocking 4 0 8 0 2000 levels >traffic.log 2>&1 &
 traffic=$!
 usleep 500000
+# shellcheck disable=SC3044 # the function
 enable >mda.log 2>&1
 grep -q '8 open connections adopted' mda.log || fail "mda enable: said $(cat mda.log)"
 sleep 1

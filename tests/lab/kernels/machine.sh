@@ -11,42 +11,10 @@
 releases=(bullseye bookworm trixie trixie-backports sid)
 kernels=$PWD/build/kernels
 VM_SECONDS=${VM_SECONDS:-1200}
-keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 
-. packaging/debian.sh
-
-fail() {
-	printf '%s: %s\n' "${0##*/}" "$*" >&2
-	exit 1
-}
-
-# Runs a command with its output in a log, which is shown only when it fails.
-quietly() { # $1 log, $2 what it is for
-	"${@:3}" >"$1" 2>&1 || {
-		tail -n 15 "$1" >&2
-		fail "Cannot $2: see above, all of it is in $1"
-	}
-}
-
-# What a machine needs, and what the caller needs besides.
-install_packages() { # $1 lines of a program or file that tells whether it is there, and its package
-	local probe package missing=()
-	while read -r probe package; do
-		[[ -z $probe || -e $probe ]] || command -v "$probe" >/dev/null || missing+=("$package")
-	done <<-TABLE
-		qemu-system-x86_64 qemu-system-x86
-		$keyring debian-archive-keyring
-		$1
-	TABLE
-	((${#missing[@]})) || return 0
-	command -v apt-get >/dev/null || fail "Cannot install ${missing[*]}: not Debian"
-	export DEBIAN_FRONTEND=noninteractive
-	apt-get install -y --no-install-recommends "${missing[@]}" >"$kernels/packages.log" 2>&1 || {
-		quietly "$kernels/packages.log" 'read the package lists' apt-get update
-		quietly "$kernels/packages.log" "install ${missing[*]}" \
-			apt-get install -y --no-install-recommends "${missing[@]}"
-	}
-}
+. scripts/common.sh
+. scripts/packages.sh
+. scripts/debian.sh
 
 # Reads the package lists, unless that was today, and sets `apt_options` for them. A release that the archive no longer has
 # leaves those of the others.
@@ -71,7 +39,7 @@ fetch_kernel() { # $1 name
 	there=$(sed -n "s/^linux-image-\([0-9].*-$flavour-$architecture\)$/\1/p" "$kernels/apt-$architecture/packages" | sort -Vr)
 	[[ $version == newest ]] && found=$there || found=$(grep "^${version/./\\.}[.+-]" <<<"$there") || true
 	[[ $found ]] || fail "Cannot find a $flavour kernel $version for $architecture in Debian's ${releases[*]}: there are" \
-		$(sed 's/^\([0-9]*\.[0-9]*\).*/\1/' <<<"$there" | uniq | tac)
+		"$(sed 's/^\([0-9]*\.[0-9]*\).*/\1/' <<<"$there" | uniq | tac | xargs)"
 	# The lists of an old release can have what the archive no longer has.
 	for release in $found; do
 		if [[ -e $kernels/$release/vmlinuz ]] || download_kernel "$release" "$kernels/apt-$architecture"; then

@@ -14,9 +14,9 @@
 #include <sys/wait.h>
 #include <time.h>
 
-#define BYTES_MAX	65536
-#define STALL_MS	20000
-#define EVENTS		64
+#define BYTES_MAX 65536
+#define STALL_MS 20000
+#define EVENTS 64
 
 static volatile sig_atomic_t stopping;
 

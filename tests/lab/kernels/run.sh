@@ -23,9 +23,13 @@ set -euo pipefail
 here=tests/lab/kernels
 cd "$(dirname "${BASH_SOURCE[0]}")/../../.."
 
-workloads=(nonblocking blocking hold bpf_objects redirected given without_resource)
-compiler=(gcc)
-warnings=(-Wall -Wextra -Werror)
+# Programs for the machine, and their sources in tests/.
+declare -A workloads=([differential]=differential/cases/main [pressed]=lab/streams/pressed [torture]=torture/torture)
+for name in nonblocking blocking hold bpf_objects redirected given without_resource; do
+	workloads[$name]=lab/kernels/$name
+done
+compiler=gcc
+warnings='-Wall -Wextra -Werror'
 busybox=busybox
 mda=${OUTPUT:-dist/mda}
 deno=build/tools/node_modules/@deno/linux-x64-glibc/deno
@@ -36,23 +40,14 @@ work=$PWD/build/kernels
 # `lockdown` is a kernel like any other, but for its command line.
 declare -A boots=([lockdown]=6.1)
 
-packages='
-busybox                          busybox-static
-cpio                             cpio
-gcc                              gcc
-/usr/lib/x86_64-linux-gnu/libc.a libc6-dev
-'
-
 compile_workloads() {
-	local name
-	for name in "${workloads[@]}"; do
-		quietly "$work/gcc.log" "compile $here/$name.c" \
-			"${compiler[@]}" -O2 "${warnings[@]}" -static -o "$work/$name" $here/$name.c
+	local out=${work#"$PWD/"}/programs name
+	local targets=("${workloads[@]/#/$out/}")
+	quietly "$work/make.log" 'compile the workloads' make --no-builtin-rules --quiet --jobs="$(nproc)" --file=scripts/programs.mk \
+		out="$out" CC="$compiler" warnings="$warnings" "${targets[@]/%/.static}"
+	for name in "${!workloads[@]}"; do
+		cp "$out/${workloads[$name]}.static" "$work/$name"
 	done
-	local threaded=("${compiler[@]}" -std=gnu11 -O2 "${warnings[@]}" -pthread -static -s)
-	quietly "$work/gcc.log" 'compile the cases' "${threaded[@]}" -o "$work/differential" tests/differential/cases/*.c
-	quietly "$work/gcc.log" 'compile pressed' "${threaded[@]}" -o "$work/pressed" tests/lab/streams/pressed.c
-	quietly "$work/gcc.log" 'compile the torture' "${threaded[@]}" -o "$work/torture" tests/torture/torture.c
 }
 
 # Where `redirected` finds its number: the size of mda's counters, and the offset.
@@ -71,7 +66,7 @@ copy_libraries() { # $1 root, $2 program
 
 # A root file system of busybox, mda and the workloads. mda finds glibc in it but no libbpf: it must bring its own.
 build_initramfs() { # $1 its file, $2 what the machine runs
-	local root file
+	local root file programs=("${!workloads[@]}")
 	root=$(mktemp -d "$work/root.XXXXXX")
 	chmod 755 "$root"
 	mkdir -p "$root"/{bin,dev,etc/oncn-mda,lab,proc,root,sys,tmp}
@@ -82,7 +77,7 @@ build_initramfs() { # $1 its file, $2 what the machine runs
 	copy_libraries "$root" "$mda"
 	copy_libraries "$root" $deno # inside of mda, where ldd does not see it
 	install -m 644 $here/oncn-mda.conf "$root/etc/oncn-mda/oncn-mda.conf"
-	install -m 755 $here/{test,lockdown,lab,cases,given}.sh "${workloads[@]/#/$work/}" "$work"/{differential,torture,pressed} "$root/lab/"
+	install -m 755 $here/{test,lockdown,lab,cases,given}.sh "${programs[@]/#/$work/}" "$root/lab/"
 	counters >"$root/lab/counters"
 	for file in "${with[@]}"; do
 		cp -L "$file" "$root/lab/"
@@ -147,7 +142,7 @@ failed=0
 mkdir -p "$work"
 exec 9>"$work/lock"
 flock 9
-install_packages "$packages"
+install_packages machines kernels
 read_packages $architecture
 titles=()
 declare -A name_of=()

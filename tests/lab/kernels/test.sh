@@ -4,7 +4,9 @@
 # Runs in the virtual machine: mda on the root cgroup, and the workloads before, under and after it; the cases of
 # tests/differential and the torture's checker under it.
 
+# shellcheck source=SCRIPTDIR/lab.sh
 . /lab/lab.sh
+# shellcheck source=SCRIPTDIR/cases.sh
 . /lab/cases.sh
 
 # A number of `mda status -o json`, in the object $1 under the name $2.
@@ -94,8 +96,8 @@ nothing_is_left() { # $1 after what
 }
 
 echo 'sidecar:x:1337:1337::/:/bin/sh' >/etc/passwd # the owner of a rule in oncn-mda.conf
-sysctl -q net.ipv4.tcp_no_metrics_save=1 # or each run would size its queues by those before it
-dmesg -c >/dev/null # what it says from here on counts
+sysctl -q net.ipv4.tcp_no_metrics_save=1           # or each run would size its queues by those before it
+dmesg -c >/dev/null                                # what it says from here on counts
 run bpf_objects >objects.before
 find /sys/fs/bpf >pins.before
 small_on_tcp=$(queued 4 4 512) || exit 1
@@ -115,6 +117,7 @@ seed=20 habits=all,-splice,-blocking # bytes that are spliced and received by tu
 case $(uname -r) in
 5.10.*)
 	(
+		# shellcheck disable=SC3045 # busybox's shell has it
 		ulimit -l 64
 		refuses 'EPERM .*ulimit -l unlimited, LimitMEMLOCK=infinity' \
 			/lab/without_resource /lab/mda enable --cgroup /sys/fs/cgroup
@@ -175,7 +178,7 @@ run nonblocking 4 4001 $connections 10 100
 run su sidecar -c "/lab/nonblocking 6 0 $connections 10 100"
 mptcp=none
 [ ! -e /proc/sys/net/mptcp/enabled ] || mptcp='1 2' # Debian's 5.10 has no MPTCP
-for cookies in ${mptcp#none}; do # were an accepted socket in a sockmap, the kernel would warn: see the end
+for cookies in ${mptcp#none}; do                    # were an accepted socket in a sockmap, the kernel would warn: see the end
 	sysctl -q net.ipv4.tcp_syncookies=$cookies
 	run nonblocking 4 0 $connections 10 100 mptcp
 	run nonblocking 6 0 $connections 10 100 mptcp

@@ -4,6 +4,7 @@
 # Runs in the virtual machine as a service: installs mda, and takes mda.service through what can happen to it while
 # connections that are older than it go on. Reports to the second serial port, as tests/lab/kernels/machine.sh has it.
 set -u
+# shellcheck disable=SC2164 # it is there
 cd /lab
 export LANG=C
 configuration=/etc/oncn-mda/oncn-mda.conf

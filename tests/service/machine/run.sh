@@ -21,12 +21,6 @@ declare -A upgrades=([upgrade]=1000.0.0)
 inside=systemd-sysv,dbus,redis-server,redis-tools,procps
 work=$PWD/build/service
 append='systemd.show_status=no systemd.unit=multi-user.target'
-packages='
-debootstrap                      debootstrap
-cpio                             cpio
-gcc                              gcc
-/usr/lib/x86_64-linux-gnu/libc.a libc6-dev
-'
 
 # Leaves $work/RELEASE/root.cpio, an installed Debian.
 make_root() { # $1 its release
@@ -83,14 +77,15 @@ mkdir -p "$work" "$kernels"
 # The lock of tests/lab/kernels/run.sh.
 exec 9>"$kernels/lock"
 flock 9
-install_packages "$packages"
+install_packages machines service
 read_packages amd64
 for release in "$@"; do
 	kernel_of[$release]=$(fetch_kernel "${versions[$release]}")
 	make_root "$release"
 done
-quietly "$work/gcc.log" 'compile the streams' gcc -O2 -Wall -Wextra -Werror -static -o "$work/nonblocking" \
-	tests/lab/kernels/nonblocking.c
+quietly "$work/make.log" 'compile the streams' \
+	make --no-builtin-rules --quiet --file=scripts/programs.mk build/programs/lab/kernels/nonblocking.static
+cp build/programs/lab/kernels/nonblocking.static "$work/nonblocking"
 make_packages
 make_overlay "$work/overlay.cpio"
 VM_MEGABYTES=3072

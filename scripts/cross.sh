@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# The part of build.sh that is for another machine than the one it runs on: gets what the binary is made of. To be sourced by it.
+# For another machine than the one that it runs on: gets what the binary is made of. To be sourced by targets.sh.
 
-. packaging/debian.sh
+. scripts/debian.sh
 
 # The oldest Debian with libbpf 1: what it is linked with needs no more than glibc 2.34.
 debian_suite=bookworm
 sysroot_packages=(libc6 libc6-dev libgcc-s1 libgcc-12-dev linux-libc-dev)
-library_packages=(libbpf1 libelf1 zlib1g) # in the order of build.sh's `carried`
+library_packages=(libbpf1 libelf1 zlib1g) # in the order of `carried` in libraries.sh
 
 fetch_debian_packages() {
 	local architecture=${target/#x86_64/amd64} lists=$PWD/$parts/apt library
@@ -28,7 +28,7 @@ fetch_debian_packages() {
 	mv "$parts/sysroot.part" "$parts/sysroot"
 }
 
-# Which package each library is from, and under what licence: as build.sh notes it of those of the host.
+# Which package each library is from, and under what licence: as libraries.sh notes it of those of the host.
 note_origins() {
 	local index package version
 	for index in "${!carried[@]}"; do
@@ -43,7 +43,7 @@ prepare_target() {
 	command -v apt-get >/dev/null ||
 		fail "Cannot build for $target here: its libraries are Debian's, and apt-get is missing (build on Debian, or on $target)"
 	mkdir -p "$parts"
-	install_packages "$cross_packages"
+	install_packages cross
 	install_deno "$target" "$parts"
 	fetch_debian_packages
 	sed 's|"\./build/"|"./"|' deno.json >"$parts/import_map.part"

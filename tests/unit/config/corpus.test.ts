@@ -1,7 +1,7 @@
 import { strictEqual } from "node:assert";
-import { ConfigurationError } from "../../src/config/mistakes.ts";
-import { parseRules } from "../../src/config/parse.ts";
-import { printRules } from "../../src/config/print.ts";
+import { ConfigurationError } from "../../../src/config/mistakes.ts";
+import { parseRules } from "../../../src/config/parse.ts";
+import { printRules } from "../../../src/config/print.ts";
 
 /** Each `NAME.conf` of a directory with the text of the `NAME.txt` beside it. */
 function corpus(directory: string): { name: string; text: string; expected: string }[] {

@@ -32,6 +32,9 @@ export class Random {
   }
 }
 
+/** `./build.sh unit` tries one in so many of what `./build.sh test` tries. */
+export const oneIn = Number(Deno.env.get("ONE_IN") ?? 1);
+
 /**
  * Runs `run` with `count` seeds that follow each other. The first is new in every run; a failure names its own, and
  * MDA_TEST_SEED repeats it.
@@ -39,7 +42,7 @@ export class Random {
 export function withSeeds(count: number, run: (random: Random) => void): void {
   const given = Deno.env.get("MDA_TEST_SEED");
   const first = given === undefined ? Math.floor(Math.random() * 2 ** 32) : Number(given);
-  for (let seed = first; seed < first + (given === undefined ? count : 1); seed++) {
+  for (let seed = first; seed < first + (given === undefined ? count / oneIn : 1); seed++) {
     try {
       run(new Random(seed));
     } catch (error) {

@@ -1,8 +1,8 @@
 import { deepStrictEqual, strictEqual } from "node:assert";
 import { parse as parseYaml, stringify } from "yaml";
-import { parse } from "../../src/config/parse.ts";
-import { printRules, toPlainRule } from "../../src/config/print.ts";
-import { randomRules, withSeeds } from "./random.ts";
+import { parse } from "../../../src/config/parse.ts";
+import { printRules, toPlainRule } from "../../../src/config/print.ts";
+import { randomRules, withSeeds } from "../../lab/random.ts";
 
 Deno.test("rules that are printed and read again are the same rules", () => {
   withSeeds(2_000, (random) => {

@@ -1,11 +1,18 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert";
-import { enums, layouts, maps } from "../../src/generated/layouts.ts";
-import { readStruct } from "../../src/libbpf/struct.ts";
-import { compile, type CompiledRules, type MapEntries } from "../../src/rules/compile.ts";
-import { type Connection, decide, type End } from "../../src/rules/decide.ts";
-import { parseRules } from "../../src/config/parse.ts";
-import { type Address, RULES_MAX, VALUES_MAX } from "../../src/rules/rules.ts";
-import { type Random, randomAddress, randomOwner, randomPort, randomRules, withSeeds } from "./random.ts";
+import { enums, layouts, maps } from "../../../src/generated/layouts.ts";
+import { readStruct } from "../../../src/libbpf/struct.ts";
+import { compile, type CompiledRules, type MapEntries } from "../../../src/rules/compile.ts";
+import { type Connection, decide, type End } from "../../../src/rules/decide.ts";
+import { parseRules } from "../../../src/config/parse.ts";
+import { type Address, RULES_MAX, VALUES_MAX } from "../../../src/rules/rules.ts";
+import {
+  type Random,
+  randomAddress,
+  randomOwner,
+  randomPort,
+  randomRules,
+  withSeeds,
+} from "../../lab/random.ts";
 
 const slots = [0, 1] as const;
 const prefixBitsBytes = layouts.port_prefix.fields.prefix_bits.size;

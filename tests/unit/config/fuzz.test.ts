@@ -1,11 +1,11 @@
 import { deepStrictEqual, match, ok, strictEqual, throws } from "node:assert";
-import { compile } from "../../src/rules/compile.ts";
-import { load } from "../../src/config/load.ts";
-import { ConfigurationError } from "../../src/config/mistakes.ts";
-import { MISTAKES_MAX, parse, parseRules } from "../../src/config/parse.ts";
-import { printRules, toPlainRule } from "../../src/config/print.ts";
-import { type Rule, RULES_MAX, VALUES_MAX } from "../../src/rules/rules.ts";
-import { type Random, randomRules, withSeeds } from "./random.ts";
+import { compile } from "../../../src/rules/compile.ts";
+import { load } from "../../../src/config/load.ts";
+import { ConfigurationError } from "../../../src/config/mistakes.ts";
+import { MISTAKES_MAX, parse, parseRules } from "../../../src/config/parse.ts";
+import { printRules, toPlainRule } from "../../../src/config/print.ts";
+import { type Rule, RULES_MAX, VALUES_MAX } from "../../../src/rules/rules.ts";
+import { type Random, randomRules, withSeeds } from "../../lab/random.ts";
 
 Deno.test("rules are understood in every spelling", () => {
   withSeeds(5_000, (random) => {

@@ -1,7 +1,7 @@
 import { deepStrictEqual, match, strictEqual } from "node:assert";
-import { compile } from "../../src/rules/compile.ts";
-import { MISTAKES_MAX, parse } from "../../src/config/parse.ts";
-import { RULES_MAX, VALUES_MAX } from "../../src/rules/rules.ts";
+import { compile } from "../../../src/rules/compile.ts";
+import { MISTAKES_MAX, parse } from "../../../src/config/parse.ts";
+import { RULES_MAX, VALUES_MAX } from "../../../src/rules/rules.ts";
 
 Deno.test("a rule holds its line, its values as bytes and numbers, and its jump", () => {
   const { rules, mistakes } = parse(

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 
-const root = fileURLToPath(new URL("../../", import.meta.url));
+const root = fileURLToPath(new URL("../../../", import.meta.url));
 
 /** All of the source, with texts that are broken over lines put together. */
 function sourceText(directory = `${root}src`): string {
@@ -32,7 +32,7 @@ Deno.test("the messages that docs/troubleshooting.md quotes are those that mda s
 
 Deno.test("the counters that docs/troubleshooting.md explains are there", async () => {
   const page = Deno.readTextFileSync(`${root}docs/troubleshooting.md`);
-  const { reasons } = await import("../../src/generated/reasons.ts");
+  const { reasons } = await import("../../../src/generated/reasons.ts");
   for (const [, group, reason] of page.matchAll(/`(refused|passed|left): ([a-z ]+)`/g)) {
     const names = Object.keys(reasons[group as keyof typeof reasons]);
     assert.ok(names.includes(reason.replaceAll(" ", "_")), `${group}: ${reason}`);

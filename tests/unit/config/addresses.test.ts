@@ -1,6 +1,6 @@
 import { deepStrictEqual, strictEqual } from "node:assert";
-import { contains, formatAddress, maskAddress, parseAddress } from "../../src/rules/addresses.ts";
-import { type Random, randomAddress, withSeeds } from "./random.ts";
+import { contains, formatAddress, maskAddress, parseAddress } from "../../../src/rules/addresses.ts";
+import { type Random, randomAddress, withSeeds } from "../../lab/random.ts";
 
 const AF_INET = 2;
 const AF_INET6 = 10;

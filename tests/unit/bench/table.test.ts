@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { evaluate, limit } from "../../bench/results.ts";
-import { medianInterval } from "../../bench/statistics.ts";
-import { formatTable } from "../../bench/table.ts";
-import type { Row } from "../../bench/workload.ts";
+import { evaluate, limit } from "../../../bench/results.ts";
+import { medianInterval } from "../../../bench/statistics.ts";
+import { formatTable } from "../../../bench/table.ts";
+import type { Row } from "../../../bench/workload.ts";
 
 const rate: Row = { group: "redis", name: "GET 4 KiB, 200 conn", unit: "requests/s", target: { tcp: 1.3 } };
 const p90: Row = { ...rate, name: "p90", unit: "ms", lowerIsBetter: true, target: { tcp: 0.65 } };

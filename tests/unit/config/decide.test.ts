@@ -1,7 +1,7 @@
 import { deepStrictEqual } from "node:assert";
-import { parseAddress } from "../../src/rules/addresses.ts";
-import { type Connection, decide, type End } from "../../src/rules/decide.ts";
-import { parseRules } from "../../src/config/parse.ts";
+import { parseAddress } from "../../../src/rules/addresses.ts";
+import { type Connection, decide, type End } from "../../../src/rules/decide.ts";
+import { parseRules } from "../../../src/config/parse.ts";
 
 function end(addresses: string[], ports: number[], uid?: number, gid?: number): End {
   return { addresses: addresses.map((address) => parseAddress(address)!), ports, uid, gid };
