@@ -3,7 +3,7 @@ import { type Cgroup, createCgroup } from "../tests/lab/cgroup.ts";
 import { Mda, newPinDir, removePins, runMda, writeConfig } from "../tests/lab/mda.ts";
 import { Older } from "../tests/lab/streams/older.ts";
 import { waitFor } from "../tests/lab/wait.ts";
-import { Load } from "../tests/lifecycle/load.ts";
+import { Load } from "../tests/plane/lifecycle/load.ts";
 import { type Limit, limit } from "./results.ts";
 import type { Options } from "./workload.ts";
 
