@@ -31,7 +31,7 @@ function declareNamed(names: string, module: string): void {
 const text = Deno.readTextFileSync(file)
   // Where packages were from is no part of the program.
   .replaceAll(/build\/deno\/npm\/[^/]*\//g, "npm/")
-  .replaceAll(/^import (?:(\w+)|\{ (.*) \}) from "(node:\w+)";\n/gm, (_all, local, names, module) => {
+  .replaceAll(/^import (?:(\w+)|\{ (.*) \}) from "(node:[\w/]+)";\n/gm, (_all, local, names, module) => {
     if (module === "node:module") return ""; // of which CommonJS packages take what they require
     if (local) declareDefault(local, module);
     else declareNamed(names, module);

@@ -1,5 +1,5 @@
-import { SystemError } from "../host/errno.ts";
-import * as libc from "../host/libc.ts";
+import { SystemError } from "../host/libc/errno.ts";
+import * as libc from "../host/libc/mod.ts";
 import { readMounts } from "../host/mounts.ts";
 import { BpfError } from "../libbpf/errors.ts";
 import { type BpfFile, openPinnedFile, parseFdinfo } from "../libbpf/kernel_objects.ts";

@@ -8,8 +8,8 @@ import type { BpfObjectProgram } from "../libbpf/program.ts";
 import { u32, u64 } from "../libbpf/struct.ts";
 import { isArm64 } from "../host/architecture.ts";
 import { isShortage } from "../host/descriptors.ts";
-import { SystemError } from "../host/errno.ts";
-import * as libc from "../host/libc.ts";
+import { SystemError } from "../host/libc/errno.ts";
+import * as libc from "../host/libc/mod.ts";
 import { openTracepoints } from "../host/tracepoints.ts";
 import { load } from "./load.ts";
 

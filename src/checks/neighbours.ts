@@ -11,7 +11,7 @@ import {
 import { BpfMap } from "../libbpf/map.ts";
 import { BpfProgram, type ProgramInfo } from "../libbpf/program.ts";
 import { isCgroup2, openCgroup } from "../host/cgroup.ts";
-import * as libc from "../host/libc.ts";
+import * as libc from "../host/libc/mod.ts";
 import { processName } from "../host/process.ts";
 import { obstacleToOthersSockets } from "../host/reach.ts";
 import { heldFiles, pinnedFiles, type Reached } from "./bpf_files.ts";

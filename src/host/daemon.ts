@@ -1,4 +1,4 @@
-import * as libc from "./libc.ts";
+import * as libc from "./libc/mod.ts";
 import { Notifier } from "./notify.ts";
 
 /** How long a daemon may take until it is ready. */

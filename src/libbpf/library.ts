@@ -1,4 +1,4 @@
-import * as libc from "../host/libc.ts";
+import * as libc from "../host/libc/mod.ts";
 import { carriedLibraries } from "./carried.ts";
 import { captureMessages } from "./messages.ts";
 

@@ -1,4 +1,4 @@
-import * as libc from "../host/libc.ts";
+import * as libc from "../host/libc/mod.ts";
 import { abi, abiEnums } from "../generated/abi.ts";
 import { callForNumber, check } from "./errors.ts";
 import { closeFd, openPinnedFd, type Owner, unpin } from "./handle.ts";

@@ -1,4 +1,4 @@
-import { libc } from "../host/libc.ts";
+import { libc } from "../host/libc/mod.ts";
 import type { Libbpf } from "./library.ts";
 
 /** libbpf_print_level: 0 warnings, 1 information, 2 debugging. */

@@ -4,7 +4,7 @@ import { enums, layouts, maps } from "../generated/layouts.ts";
 import { type BpfMap, possibleCpus } from "../libbpf/map.ts";
 import { type BpfObject, openObject } from "../libbpf/object.ts";
 import { isArm64 } from "../host/architecture.ts";
-import { jiffiesPerSecond } from "../host/libc.ts";
+import { jiffiesPerSecond } from "../host/libc/mod.ts";
 import { type KernelFeatures } from "../checks/features.ts";
 import { hookPrograms } from "./programs/hooks.ts";
 import type { UnknownPrograms } from "../config/unknown.ts";

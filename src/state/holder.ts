@@ -1,4 +1,4 @@
-import { SystemError } from "../host/errno.ts";
+import { SystemError } from "../host/libc/errno.ts";
 import { lockPinDirectory, PinDirectoryBusy, type PinDirectoryLock } from "../host/lock.ts";
 import { identifyProcess, ownPid, type ProcessIdentity } from "../host/process.ts";
 import { readPid } from "./instance.ts";

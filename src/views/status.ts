@@ -1,7 +1,7 @@
 import { enums } from "../generated/layouts.ts";
 import type { BpfMap } from "../libbpf/map.ts";
 import { u32 } from "../libbpf/struct.ts";
-import { errnoName } from "../host/errno.ts";
+import { errnoName } from "../host/libc/errno.ts";
 import { pinDirectoryHolder } from "../host/lock.ts";
 import { isRedirecting, readControl } from "../state/control.ts";
 import { readInstance } from "../state/instance.ts";

@@ -5,7 +5,7 @@ import { BPF_EXIST, BPF_NOEXIST, BpfMap, possibleCpus } from "../../src/libbpf/m
 import { type BpfObject, openObject } from "../../src/libbpf/object.ts";
 import { BpfProgram } from "../../src/libbpf/program.ts";
 import { u32, u64 } from "../../src/libbpf/struct.ts";
-import * as libc from "../../src/host/libc.ts";
+import * as libc from "../../src/host/libc/mod.ts";
 import { assertClosesDescriptors } from "../host/descriptors.ts";
 import { ownPinDirectory } from "../host/directories.ts";
 import { compileFixture } from "./compile.ts";

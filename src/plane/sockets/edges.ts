@@ -1,7 +1,7 @@
 import { enums, layouts } from "../../generated/layouts.ts";
 import { readStruct, writeStruct } from "../../libbpf/struct.ts";
 import { isShortage } from "../../host/descriptors.ts";
-import * as libc from "../../host/libc.ts";
+import * as libc from "../../host/libc/mod.ts";
 import { useForeignSocket } from "./foreign_socket.ts";
 import type { BpfObject } from "../../libbpf/object.ts";
 
