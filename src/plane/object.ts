@@ -1,7 +1,8 @@
 import objectWithCasts from "../../build/mda.bpf.o.base64" with { type: "text" };
 import objectWithoutCasts from "../../build/mda_without_casts.bpf.o.base64" with { type: "text" };
 import { enums, layouts, maps } from "../generated/layouts.ts";
-import { type BpfMap, possibleCpus } from "../libbpf/map.ts";
+import type { BpfMap } from "../libbpf/map.ts";
+import { possibleCpus } from "../libbpf/per_cpu.ts";
 import { type BpfObject, openObject } from "../libbpf/object.ts";
 import { isArm64 } from "../host/architecture.ts";
 import { jiffiesPerSecond } from "../host/libc/mod.ts";
