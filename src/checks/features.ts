@@ -1,17 +1,15 @@
-import probe from "../../build/probe.bpf.o.base64" with { type: "text" };
-import probeWithoutCasts from "../../build/probe_without_casts.bpf.o.base64" with { type: "text" };
 import { enums } from "../generated/layouts.ts";
 import { BpfError } from "../libbpf/errors.ts";
 import type { BpfMap } from "../libbpf/map.ts";
-import { type BpfObject, openObject } from "../libbpf/object.ts";
+import type { BpfObject } from "../libbpf/object.ts";
 import type { BpfObjectProgram } from "../libbpf/program.ts";
 import { u32, u64 } from "../libbpf/struct.ts";
-import { isArm64 } from "../host/architecture.ts";
 import { isShortage } from "../host/descriptors.ts";
 import { SystemError } from "../host/libc/errno.ts";
 import * as libc from "../host/libc/mod.ts";
 import { openTracepoints } from "../host/tracepoints.ts";
 import { load } from "./load.ts";
+import { openProbe, type ProbeProgram } from "./probe.ts";
 
 const { FIONREAD_TCP, FIONREAD_REDIRECTED, FIONREAD_BOTH } = enums.fionread_counts;
 
@@ -119,31 +117,6 @@ function tryKprobe(program: BpfObjectProgram, name: string): void {
 function tryTracepoint(program: BpfObjectProgram): void {
   using tracepoints = openTracepoints();
   program.attachTracepoint(tracepoints.id("syscalls/sys_enter_splice")).close();
-}
-
-const programs = [
-  "redirect_to_one",
-  "cast_address",
-  "iterate_files",
-  "hook_reset",
-  "hook_function",
-  "hook_inq",
-  "hook_breakpoint",
-  "hook_system_call",
-  "hook_system_calls",
-] as const;
-
-export type ProbeProgram = typeof programs[number];
-
-/** The probe with some of its programs. */
-function openProbe(...wanted: ProbeProgram[]): BpfObject {
-  const casts = wanted.includes("cast_address");
-  const there = programs.filter((name) => casts || name !== "cast_address");
-  const autoload = Object.fromEntries(there.map((name) => [name, wanted.includes(name)]));
-  return openObject(Uint8Array.fromBase64(casts ? probe : probeWithoutCasts), "probe", {
-    autoload,
-    rodata: { is_arm64: isArm64 },
-  });
 }
 
 function loads(name: ProbeProgram, use = (_program: BpfObjectProgram) => {}): boolean {
