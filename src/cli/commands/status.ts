@@ -1,5 +1,6 @@
 import { checkVersion } from "../../state/found.ts";
-import { findNeighbours, type Neighbour } from "../../checks/neighbours.ts";
+import { findNeighbours } from "../../checks/neighbours/find.ts";
+import type { Neighbour } from "../../checks/neighbours/neighbour.ts";
 import { readStatus, type Status } from "../../views/status.ts";
 import { type Format, print, printAs } from "../../output/print.ts";
 
