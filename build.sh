@@ -274,7 +274,7 @@ compile_bpf() { # $@: sources, each becomes build/NAME.bpf.o
 }
 
 generate_layouts() {
-	stale build/layouts.stamp build/mda.bpf.o src/generated/generate.ts src/generated/abi.c src/generated/reasons.c || return 0
+	stale build/layouts.stamp build/mda.bpf.o src/generated/generate.ts src/generated/generator || return 0
 	step 'generate src/generated/layouts.ts, abi.ts and reasons.ts'
 	$deno run --quiet --allow-read --allow-write --allow-run src/generated/generate.ts
 	touch build/layouts.stamp

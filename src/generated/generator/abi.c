@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Never linked: its BTF tells generate_layouts.ts how the kernel's and libbpf's own structs are laid out. */
+/* Never linked: its BTF tells the abi.ts beside it how the kernel's and libbpf's own structs are laid out. */
 /* libbpf.h asks for stdio.h and uses nothing of it; glibc's from 2.41 on has types that the bpf target has not. */
 #define _STDIO_H 1
 
