@@ -3,7 +3,7 @@ import { BpfError } from "../libbpf/errors.ts";
 import type { BpfMap } from "../libbpf/map.ts";
 import type { BpfObject } from "../libbpf/object.ts";
 import type { BpfObjectProgram } from "../libbpf/program.ts";
-import { u32, u64 } from "../libbpf/struct.ts";
+import { readU64, u32, u64 } from "../libbpf/struct.ts";
 import { isShortage } from "../host/descriptors.ts";
 import { SystemError } from "../host/libc/errno.ts";
 import * as libc from "../host/libc/mod.ts";
@@ -165,7 +165,7 @@ function tryRedirecting(object: BpfObject): Redirecting {
     send(PROBE_BYTES);
     const charged = allocated() - before;
     const unread = libc.unreadBytes(receiver);
-    const finding = (name: string) => new BigUint64Array(object.map(name).lookup(u32(0))!.buffer)[0];
+    const finding = (name: string) => readU64(object.map(name).lookup(u32(0))!);
     const constants = {
       charges_receiver: charged >= PROBE_BYTES,
       epoll_callback: finding("waiter_function"),

@@ -3,7 +3,7 @@ import { enums, layouts } from "../../generated/layouts.ts";
 import { BPF_NOEXIST } from "../../libbpf/map.ts";
 import { BpfError } from "../../libbpf/errors.ts";
 import type { BpfObject } from "../../libbpf/object.ts";
-import { u64, writeStruct } from "../../libbpf/struct.ts";
+import { readU64, u64, writeStruct } from "../../libbpf/struct.ts";
 import type { UnknownPrograms } from "../../config/unknown.ts";
 import { isShortage } from "../../host/descriptors.ts";
 import { SystemError } from "../../host/libc/errno.ts";
@@ -149,7 +149,7 @@ function askBlockingToLeave(object: BpfObject, members: ScannedSocket[]): void {
   const sockets = object.map("sockets");
   for (const key of sockets.keys()) {
     const cookie = sockets.lookup(key);
-    if (cookie && blocking.has(number(cookie))) askToLeave(object, number(key) & ~1n, LEAVE_BLOCKING);
+    if (cookie && blocking.has(readU64(cookie))) askToLeave(object, readU64(key) & ~1n, LEAVE_BLOCKING);
   }
 }
 
@@ -183,10 +183,6 @@ function releaseClosed(object: BpfObject, closed: ScannedSocket[]): void {
       log.debug(`not released: ${error.message}`);
     }
   }
-}
-
-function number(bytes: Uint8Array<ArrayBuffer>): bigint {
-  return new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true);
 }
 
 /** Whether the programs at both ends use their sockets in ways that sockmap can serve, as far as is known. */

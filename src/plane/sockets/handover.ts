@@ -1,7 +1,7 @@
 import { getLogger } from "@logtape/logtape";
 import { enums, layouts } from "../../generated/layouts.ts";
 import type { BpfObject } from "../../libbpf/object.ts";
-import { readStruct, type StructValue, u32, u64, writeStruct } from "../../libbpf/struct.ts";
+import { readStruct, readU64, type StructValue, u32, u64, writeStruct } from "../../libbpf/struct.ts";
 import { isShortage } from "../../host/descriptors.ts";
 import { SystemError } from "../../host/libc/errno.ts";
 import * as libc from "../../host/libc/mod.ts";
@@ -28,7 +28,7 @@ type Executable = StructValue<typeof layouts, "executable">;
  */
 export function handOver(object: BpfObject): void {
   const bypassed = object.map("bypassed");
-  const cookies = [...bypassed.keys()].map(number);
+  const cookies = [...bypassed.keys()].map((cookie) => readU64(cookie));
   if (cookies.length === 0) return;
   const done = new Set(cookies);
   let failed: Error | undefined;
@@ -162,8 +162,4 @@ function makeRoom(fd: number, bytes: number): void {
 function nameOf(object: BpfObject, executable: Executable): string {
   const program = object.map("programs").lookup(writeStruct(layouts, "executable", executable));
   return program ? readStruct(layouts, "program", program).name : "a program";
-}
-
-function number(key: Uint8Array): bigint {
-  return new DataView(key.buffer, key.byteOffset).getBigUint64(0, true);
 }
