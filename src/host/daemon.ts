@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import * as libc from "./libc/mod.ts";
 import { Notifier } from "./notify.ts";
 
@@ -214,8 +215,4 @@ function redirectToNull(fds: number[]): void {
   const none = libc.open("/dev/null", libc.O_RDWR);
   for (const fd of fds) libc.dup2(none, fd);
   libc.close(none);
-}
-
-function sleep(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

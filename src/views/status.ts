@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { enums } from "../generated/layouts.ts";
 import type { BpfMap } from "../libbpf/map.ts";
 import { readU32, readU64, u32 } from "../libbpf/struct.ts";
@@ -81,7 +82,7 @@ export async function readStatusInSteps(pinDir: string): Promise<Status> {
   for (;;) {
     const { done, value } = steps.next();
     if (done) return value;
-    await new Promise((resolve) => setTimeout(resolve));
+    await sleep(0);
   }
 }
 

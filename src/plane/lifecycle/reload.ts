@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { resolve } from "node:path";
 import { load } from "../../config/load.ts";
 import type { Rule } from "../../rules/rules.ts";
@@ -100,7 +101,7 @@ async function tell(pid: number, pinDir: string, reloads: number, reapply: boole
       }
       return;
     }
-    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+    await sleep(LOOK_MS);
   }
   throw new Error(`Cannot reload: process ${pid} has not followed within ${FOLLOW_MS / 1000} s`);
 }

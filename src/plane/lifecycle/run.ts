@@ -10,6 +10,7 @@ import { checkHost } from "../../host/kernel.ts";
 import { takePinDirectory } from "../../host/lock.ts";
 import { describeInstance, readInstance } from "../../state/instance.ts";
 import { replaceRules } from "../../state/rules.ts";
+import { plural, rulesInForce } from "../../text/plural.ts";
 import type { UnknownPrograms } from "../../config/unknown.ts";
 import { type DataPlane, startDataPlane } from "./start.ts";
 import { leaveDataPlane, stopDataPlane, type StopOptions } from "./stop.ts";
@@ -80,7 +81,7 @@ export async function runDataPlane(options: DataPlaneOptions, supervisor: Superv
     throw error;
   }
   const status = () =>
-    `accelerates ${cgroup}, ${rulesText(readInstance(plane.object.map("instance")).rules)}`;
+    `accelerates ${cgroup}, ${plural(readInstance(plane.object.map("instance")).rules, "rule")}`;
   const drainMs = options.drainTimeout * 1000;
   {
     await using upkeep = startUpkeep(plane, options);
@@ -108,7 +109,9 @@ export async function runDataPlane(options: DataPlaneOptions, supervisor: Superv
   if (left === 0) log.info("stopped: every connection is on TCP");
   else {
     log.warn(
-      `stopped: every connection is on TCP, but for ${left} sockets with bytes that their programs do not read: these go ` +
+      `stopped: every connection is on TCP, but for ${
+        plural(left, "socket")
+      } with bytes that their programs do not read: these go ` +
         "over to TCP when they are read, and keep a BPF program until they close",
     );
   }
@@ -140,7 +143,7 @@ function reloadRules(
     const rules = load(config);
     replaceRules(object, rules, "MODE_REDIRECT");
     describeInstance(instance, { rules: rules.length, reloads, reload_failed: 0, reapply: 0 });
-    log.info(`reloaded: ${rulesText(rules.length)}`);
+    log.info(`reloaded: ${plural(rules.length, "rule")}`);
   } catch (error) {
     const later = upkeep.shortage.caused(error);
     if (!(error instanceof ConfigurationError || later)) throw error;
@@ -158,7 +161,11 @@ function drainRetired({ retired }: DataPlane, drainMs: number, upkeep: Upkeep): 
   if (!retired) return;
   retired.drain(drainMs).then((left) => {
     if (left.length > 0) {
-      log.warn(`${left.length} sockets stay with the other version's program until they are read or closed`);
+      log.warn(
+        `${
+          plural(left.length, "socket")
+        } stay with the other version's program until they are read or closed`,
+      );
     }
     retired[Symbol.dispose]();
     upkeep.adopt();
@@ -177,7 +184,7 @@ function readyLine(
     "other maps": "; replaced another version",
   };
   return [
-    `ready: ${rules === 0 ? "no rules, every local connection" : rulesText(rules)}`,
+    `ready: ${rulesInForce(rules)}`,
     `cgroup ${cgroup}`,
     `pins ${pinDir}`,
     `${sockets} sockets, unknown programs ${unknown}, ${
@@ -188,8 +195,6 @@ function readyLine(
     }, hooks: ${features.hooks})${taken[found]}`,
   ].join("; ");
 }
-
-const rulesText = (rules: number) => `${rules} rule${rules === 1 ? "" : "s"}`;
 
 function every(ms: number, action: () => void): Disposable {
   const timer = setInterval(action, ms);

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { getLogger } from "@logtape/logtape";
 import { enums, layouts } from "../../generated/layouts.ts";
 import { BPF_NOEXIST } from "../../libbpf/map.ts";
@@ -88,7 +89,7 @@ export async function adoptConnections(
   let pause = performance.now() + SLICE_MS;
   for (const connection of findConnections(scan)) {
     if (performance.now() > pause) {
-      await new Promise((resolve) => setTimeout(resolve, 0));
+      await sleep(0);
       pause = performance.now() + SLICE_MS;
     }
     if (signal?.aborted) break;
@@ -133,7 +134,7 @@ export async function adoptOnceKnown(object: BpfObject, options: AdoptOptions): 
   const end = performance.now() + LEARN_MS;
   const all = await adoptConnections(object, options);
   while (all.unknown > 0 && performance.now() < end) {
-    await new Promise((resolve) => setTimeout(resolve, LEARN_STEP_MS));
+    await sleep(LEARN_STEP_MS);
     const { adopted, unknown, full } = await adoptConnections(object, { ...options, reapply: false });
     all.adopted += adopted;
     all.unknown = unknown;

@@ -4,6 +4,7 @@ import { layouts } from "../../generated/layouts.ts";
 import type { BpfObject } from "../../libbpf/object.ts";
 import { readStruct, u32 } from "../../libbpf/struct.ts";
 import { obstacleToOthersSockets } from "../../host/reach.ts";
+import { plural } from "../../text/plural.ts";
 import { adoptConnections } from "../sockets/adopt.ts";
 import { makeEdges } from "../sockets/edges.ts";
 import { handleEvents } from "./events.ts";
@@ -296,8 +297,10 @@ class Adopter {
         signal: this.signal,
       });
       this.#waiting = found.unknown > 0;
-      if (found.adopted > 0) log.info(`adopted ${count(found.adopted)}`);
-      if (found.leaving > 0) log.info(`${count(found.leaving)} go over to TCP by the new rules`);
+      if (found.adopted > 0) log.info(`adopted ${plural(found.adopted, "connection")}`);
+      if (found.leaving > 0) {
+        log.info(`${plural(found.leaving, "connection")} go over to TCP by the new rules`);
+      }
       if (found.full) this.full();
       this.shortage.caused(found.shortage);
       if (found.obstacle && this.reaches) this.#report(found.obstacle);
@@ -313,8 +316,6 @@ class Adopter {
     return Math.max(this.#waiting ? LEARN_MS : ADOPT_MS, pause);
   }
 }
-
-const count = (connections: number) => `${connections} connection${connections === 1 ? "" : "s"}`;
 
 /** Looks whether it is still attached, has room, and is refused sockets. */
 function checkOn(plane: DataPlane, full: () => void, neighbours: NeighbourWatch): () => number {
@@ -360,7 +361,7 @@ function warnFull({ object }: DataPlane): void {
   const connections = object.map("sockets").info.maxEntries / 2;
   log.warn(
     `the sockhash is full: ${
-      count(connections)
+      plural(connections, "connection")
     } accelerated, more stay on TCP; stop mda and start it with a larger ` +
       "--max-connections",
   );
