@@ -267,7 +267,6 @@ compile_bpf() { # $@: sources, each becomes build/NAME.bpf.o
 			-Ibpf -I"/usr/include/$(uname -m)-linux-gnu" -c "$source" -o "$object.part"
 		quietly build/bpftool.log "link $object" bpftool gen object "$object.linked" "$object.part"
 		sha256sum <"$object.linked" >"$object.sha256"
-		base64 --wrap=0 "$object.linked" >"$object.base64"
 		mv "$object.linked" "$object"
 		rm "$object.part"
 	done

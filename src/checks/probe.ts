@@ -1,5 +1,5 @@
-import probe from "../../build/probe.bpf.o.base64" with { type: "text" };
-import probeWithoutCasts from "../../build/probe_without_casts.bpf.o.base64" with { type: "text" };
+import probe from "../../build/probe.bpf.o" with { type: "bytes" };
+import probeWithoutCasts from "../../build/probe_without_casts.bpf.o" with { type: "bytes" };
 import { isArm64 } from "../host/architecture.ts";
 import { type BpfObject, openObject } from "../libbpf/object.ts";
 
@@ -23,7 +23,7 @@ export function openProbe(...wanted: ProbeProgram[]): BpfObject {
   const casts = wanted.includes("cast_address");
   const there = programs.filter((name) => casts || name !== "cast_address");
   const autoload = Object.fromEntries(there.map((name) => [name, wanted.includes(name)]));
-  return openObject(Uint8Array.fromBase64(casts ? probe : probeWithoutCasts), "probe", {
+  return openObject(casts ? probe : probeWithoutCasts, "probe", {
     autoload,
     rodata: { is_arm64: isArm64 },
   });

@@ -1,5 +1,5 @@
-import objectWithCasts from "../../build/mda.bpf.o.base64" with { type: "text" };
-import objectWithoutCasts from "../../build/mda_without_casts.bpf.o.base64" with { type: "text" };
+import objectWithCasts from "../../build/mda.bpf.o" with { type: "bytes" };
+import objectWithoutCasts from "../../build/mda_without_casts.bpf.o" with { type: "bytes" };
 import { enums, layouts, maps } from "../generated/layouts.ts";
 import type { BpfMap } from "../libbpf/map.ts";
 import { possibleCpus } from "../libbpf/per_cpu.ts";
@@ -44,8 +44,7 @@ export function loadDataPlane(
   };
   if (maxConnections !== undefined) sizes.sockets = sizes.leaving = 2 * maxConnections;
   const { casts_addresses, ...constants } = features.constants;
-  const base64 = casts_addresses ? objectWithCasts : objectWithoutCasts;
-  const object = openObject(Uint8Array.fromBase64(base64), "mda", {
+  const object = openObject(casts_addresses ? objectWithCasts : objectWithoutCasts, "mda", {
     rodata: {
       ...constants,
       is_arm64: isArm64,
