@@ -18,11 +18,10 @@ build/%.bpf.o: %.bpf.c packaging/build/bpf.mk
 	@clang $(flags) -MMD -MP -MT $@ -MF $@.d -c $< -o $@.part
 	@bpftool gen object $@.linked $@.part
 	@sha256sum <$@.linked >$@.sha256
-	@base64 --wrap=0 $@.linked >$@.base64
 	@rm $@.part
 	@mv $@.linked $@
 
-build/layouts.stamp: build/mda.bpf.o $(addprefix src/generated/,generate.ts abi.c reasons.c)
+build/layouts.stamp: build/mda.bpf.o src/generated/generate.ts $(wildcard src/generated/generator/*)
 	@echo 'build.sh: generate src/generated/layouts.ts, abi.ts and reasons.ts'
 	@$(DENO) run --quiet --allow-read --allow-write --allow-run src/generated/generate.ts
 	@touch $@

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { getLogger } from "@logtape/logtape";
 import { isEnabled, readSnapshot } from "../views/status.ts";
 import type { MetricsAddress } from "./address.ts";
@@ -79,7 +80,7 @@ export class MetricsServer implements Disposable {
           log.warn(`Cannot accept a connection for metrics: ${(error as Error).message}`);
           quietUntil = performance.now() + QUIET_MS;
         }
-        await new Promise((resolve) => setTimeout(resolve, FRESH_MS));
+        await sleep(FRESH_MS);
         continue;
       }
       // Who holds connections must not keep a probe out.

@@ -1,4 +1,4 @@
-import { cString } from "../host/libc.ts";
+import { cString } from "../host/libc/mod.ts";
 import { abi } from "../generated/abi.ts";
 import { type Advice, callForNumber, callForPointer } from "./errors.ts";
 import { libbpf } from "./library.ts";

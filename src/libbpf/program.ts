@@ -1,5 +1,5 @@
-import { SystemError } from "../host/errno.ts";
-import * as libc from "../host/libc.ts";
+import { SystemError } from "../host/libc/errno.ts";
+import * as libc from "../host/libc/mod.ts";
 import { abi, abiEnums } from "../generated/abi.ts";
 import { callForNumber, callForPointer } from "./errors.ts";
 import { closeFd, openPinnedFd, type Owner, unpin } from "./handle.ts";

@@ -1,5 +1,5 @@
 import { type Surroundings, surroundingsOfProcess } from "../host/container.ts";
-import { jiffiesPerSecond } from "../host/libc.ts";
+import { jiffiesPerSecond } from "../host/libc/mod.ts";
 import { processName } from "../host/process.ts";
 import { formatAddress } from "../rules/addresses.ts";
 import type { Address } from "../rules/rules.ts";

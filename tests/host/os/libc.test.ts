@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { SystemError } from "../../../src/host/errno.ts";
-import * as libc from "../../../src/host/libc.ts";
+import { SystemError } from "../../../src/host/libc/errno.ts";
+import * as libc from "../../../src/host/libc/mod.ts";
 import { assertClosesDescriptors } from "./descriptors.ts";
 
 const deadlineMs = 5000;

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { errnoName, errnoNumber } from "../../../src/host/errno.ts";
+import { errnoName, errnoNumber } from "../../../src/host/libc/errno.ts";
 import { identifyProcess, isRunning, ownPid, processName } from "../../../src/host/process.ts";
 
 Deno.test("a process is known until it ends, and not mistaken for a later one", async () => {

@@ -1,7 +1,7 @@
 /** An adoption whose process was killed between its two ends. */
 import assert from "node:assert/strict";
 import { u64 } from "../../../src/libbpf/struct.ts";
-import * as libc from "../../../src/host/libc.ts";
+import * as libc from "../../../src/host/libc/mod.ts";
 import { openPinnedMap } from "../../../src/state/pins.ts";
 import { createCgroup } from "../../lab/cgroup.ts";
 import { Mda, runMda } from "../../lab/mda.ts";

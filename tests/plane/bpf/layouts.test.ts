@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { layouts } from "../../../src/generated/layouts.ts";
-import { generateAbi, generateLayouts, generateReasons } from "../../../src/generated/generate.ts";
+import { generateAbi } from "../../../src/generated/generator/abi.ts";
+import { generateLayouts } from "../../../src/generated/generator/layouts.ts";
+import { generateReasons } from "../../../src/generated/generator/reasons.ts";
 import { readStruct, type StructInput, writeStruct } from "../../../src/libbpf/struct.ts";
 import { fixture } from "./compile.ts";
 

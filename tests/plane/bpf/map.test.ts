@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { BpfError } from "../../../src/libbpf/errors.ts";
 import { BpfLink } from "../../../src/libbpf/link.ts";
-import { BPF_EXIST, BPF_NOEXIST, BpfMap, possibleCpus } from "../../../src/libbpf/map.ts";
+import { BPF_EXIST, BPF_NOEXIST, BpfMap } from "../../../src/libbpf/map.ts";
+import { possibleCpus } from "../../../src/libbpf/per_cpu.ts";
 import { type BpfObject, openObject } from "../../../src/libbpf/object.ts";
 import { BpfProgram } from "../../../src/libbpf/program.ts";
 import { u32, u64 } from "../../../src/libbpf/struct.ts";
-import * as libc from "../../../src/host/libc.ts";
+import * as libc from "../../../src/host/libc/mod.ts";
 import { assertClosesDescriptors } from "../../host/os/descriptors.ts";
 import { ownPinDirectory } from "../../host/os/directories.ts";
 import { compileFixture } from "./compile.ts";

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import assert from "node:assert/strict";
 import { openCgroup } from "../../../src/host/cgroup.ts";
 import { abiEnums } from "../../../src/generated/abi.ts";
@@ -104,7 +105,7 @@ Deno.test("a link outlives its cgroup", async () => {
   // The kernel detaches some time after the rmdir, in cgroup_bpf_release().
   const deadline = Date.now() + 5000;
   while (link.info().cgroupId !== 0n && Date.now() < deadline) {
-    await new Promise((done) => setTimeout(done, 10));
+    await sleep(10);
   }
   assert.equal(link.info().cgroupId, 0n);
 });

@@ -1,5 +1,5 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert";
-import { monotonicUs } from "../../../src/host/libc.ts";
+import { monotonicUs } from "../../../src/host/libc/mod.ts";
 import { DatagramReader } from "../../lab/datagrams.ts";
 import { sleep, waitFor } from "../../lab/wait.ts";
 import { Service } from "./service.ts";

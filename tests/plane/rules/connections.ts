@@ -2,7 +2,7 @@
 import { formatAddress, parseAddress } from "../../../src/rules/addresses.ts";
 import type { Connection } from "../../../src/rules/decide.ts";
 import type { Address } from "../../../src/rules/rules.ts";
-import * as libc from "../../../src/host/libc.ts";
+import * as libc from "../../../src/host/libc/mod.ts";
 import { createNetns, type NetworkNamespace } from "../../lab/netns.ts";
 
 const symbols = {

@@ -1,6 +1,6 @@
 /** Ends that are closed with redirected bytes unread: TCP answers that with a reset (bpf/closing.h). */
 import assert from "node:assert/strict";
-import * as libc from "../../../src/host/libc.ts";
+import * as libc from "../../../src/host/libc/mod.ts";
 import { createCgroup } from "../../lab/cgroup.ts";
 import { Mda } from "../../lab/mda.ts";
 import { accelerated } from "../../lab/streams/accelerated.ts";

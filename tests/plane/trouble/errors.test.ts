@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { BpfMap } from "../../../src/libbpf/map.ts";
 import { u32, u64 } from "../../../src/libbpf/struct.ts";
-import { errnoNumber } from "../../../src/host/errno.ts";
+import { errnoNumber } from "../../../src/host/libc/errno.ts";
 import { createCgroup } from "../../lab/cgroup.ts";
 import { Mda, runMda } from "../../lab/mda.ts";
 import { freeAddress, labelsKey, scrape } from "../metrics/scrape.ts";

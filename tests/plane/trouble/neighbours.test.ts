@@ -1,6 +1,6 @@
 /** Other BPF programs for the same sockets: what mda says of them, and that nothing breaks. */
 import assert from "node:assert/strict";
-import type { Neighbour } from "../../../src/checks/neighbours.ts";
+import type { Neighbour } from "../../../src/checks/neighbours/neighbour.ts";
 import { Cgroup, createCgroup } from "../../lab/cgroup.ts";
 import { assertRedirected, type Growth, Mda, runMda, statusOf } from "../../lab/mda.ts";
 import { OtherOwner, type OtherOwnerOptions } from "../../lab/neighbours/neighbour.ts";

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The reasons as lines of JSON, by the preprocessor alone: generate_layouts.ts makes reasons.ts of them. */
+/* The reasons as lines of JSON, by the preprocessor alone, for the reasons.ts beside it. */
 #define __u32 unsigned
-#include "../../bpf/reasons.h"
+#include "../../../bpf/reasons.h"
 
 /* clang-format off */
 #define ROW(group, NAME, words) ROW_IS [#group, #NAME, words] ROW_ENDS

@@ -1,5 +1,5 @@
 import { constants } from "node:os";
-import { strerror } from "./libc.ts";
+import { strerror } from "./library.ts";
 
 /** Errors that the kernel's BPF code returns and that C's errno.h, and so node:os, does not list. */
 const kernelOnly = { ENOTSUPP: 524, EUCLEAN: 117, ENOKEY: 126 };

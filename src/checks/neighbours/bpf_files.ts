@@ -1,8 +1,8 @@
-import { SystemError } from "../host/errno.ts";
-import * as libc from "../host/libc.ts";
-import { readMounts } from "../host/mounts.ts";
-import { BpfError } from "../libbpf/errors.ts";
-import { type BpfFile, openPinnedFile, parseFdinfo } from "../libbpf/kernel_objects.ts";
+import { SystemError } from "../../host/libc/errno.ts";
+import * as libc from "../../host/libc/mod.ts";
+import { readMounts } from "../../host/mounts.ts";
+import { BpfError } from "../../libbpf/errors.ts";
+import { type BpfFile, openPinnedFile, parseFdinfo } from "../../libbpf/kernel_objects.ts";
 
 /** Where a BPF object can be reached: its descriptor is closed when the next one is asked for. */
 export interface Reached {
