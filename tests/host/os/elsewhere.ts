@@ -5,7 +5,7 @@
 import { fileURLToPath } from "node:url";
 import { confined } from "../../lab/confined.ts";
 
-const root = fileURLToPath(new URL("../../../../", import.meta.url));
+const root = fileURLToPath(new URL("../../../", import.meta.url));
 const nobody = 65534;
 
 export interface Elsewhere {

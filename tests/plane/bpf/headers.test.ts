@@ -1,7 +1,7 @@
 /** Each header of the data plane has what it needs, so that the order in which they are included means nothing. */
 import assert from "node:assert/strict";
 
-const root = new URL("../../../../", import.meta.url).pathname;
+const root = new URL("../../../", import.meta.url).pathname;
 /** Of a header alone not everything is used. */
 const flags = [
   "-g",

@@ -5,7 +5,7 @@ import { type Output, type Place, tryRun } from "../../lab/program.ts";
 
 export { binary, type Output };
 
-export const root = fileURLToPath(new URL("../../../../", import.meta.url));
+export const root = fileURLToPath(new URL("../../../", import.meta.url));
 
 export const nobody: Place = { uid: 65534, gid: 65534 };
 

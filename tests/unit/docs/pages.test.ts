@@ -5,7 +5,7 @@ import { dirname, join, normalize } from "node:path";
 import { fileURLToPath } from "node:url";
 import { columns, readAnchors, readCommands, readFigures, readLines, readLinks } from "./markdown.ts";
 
-const root = fileURLToPath(new URL("../../../../", import.meta.url));
+const root = fileURLToPath(new URL("../../../", import.meta.url));
 const width = 100;
 
 /** Paths of all pages, from the root. */
