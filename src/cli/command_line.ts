@@ -10,10 +10,11 @@ import { query } from "./declarations/query.ts";
 import { reload } from "./declarations/reload.ts";
 import { run } from "./declarations/run.ts";
 import { status } from "./declarations/status.ts";
+import { trace } from "./declarations/trace.ts";
 import { pinDir } from "./options.ts";
 
 /** In the order of --help. */
-const commands = [run, enable, disable, reload, query, check, status, conns, completions];
+const commands = [run, enable, disable, reload, query, check, status, conns, trace, completions];
 
 const text = `
 Examples:
