@@ -1,6 +1,6 @@
 import { Command } from "@commander-js/extra-typings";
 import { print, printError } from "../output/print.ts";
-import { addCommand, toOption } from "./declaration.ts";
+import { addCommand, toOption } from "./declarations/declaration.ts";
 import { check } from "./declarations/check.ts";
 import { completions } from "./declarations/completions.ts";
 import { disable } from "./declarations/disable.ts";
@@ -9,7 +9,7 @@ import { query } from "./declarations/query.ts";
 import { reload } from "./declarations/reload.ts";
 import { run } from "./declarations/run.ts";
 import { status } from "./declarations/status.ts";
-import { pinDir } from "./options.ts";
+import { pinDir } from "./declarations/options.ts";
 
 /** In the order of --help. */
 const commands = [run, enable, disable, reload, query, check, status, completions];
