@@ -1,6 +1,6 @@
 import { Command } from "@commander-js/extra-typings";
 import { print, printError } from "../output/print.ts";
-import { addCommand, toOption } from "./declaration.ts";
+import { addCommand, toOption } from "./declarations/declaration.ts";
 import { check } from "./declarations/check.ts";
 import { conns } from "./declarations/conns.ts";
 import { completions } from "./declarations/completions.ts";
@@ -11,7 +11,7 @@ import { reload } from "./declarations/reload.ts";
 import { run } from "./declarations/run.ts";
 import { status } from "./declarations/status.ts";
 import { trace } from "./declarations/trace.ts";
-import { pinDir } from "./options.ts";
+import { pinDir } from "./declarations/options.ts";
 
 /** In the order of --help. */
 const commands = [run, enable, disable, reload, query, check, status, conns, trace, completions];

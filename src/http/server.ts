@@ -24,7 +24,7 @@ interface Answer {
 
 /**
  * Serves /metrics, /healthz and /readyz over HTTP, each request on a connection of its own. Deno.serve() waits for slow
- * clients for ever, and node:http takes 100 ms to load.
+ * clients for ever, and node:http takes 1.6 MB of memory.
  */
 export class MetricsServer implements Disposable {
   readonly #listener: Deno.TcpListener;

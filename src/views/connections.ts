@@ -1,15 +1,10 @@
 import { type Surroundings, surroundingsOfProcess } from "../host/container.ts";
 import { jiffiesPerSecond } from "../host/libc/mod.ts";
 import { processName } from "../host/process.ts";
-import { endpointOf } from "./endpoints.ts";
+import { type Endpoint, endpointOf } from "./endpoints.ts";
 import type { ListedSocket, Lister } from "./lister.ts";
 import { type Found, pairLanes, pairOthers } from "./pairs.ts";
 import { isInside, type Verdict, Verdicts } from "./why.ts";
-
-export interface Endpoint {
-  address: string;
-  port: number;
-}
 
 export interface Sent {
   messages: number;

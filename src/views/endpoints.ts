@@ -1,6 +1,11 @@
 import { formatAddress, parseAddress } from "../rules/addresses.ts";
 import type { Address } from "../rules/rules.ts";
-import type { Endpoint } from "./connections.ts";
+
+/** An address and a port, as people write them. */
+export interface Endpoint {
+  address: string;
+  port: number;
+}
 
 /** @param end struct endpoint */
 export function endpointOf(

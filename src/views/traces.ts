@@ -4,8 +4,8 @@ import { monotonicUs } from "../host/libc/mod.ts";
 import type { BpfMap } from "../libbpf/map.ts";
 import { readStruct, type StructValue, writeStruct } from "../libbpf/struct.ts";
 import { decide } from "../rules/decide.ts";
-import type { Endpoint, Sent } from "./connections.ts";
-import { addressOf, endpointOf } from "./endpoints.ts";
+import type { Sent } from "./connections.ts";
+import { addressOf, type Endpoint, endpointOf } from "./endpoints.ts";
 import { type FilterOptions, ruleOf } from "./filter.ts";
 
 type RawTrace = StructValue<typeof layouts, "trace">;

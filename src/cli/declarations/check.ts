@@ -1,5 +1,5 @@
-import { declare } from "../declaration.ts";
-import { config, output } from "../options.ts";
+import { declare } from "./declaration.ts";
+import { config, output } from "./options.ts";
 
 export const check = declare({
   name: "check",

@@ -1,6 +1,6 @@
 import { print } from "../../output/print.ts";
 import { type Shell, shells } from "../commands/completions.ts";
-import { declare } from "../declaration.ts";
+import { declare } from "./declaration.ts";
 
 export const completions = declare({
   name: "completions",

@@ -1,7 +1,7 @@
 import { connsFormats } from "../../output/print.ts";
 import { sortKeys } from "../../views/words.ts";
-import { declare } from "../declaration.ts";
-import { filter, filterText } from "../filter_options.ts";
+import { declare } from "./declaration.ts";
+import { filter, filterText } from "./filter.ts";
 
 const WATCH_SECONDS = 2;
 const WATCH_SECONDS_MAX = 3600;

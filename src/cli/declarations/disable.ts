@@ -1,5 +1,5 @@
-import { declare } from "../declaration.ts";
-import { drainTimeout, force } from "../options.ts";
+import { declare } from "./declaration.ts";
+import { drainTimeout, force } from "./options.ts";
 
 export const disable = declare({
   name: "disable",

@@ -1,5 +1,5 @@
-import { declare } from "../declaration.ts";
-import { adopt, cgroup, config, maxConnections, sockets, unknown } from "../options.ts";
+import { declare } from "./declaration.ts";
+import { adopt, cgroup, config, maxConnections, sockets, unknown } from "./options.ts";
 import { aboutSockets, aboutUnknown } from "./paragraphs.ts";
 
 export const enable = declare({

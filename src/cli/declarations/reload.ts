@@ -1,5 +1,5 @@
-import { declare } from "../declaration.ts";
-import { adopt, otherConfig, reapply } from "../options.ts";
+import { declare } from "./declaration.ts";
+import { adopt, otherConfig, reapply } from "./options.ts";
 
 export const reload = declare({
   name: "reload",

@@ -1,4 +1,4 @@
-import { declare } from "../declaration.ts";
+import { declare } from "./declaration.ts";
 import {
   adopt,
   cgroup,
@@ -14,7 +14,7 @@ import {
   sockets,
   unknown,
   watch,
-} from "../options.ts";
+} from "./options.ts";
 import { aboutSockets, aboutUnknown } from "./paragraphs.ts";
 
 export const run = declare({

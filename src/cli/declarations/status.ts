@@ -1,5 +1,5 @@
-import { declare } from "../declaration.ts";
-import { output } from "../options.ts";
+import { declare } from "./declaration.ts";
+import { output } from "./options.ts";
 
 export const status = declare({
   name: "status",

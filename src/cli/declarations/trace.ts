@@ -1,5 +1,5 @@
-import { declare } from "../declaration.ts";
-import { ruleFilter } from "../filter_options.ts";
+import { declare } from "./declaration.ts";
+import { ruleFilter } from "./filter.ts";
 
 export const trace = declare({
   name: "trace",

@@ -1,5 +1,5 @@
 /** The options of commands that take a filter of connections. */
-import { type State, states } from "../views/words.ts";
+import { type State, states } from "../../views/words.ts";
 import type { OptionDeclaration } from "./declaration.ts";
 
 type List<T = string> = OptionDeclaration<T[] | undefined>;

@@ -1,9 +1,9 @@
 /** Every option of the commands, each in one place. */
-import { type UnknownPrograms, unknownPrograms } from "../config/unknown.ts";
-import { type MetricsAddress, parseMetricsAddress } from "../http/address.ts";
-import { type Format, formats } from "../output/print.ts";
+import { type UnknownPrograms, unknownPrograms } from "../../config/unknown.ts";
+import { type MetricsAddress, parseMetricsAddress } from "../../http/address.ts";
+import { type Format, formats } from "../../output/print.ts";
 import type { OptionDeclaration } from "./declaration.ts";
-import { defaults } from "../config/defaults.ts";
+import { defaults } from "../../config/defaults.ts";
 
 const SECONDS_MAX = 3600;
 const CONNECTIONS_MAX = 10_000_000;
