@@ -4,7 +4,7 @@ import { abiEnums } from "../../generated/abi.ts";
 import { processName } from "../../host/process.ts";
 import { BpfError } from "../../libbpf/errors.ts";
 import type { BpfFile } from "../../libbpf/kernel_objects.ts";
-import type { ProgramInfo } from "../../libbpf/program.ts";
+import type { ProgramInfo } from "../../libbpf/program_info.ts";
 import { linkName } from "../../state/pins.ts";
 import { Attachments } from "./attachments.ts";
 import { Holders } from "./holders.ts";

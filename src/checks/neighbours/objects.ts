@@ -3,7 +3,8 @@ import * as libc from "../../host/libc/mod.ts";
 import { BpfError } from "../../libbpf/errors.ts";
 import { type BpfFile, idsOf, openById, socketProgramsOf } from "../../libbpf/kernel_objects.ts";
 import { BpfMap } from "../../libbpf/map.ts";
-import { BpfProgram, type ProgramInfo } from "../../libbpf/program.ts";
+import { BpfProgram } from "../../libbpf/program.ts";
+import type { ProgramInfo } from "../../libbpf/program_info.ts";
 import { linkName, mapNames, openPinnedLink, openPinnedMap } from "../../state/pins.ts";
 import type { Reached } from "./bpf_files.ts";
 

@@ -2,7 +2,18 @@ import { deepStrictEqual, match, ok, strictEqual } from "node:assert";
 import manifest from "../../../deno.json" with { type: "json" };
 import { binary, execute, mda, shell, TemporaryDirectory } from "./mda.ts";
 
-const commands = ["run", "enable", "disable", "reload", "query", "check", "status", "conns", "trace", "completions"];
+const commands = [
+  "run",
+  "enable",
+  "disable",
+  "reload",
+  "query",
+  "check",
+  "status",
+  "conns",
+  "trace",
+  "completions",
+];
 
 Deno.test("mda --help lists every command and fits 80 columns", async () => {
   const { code, stdout, stderr } = await mda("--help");
