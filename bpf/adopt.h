@@ -10,6 +10,7 @@
  * So the ends of a busy connection match as well as those of an idle one, by the same 64 bits as in the handshake (seqs.h). */
 #pragma once
 
+#include "connection.h"
 #include "count.h"
 #include "habits.h"
 #include "lane.h"
@@ -24,6 +25,53 @@
 #define CGROUP_ROOT_ID 1
 #define RECENT_SEGMENTS_MIN 8
 #define UNKNOWN_CPU 0xffff
+
+enum scanned_kind {
+	SCANNED_LISTENER,
+	SCANNED_CONNECTED, /* and not in any sockmap */
+	SCANNED_MEMBER, /* connected, in a sockmap; found only on request, in blocking mode or stuck */
+	SCANNED_MPTCP_LISTENER, /* what it accepts may be plain TCP */
+	SCANNED_CLOSED, /* in a sockmap, shut down, reset or timed out, and not yet closed by its program */
+};
+
+/* A TCP socket of the cgroup, as a scan of all descriptors finds it. */
+struct scanned {
+	__u64 sock; /* kernel address: a socket may have several descriptors */
+	__u64 cookie; /* 0: it has none yet */
+	__u64 net; /* kernel address of its network namespace */
+	__u32 pid; /* in the PID namespace of who scans */
+	__u32 fd;
+	enum scanned_kind kind;
+	/* The two ends' initial sequence numbers, see adopt.h. */
+	__u32 own_seq;
+	__u32 peer_seq;
+	struct owner owner;
+	struct endpoint local;
+	struct endpoint remote;
+	struct executable executable;
+	enum habit habit;
+	enum leave left; /* STAY: it was never in the sockhash */
+	__u32 recent_segments;
+	__u32 recent_bytes;
+	__u32 mss;
+	__u32 blocking; /* of a member, now */
+	__u32 stuck; /* its program waits until it can send, while nothing is on its way that could end that */
+	__u32 pad;
+	__u64 unread_bytes; /* redirected to a member */
+};
+
+/* A packet for `judge`, `join` and `ask_to_leave`; for `join` the connection has the server's addresses only. */
+struct adoption {
+	__u8 header[16];
+	__u64 client_key; /* in the sockhash; the server's is the next */
+	__u64 client_cookie;
+	__u64 server_cookie;
+	struct connection connection;
+	struct executable client_executable;
+	struct executable server_executable;
+	__u32 argument; /* `judge`: count the decision; `ask_to_leave`: enum leave */
+	__u32 pad;
+};
 
 /* As the client's end or the server's: a client counts its SYN among the bytes acknowledged, a server does not
  * (tcp_rcv_synsent_state_process(), tcp_create_openreq_child()). */
@@ -248,4 +296,12 @@ static __noinline int ask_client_to_leave(struct adoption *adoption)
 	}
 	bpf_sk_release(client);
 	return lane != NULL;
+}
+
+/* For a connection that user space asks about. Counts only when the argument says so. */
+static __noinline enum decision judge_connection(struct adoption *adoption)
+{
+	struct connection connection = adoption->connection;
+
+	return decide_by_rules(&connection, adoption->argument);
 }

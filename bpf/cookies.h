@@ -6,6 +6,7 @@
  * TCP will do. Accepted sockets inherit the wish, for every segment they send, and give it up at once. */
 #pragma once
 
+#include "connection.h"
 #include "habits.h"
 #include "socket.h"
 

@@ -11,9 +11,23 @@
 
 #include "flow.h"
 #include "socket.h"
-#include "types.h"
 
 #define EDGES_MAX 1024
+
+/* Who needs an edge, and when. */
+enum edge_time {
+	EDGE_WHEN_READ, /* it was full: once its redirected bytes are read */
+	EDGE_AT_ONCE, /* it has asked how much is unread, and was told less than there is */
+};
+
+/* A reader that could not take more redirected bytes, and where it was last seen. */
+struct reader {
+	__u32 pid; /* in the PID namespace of who looks; 0 until it is looked for */
+	__u32 fd;
+	__u64 unread_bytes; /* redirected to it */
+	__u32 at_once; /* it needs an edge although it has redirected bytes unread */
+	__u32 pad;
+};
 
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);

@@ -17,11 +17,72 @@
 #include "control.h"
 #include "edges.h"
 #include "events.h"
+#include "executable.h"
 #include "lane.h"
 #include "learnt.h"
 #include "options.h"
 #include "socket.h"
+#include "unknown_programs.h"
 #include "waiters.h"
+
+/* What a program does with its sockets, as far as it has been seen. After HABIT_RECEIVES, what sockmap cannot
+ * serve. */
+enum habit {
+	HABIT_UNKNOWN,
+	HABIT_RECEIVES, /* with recv(2) and its like */
+	HABIT_COUNTS, /* asks how much is unread (FIONREAD), of which the kernel counts one of the two queues only */
+	HABIT_SPLICES, /* splice(2) from a socket */
+	HABIT_MAPS, /* TCP_ZEROCOPY_RECEIVE */
+	HABIT_URGENT, /* sends with MSG_OOB */
+	HABIT_ZEROCOPY, /* sends with MSG_ZEROCOPY */
+	HABIT_PROTOCOL, /* sets a ULP, kTLS say, on a socket that is connected, or gives it to the kernel (nbd) */
+};
+
+/* What user space has found in a program's code, or in a library's that it uses. */
+enum in_code {
+	CODE_CHECKED = 1, /* it was looked at */
+	CODE_SPLICES = 2, /* splice(2) */
+	CODE_COUNTS = 4, /* FIONREAD */
+	CODE_MAPS = 8, /* TCP_ZEROCOPY_RECEIVE */
+	CODE_WATCHED = 16, /* the hooks for what was found are attached */
+};
+
+struct program {
+	enum habit habit;
+	enum in_code in_code; /* any of them */
+	__u32 messages; /* that it has read from TCP while its habit was not known */
+	__u32 asks; /* enum asks */
+	__u32 pid; /* a process of it, in the host's PID namespace */
+	char name[16]; /* of the process that was seen first */
+};
+
+/* A packet for `learn_code`: what has been found in a program's code. */
+struct found_in_code {
+	__u8 header[16]; /* what the kernel takes for Ethernet's */
+	struct executable executable;
+	enum in_code in_code; /* any of them */
+	__u32 pad;
+};
+
+/* What FIONREAD counts of a socket in a sockmap that has bytes in both queues, as user space has found out by trying. */
+enum fionread_counts {
+	FIONREAD_TCP, /* TCP's queue: tcp_ioctl() */
+	FIONREAD_REDIRECTED, /* the redirected one: the first tcp_bpf_ioctl() */
+	FIONREAD_BOTH, /* the later tcp_bpf_ioctl() */
+};
+
+/* How a program asks with FIONREAD, as it was seen while its sockets were TCP's. */
+enum asks {
+	ASKS_UNREAD = 1, /* while there was something to read */
+	ASKS_EMPTY = 2, /* while there was nothing, and the stream had not ended */
+	ASKS_ON_EDGES = 4, /* and nobody was seen who waits for its socket by level */
+};
+
+/* The program that listens on a socket. */
+struct listening {
+	__u64 inode; /* the socket's: its kernel address may have become another's */
+	struct executable executable;
+};
 
 #define PROGRAMS_MAX 4096
 
@@ -45,28 +106,7 @@ struct {
 
 /* Something sees what programs do: else none is ever known. */
 const volatile bool sees_habits = false;
-const volatile enum unknown_programs unknown_programs = UNKNOWN_LEARN;
 const volatile enum fionread_counts fionread_counts = FIONREAD_TCP;
-static __always_inline struct executable executable_of(struct mm_struct *mm)
-{
-	struct inode *inode = READ(mm, exe_file, f_inode);
-	struct executable executable = {};
-
-	executable.inode = READ(inode, i_ino);
-	executable.device = READ(inode, i_sb, s_dev);
-	executable.generation = READ(inode, i_generation);
-	return executable;
-}
-
-static __always_inline bool same_executable(const struct executable *one, const struct executable *other)
-{
-	return one->inode == other->inode && one->device == other->device && one->generation == other->generation;
-}
-
-static __always_inline bool is_known(const struct executable *executable)
-{
-	return executable->inode;
-}
 
 static __always_inline enum habit habit_of(const struct executable *executable)
 {

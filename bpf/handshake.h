@@ -4,10 +4,11 @@
 
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
+#include "connection.h"
+#include "executable.h"
 #include "habits.h"
 #include "lane.h"
 #include "learning.h"
-#include "types.h"
 
 /* From the client's ESTABLISHED to its first message, LRU; user space gives hosts of many CPUs more. A client that is forgotten before
  * it has sent stays unpaired, and leaves. */

@@ -5,8 +5,7 @@
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 #include "cast.h"
-#include "control.h"
-#include "types.h"
+#include "executable.h"
 #include "verdict.h"
 
 /* Ends, two a connection. Only a table of pointers exists beforehand; an element is made for a socket that enters. */

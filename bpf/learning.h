@@ -9,6 +9,7 @@
 #include "callbacks.h"
 #include "habits.h"
 #include "seqs.h"
+#include "unknown_programs.h"
 
 /* Who asks how much is unread, and always while there is something, may take 0 for the end of the stream; who has been told 0 as
  * well and went on does not. So long it is waited for that. */
@@ -32,11 +33,6 @@ struct {
 	__type(key, __u64);
 	__type(value, struct observed);
 } outsiders SEC(".maps");
-
-static __always_inline bool learns_first(void)
-{
-	return unknown_programs != UNKNOWN_FAST;
-}
 
 /* What a program asks with FIONREAD is not always answered right inside of the sockhash. */
 static __always_inline bool may_be_told_wrong(const struct program *program)

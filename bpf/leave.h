@@ -12,10 +12,20 @@
 #include "flow.h"
 #include "lane.h"
 #include "learnt.h"
+#include "reasons.h"
 #include "socket.h"
 
 #define LEFT_SETTLES_NS 1000000000ull
 #define DEPARTURES_MAX 8192
+
+/* A socket that went back to plain TCP, and what it has sent since the scans began to look. */
+struct departure {
+	enum leave why;
+	__u32 data_segs_out;
+	__u64 bytes_sent;
+	__u32 recent_segments; /* of the last scans, the bytes of which were enough to tell */
+	__u32 recent_bytes;
+};
 
 /* By cookie, for those that might come back: adopt.h. */
 struct {
@@ -267,6 +277,15 @@ __noinline int release_key(__u64 key)
 	bpf_sk_release(sk);
 	return result;
 }
+
+#define RELEASE_KEYS 64
+
+/* A packet for a program that looks at sockets of the sockhash, one after the other. */
+struct release {
+	__u8 header[16]; /* what the kernel takes for Ethernet's */
+	__u64 keys[RELEASE_KEYS]; /* 0: none. Comes back with 0 where nothing is left to do */
+	__u64 ready; /* bit i: keys[i] can be deleted from the sockhash now, which is for user space to do */
+};
 
 /* Not inlined: BTF, and so TypeScript, knows structs that functions take. */
 static __noinline int release_all(struct release *release)

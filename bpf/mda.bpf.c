@@ -7,6 +7,7 @@
 #include "control.h"
 #include "edges.h"
 #include "habits.h"
+#include "instance.h"
 #include "leave.h"
 #include "memory.h"
 #include "pairing.h"

@@ -5,7 +5,6 @@
 #include "architecture.h"
 #include "cast.h"
 #include "socket.h"
-#include "types.h"
 
 /* Where the registers of a system call are, from the beginning of the task's kernel stack; 0: not known. User space finds
  * out with a call of its own: the size of the stack and what lies at its top are the kernel's configuration. */

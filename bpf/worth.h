@@ -7,10 +7,9 @@
 
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
-#include "habits.h"
+#include "executable.h"
 #include "lane.h"
 #include "leave.h"
-#include "types.h"
 
 #define WORTH_PLACES 4096
 #define WORTH_SAMPLE 256

@@ -25,7 +25,7 @@ export function unknownName(number: number): UnknownPrograms {
   return unknownPrograms.find((name) => numbers[name] === number)!;
 }
 
-/** A program as the data plane knows it: see bpf/types.h. */
+/** A program as the data plane knows it: see bpf/habits.h. */
 export type Program = StructValue<typeof layouts, "program">;
 
 /** All programs that were seen to take part. */
@@ -106,7 +106,7 @@ export function whatCouldBeDone(map: BpfMap, unknown: UnknownPrograms): Watched 
   return watched;
 }
 
-/** Says that what programs could do is seen from now on, of those that were looked at: see CODE_WATCHED, bpf/types.h. */
+/** Says that what programs could do is seen from now on, of those that were looked at: see CODE_WATCHED, bpf/habits.h. */
 export function noteWatched(object: BpfObject): void {
   for (const { key, program: { in_code } } of entries(object.map("programs"))) {
     if (in_code & CODE_CHECKED && !(in_code & CODE_WATCHED)) note(object, key, in_code | CODE_WATCHED);
