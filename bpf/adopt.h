@@ -12,13 +12,19 @@
 
 #include "connection.h"
 #include "count.h"
+#include "executable.h"
 #include "habits.h"
 #include "lane.h"
 #include "learning.h"
 #include "leave.h"
+#include "listening.h"
 #include "memory.h"
 #include "rules.h"
 #include "seqs.h"
+#include "socket.h"
+#include "task.h"
+#include "unknown_programs.h"
+#include "waiters.h"
 #include "worth.h"
 
 #define CGROUP_DEPTH_MAX 64

@@ -7,8 +7,11 @@
 #pragma once
 
 #include "connection.h"
+#include "executable.h"
 #include "habits.h"
+#include "listening.h"
 #include "socket.h"
+#include "task.h"
 
 #define LISTENERS_MAX 1024
 

@@ -11,6 +11,7 @@
 
 #include "flow.h"
 #include "socket.h"
+#include "task.h"
 
 #define EDGES_MAX 1024
 
@@ -48,20 +49,6 @@ struct {
 static __always_inline void want_edge(__u64 cookie, enum edge_time how)
 {
 	bpf_map_update_elem(&edges_wanted, &cookie, &how, BPF_ANY);
-}
-
-/* The number of a process where the reader of the iterator is. */
-static __always_inline __u32 visible_pid(struct task_struct *task)
-{
-	struct task_struct *reader = (void *)bpf_get_current_task();
-	struct pid *pid = READ(task, group_leader, thread_pid);
-	__u32 level = READ(reader, thread_pid, level);
-	__u32 nr = 0;
-
-	bpf_probe_read_kernel(&nr, sizeof(nr),
-			      (void *)pid + bpf_core_field_offset(struct pid, numbers) +
-				      (__u64)level * bpf_core_type_size(struct upid) + bpf_core_field_offset(struct upid, nr));
-	return nr;
 }
 
 static __always_inline void find_if_wanted(struct task_struct *task, struct file *file, __u32 fd)

@@ -8,7 +8,9 @@
 #include "executable.h"
 #include "habits.h"
 #include "lane.h"
-#include "learning.h"
+#include "socket.h"
+#include "task.h"
+#include "unknown_programs.h"
 
 /* From the client's ESTABLISHED to its first message, LRU; user space gives hosts of many CPUs more. A client that is forgotten before
  * it has sent stays unpaired, and leaves. */

@@ -7,6 +7,7 @@
 #include "control.h"
 #include "edges.h"
 #include "habits.h"
+#include "hooks.h"
 #include "instance.h"
 #include "leave.h"
 #include "memory.h"
@@ -115,7 +116,7 @@ int redirect(struct sk_msg_md *msg)
 	return decide_message(msg);
 }
 
-/* The hooks, see habits.h: functions of the kernel where programs may be attached to them, */
+/* The hooks, see hooks.h: functions of the kernel where programs may be attached to them, */
 SEC("fentry/tcp_splice_read")
 int sees_splice(__u64 *arguments)
 {
