@@ -13,6 +13,7 @@
 #include "memory.h"
 #include "pairing.h"
 #include "redirect.h"
+#include "release.h"
 #include "resets.h"
 #include "worth.h"
 

@@ -14,6 +14,7 @@
 #include "callbacks.h"
 #include "cookies.h"
 #include "count.h"
+#include "departures.h"
 #include "habits.h"
 #include "handshake.h"
 #include "lane.h"

@@ -681,7 +681,7 @@ export class Model {
     if (state.adopting > 0 || isFree(state)) this.#adopt(state);
   }
 
-  /** release_key(), bpf/leave.h */
+  /** release_key(), bpf/release.h */
   #release(state: State): void {
     if (state.release > 0) return this.#goOnReleasing(state);
     for (const side of sides) {
