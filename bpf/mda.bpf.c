@@ -15,6 +15,7 @@
 #include "redirect.h"
 #include "release.h"
 #include "resets.h"
+#include "scan.h"
 #include "worth.h"
 
 char _license[] SEC("license") = "Dual BSD/GPL";

@@ -6,7 +6,7 @@ import { changeControl } from "./control.ts";
 const { size, fields } = layouts.scanned;
 const { SCANNED_LISTENER, SCANNED_MPTCP_LISTENER, SCANNED_MEMBER, SCANNED_CLOSED } = enums.scanned_kind;
 
-/** A TCP socket as a scan of all descriptors finds it: see bpf/adopt.h. */
+/** A TCP socket as a scan of all descriptors finds it: see bpf/scan.h. */
 export type ScannedSocket = StructValue<typeof layouts, "scanned">;
 
 /** Two sockets of this host that are each other's peer. */
