@@ -6,7 +6,7 @@
 #include "closing.h"
 #include "control.h"
 #include "edges.h"
-#include "habits.h"
+#include "handshake.h"
 #include "hooks.h"
 #include "instance.h"
 #include "leave.h"

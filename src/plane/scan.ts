@@ -15,7 +15,7 @@ export interface Connection {
   server: ScannedSocket;
   /** Whose connections the server accepts, when it still listens: its owner is the one that the rules know. */
   listener?: ScannedSocket;
-  /** An MPTCP socket may have accepted the server's end: see exclusion_behind() in bpf/pairing.h. */
+  /** An MPTCP socket may have accepted the server's end: see exclusion_behind() in bpf/exclusion.h. */
   behindMptcp: boolean;
 }
 
