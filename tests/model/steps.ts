@@ -354,7 +354,7 @@ export class Model {
     if (decision.redirect) return this.#look(next, side, thread);
     mine.marked = decision.marked ?? true;
     mine.at = decision.edgeWanted ? NOTE : PUSH;
-    // note_if_quiet(), bpf/leave.h
+    // apply(), bpf/redirect.h
     const alone = holders(next, side) === 1 || this.config.without.has("only send");
     if (decision.notesQuiet && own.quiet !== QUIET && alone) own.quiet = QUIET;
   }

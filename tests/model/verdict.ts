@@ -1,6 +1,6 @@
 /** What becomes of a message: the sk_msg program `redirect` of bpf/mda.bpf.c, as far as order, edges and leaving go. */
 
-/** Whether a socket still redirects: enum quiet, bpf/maps.h. */
+/** Whether a socket still redirects: enum quiet, bpf/lane.h. */
 export const NOT_QUIET = 0, SILENT = 1, QUIET = 2;
 
 /** When TCP has carried nothing for long: enum refresh, bpf/refresh.h. */

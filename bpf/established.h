@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Callbacks of a connection after its handshake: what its socket has sent through TCP was acknowledged, or its state has changed. A lane meets
+ * its peer by them, and leaves by them; sockets outside of the sockhash are looked at for what their programs do (learning.h). */
+#pragma once
+
+#include "callbacks.h"
+#include "closing.h"
+#include "lane.h"
+#include "learning.h"
+#include "leave.h"
+#include "pairing.h"
+#include "resets.h"
+#include "sends.h"
+#include "worth.h"
+
+static __always_inline void leave_if_possible(struct bpf_sock_ops *ops, struct lane *lane, struct sock *sk,
+					      bool sends_no_more)
+{
+	/* A send of its own that is under way may be about to redirect, and what comes after it would be TCP's; unless it is the one that
+	 * has passed because of this, or nothing comes after it. A thread in recv(2) counts as one: who is in blocking mode would stay. */
+	bool may_be_sending = !sends_no_more && lane->notice.leave != LEAVE_BLOCKING && lane->quiet != QUIET && sends_of(lane->psock);
+
+	if (lane->left_at_ns || may_be_sending || !may_leave(lane, sk, sends_no_more))
+		return;
+	if (leave(lane, sk) && !observe(ops, sk, &lane->executable, lane->callbacks))
+		give_up_callbacks(ops, lane->callbacks);
+}
+
+/* Bytes that this socket had sent through TCP were acknowledged. */
+static __noinline int acknowledged(struct bpf_sock_ops *ops, struct bpf_sock *sk)
+{
+	struct lane *lane = bpf_sk_storage_get(&lanes, sk, 0, 0);
+	struct sock *tp = (void *)bpf_skc_to_tcp_sock(sk);
+
+	if (!tp)
+		return 0;
+	if (!lane || lane->left_at_ns)
+		return look_at_outsider(ops, tp);
+	if (!meet_peer(lane))
+		want_to_leave(lane, tp, LEAVE_UNPAIRED); /* the peer has long been established, and has not entered */
+	if (lane->notice.leave)
+		leave_if_possible(ops, lane, tp, ops->state >= BPF_TCP_FIN_WAIT1 && ops->state != BPF_TCP_CLOSE_WAIT);
+	return 0;
+}
+
+static __noinline int state_changed(struct bpf_sock_ops *ops, struct bpf_sock *sk)
+{
+	struct lane *lane = bpf_sk_storage_get(&lanes, sk, 0, 0);
+	struct sock *tp = (void *)bpf_skc_to_tcp_sock(sk);
+
+	if (!tp)
+		return 0;
+	if (!lane || lane->left_at_ns)
+		return look_at_outsider(ops, tp);
+	if (ops->args[1] == BPF_TCP_FIN_WAIT1 || ops->args[1] == BPF_TCP_LAST_ACK)
+		hold_fin_if_unread(ops, lane, tp);
+	meet_peer(lane);
+	has_ended(lane);
+	if (ops->args[1] == BPF_TCP_CLOSE) {
+		has_closed(lane, tp);
+		return 0;
+	}
+	if (ops->args[1] != BPF_TCP_FIN_WAIT1)
+		return 0;
+	want_to_leave(lane, tp, LEAVE_HALF_CLOSED);
+	leave_if_possible(ops, lane, tp, true);
+	return 0;
+}
