@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Which program has called connect(2): kept until its handshake is over. Over loopback that ends on the same CPU, most often before the call
- * does. */
+/* Which program has called connect(2): kept until its handshake is over. Over loopback that ends on the same CPU, most often before
+ * the call does. */
 #pragma once
 
 #include <linux/bpf.h>

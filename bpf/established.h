@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Callbacks of a connection after its handshake: what its socket has sent through TCP was acknowledged, or its state has changed. A lane meets
- * its peer by them, and leaves by them; sockets outside of the sockhash are looked at for what their programs do (learning.h). */
+/* Callbacks of a connection after its handshake: what its socket has sent through TCP was acknowledged, or its state has changed. A
+ * lane meets its peer by them, and leaves by them; sockets outside of the sockhash are looked at for what their programs do
+ * (learning.h). */
 #pragma once
 
 #include "callbacks.h"
@@ -13,11 +14,13 @@
 #include "sends.h"
 #include "worth.h"
 
+/* From a callback. A socket that leaves is looked at as an outsider from then on. */
 static __always_inline void leave_if_possible(struct bpf_sock_ops *ops, struct lane *lane, struct sock *sk,
 					      bool sends_no_more)
 {
-	/* A send of its own that is under way may be about to redirect, and what comes after it would be TCP's; unless it is the one that
-	 * has passed because of this, or nothing comes after it. A thread in recv(2) counts as one: who is in blocking mode would stay. */
+	/* A send of this socket that is under way may be about to redirect, and the socket's next bytes would be TCP's before those are read;
+	 * not when the send is the one that has passed because of this, or when no bytes come next. A thread in recv(2) counts as a send
+	 * (tcp_bpf_recvmsg() holds a reference too), so LEAVE_BLOCKING does not look: a socket that was made blocking would never leave. */
 	bool may_be_sending = !sends_no_more && lane->notice.leave != LEAVE_BLOCKING && lane->quiet != QUIET && sends_of(lane->psock);
 
 	if (lane->left_at_ns || may_be_sending || !may_leave(lane, sk, sends_no_more))
@@ -43,6 +46,7 @@ static __noinline int acknowledged(struct bpf_sock_ops *ops, struct bpf_sock *sk
 	return 0;
 }
 
+/* The socket is about to be in state args[1]. */
 static __noinline int state_changed(struct bpf_sock_ops *ops, struct bpf_sock *sk)
 {
 	struct lane *lane = bpf_sk_storage_get(&lanes, sk, 0, 0);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The fast path of a message: while everything is as it was when the last message was redirected, so is this one. What was decided is kept in
- * the lane, and compared with what is so now. */
+/* The fast path of a message: while everything is as it was when the last message was redirected, so is this one. What was decided
+ * is kept in the lane, and compared with what is so now. */
 #pragma once
 
 #include "bulk.h"

@@ -14,7 +14,6 @@
 
 #include "admission.h"
 #include "answers.h"
-#include "callbacks.h"
 #include "connecting.h"
 #include "cookies.h"
 #include "count.h"
@@ -27,8 +26,8 @@
 #include "seqs.h"
 #include "worth.h"
 
-/* What sockops calls is not inlined: the stacks of all callbacks would add up. This neither, so that what it needs is not on the stack while
- * the rules decide: 5.10 counts strictly. */
+/* What sockops calls is not inlined: the stacks of all callbacks would add up. This neither, so that what it needs is not on the
+ * stack while the rules decide: 5.10 counts strictly. */
 static __noinline int client_enters(struct bpf_sock_ops *ops, struct bpf_sock *sk, const struct answer *answer)
 {
 	struct tcp_sock *tp = (void *)bpf_skc_to_tcp_sock(sk);

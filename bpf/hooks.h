@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* What hooks see programs do (habits.h): from the arguments of a function of the kernel, or of a system call, to the socket and the habit. */
+/* What hooks see programs do (habits.h): from the arguments of a function of the kernel, or of a system call, to the socket and the
+ * habit. */
 #pragma once
 
 #include "architecture.h"

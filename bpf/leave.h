@@ -47,7 +47,8 @@ static __always_inline void leave_by_release(struct lane *lane)
 	want_release(lane->key);
 }
 
-/* @sk: the lane's socket, NULL where it is not known */
+/* Says that the socket wants to leave, once: the first reason counts. Its peer sees that in the notice.
+ * @sk: the lane's socket, NULL where it is not known */
 static __always_inline void want_to_leave(struct lane *lane, struct sock *sk, enum leave why)
 {
 	bool waits = why == LEAVE_BY_HABIT || why == LEAVE_UNKNOWN; /* who has a habit that cannot be served may be waiting already */
@@ -95,6 +96,7 @@ static __always_inline bool may_leave(struct lane *lane, struct sock *sk, bool s
 	return sends_no_more || !peer || !is_still(lane, peer) || !unread_bytes(peer);
 }
 
+/* So that status can count it, and a scan adopt it again. */
 static __always_inline void note_left(struct lane *lane, struct sock *sk)
 {
 	struct tcp_sock *tp = (void *)sk;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* What the sk_msg program does with a message. While everything is as it was when the last one was redirected, so is this one (fast_path.h);
- * else the facts are gathered (facts.h), the verdict follows from them (verdict.h), and is carried out here, by the only ones that write. */
+/* What the sk_msg program does with a message. While everything is as it was when the last one was redirected, so is this one
+ * (fast_path.h); else the facts are gathered (facts.h), the verdict follows from them (verdict.h), and is carried out here, by the
+ * only ones that write. */
 #pragma once
 
 #include "callbacks.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Leaving from outside of a socket's callbacks: a program that user space runs finds out whether the socket can go, and user space deletes it.
- * It is so for sockets that have no callback to leave by, and on a stop. Programs that user space runs may not take sockets out of a sockhash
- * everywhere: Linux 7.3 forbids it to all but a few types (may_update_sockmap()). So nothing may change between what is found and the
- * system call that deletes: both ends are silenced first, and looked at again. */
+/* Leaving from outside of a socket's callbacks: a program that user space runs finds out whether the socket can go, and user space
+ * deletes it. It is so for sockets that have no callback to leave by, and on a stop. Programs that user space runs may not take
+ * sockets out of a sockhash everywhere: Linux 7.3 forbids it to all but a few types (may_update_sockmap()). So nothing may change
+ * between what is found and the system call that deletes: both ends are silenced first, and looked at again. */
 #pragma once
 
 #include "control.h"

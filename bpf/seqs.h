@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The initial sequence numbers of a connection, which are its name here. TCP forgets them, but they can be had at any time: it counts the bytes that were
- * acknowledged (tcp_snd_una_update()) and received (tcp_rcv_nxt_update()) since. */
+/* The initial sequence numbers of a connection, which are its name here. TCP forgets them, but they can be had at any time: it
+ * counts the bytes that were acknowledged (tcp_snd_una_update()) and received (tcp_rcv_nxt_update()) since. */
 #pragma once
 
 #include "cast.h"

@@ -469,7 +469,7 @@ export class Model {
           facts.helped = state.beats || !this.config.edges[other(side)];
           break;
         case "tcpUnread":
-          // tcp_bytes_are_unread(), bpf/order.h
+          // has_used_tcp() and has_read_tcp(), bpf/order.h
           if (!own.onTcp && own.samePosition) facts.tcpUnread = false;
           else facts.tcpUnread = reader.tcp.length > 0;
           if (!facts.tcpUnread) {
