@@ -21,13 +21,15 @@
 	REFUSED(MAP_FULL, "there is no room for more (--max-connections)")                               \
 	REFUSED(NO_MEMORY, "the kernel has no memory for it, or TCP's is used up")                       \
 	REFUSED(NO_STORAGE, "bpf_sk_storage_get() gave none")                                            \
-	REFUSED(OTHER_SOCKMAP, "another sockmap with a program of its own has the socket")
+	REFUSED(OTHER_SOCKMAP, "another sockmap with a program of its own has the socket") \
+	REFUSED(ON_REQUEST, "an operator wants it on TCP for a while (mda pass)")
 
 /* LEFT(NAME, words): a socket that went back to plain TCP before it closed. First those that come from elsewhere than a verdict, then
  * those that a verdict finds, the first of them first. */
 #define DEPARTURES(LEFT)                                                                                \
 	LEFT(HALF_CLOSED, "an end has shut down its direction")                                          \
 	LEFT(BY_RULE, "a rule of a later configuration says so")                                         \
+	LEFT(ON_REQUEST, "an operator wants it on TCP for a while (mda pass)") \
 	LEFT(CLOSED, "it was reset or has timed out, and its program has it open still")                 \
 	LEFT(UNPAIRED, "its peer has not entered")                                                       \
 	LEFT(WITH_PEER, "its peer leaves")                                                               \

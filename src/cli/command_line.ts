@@ -6,6 +6,7 @@ import { conns } from "./declarations/conns.ts";
 import { completions } from "./declarations/completions.ts";
 import { disable } from "./declarations/disable.ts";
 import { enable } from "./declarations/enable.ts";
+import { pass } from "./declarations/pass.ts";
 import { query } from "./declarations/query.ts";
 import { reload } from "./declarations/reload.ts";
 import { run } from "./declarations/run.ts";
@@ -14,7 +15,7 @@ import { trace } from "./declarations/trace.ts";
 import { pinDir } from "./declarations/options.ts";
 
 /** In the order of --help. */
-const commands = [run, enable, disable, reload, query, check, status, conns, trace, completions];
+const commands = [run, enable, disable, reload, query, check, status, conns, trace, pass, completions];
 
 const text = `
 Examples:

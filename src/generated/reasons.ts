@@ -21,6 +21,7 @@ export const reasons = {
     "no_memory": { "place": 12, "words": "the kernel has no memory for it, or TCP's is used up" },
     "no_storage": { "place": 13, "words": "bpf_sk_storage_get() gave none" },
     "other_sockmap": { "place": 14, "words": "another sockmap with a program of its own has the socket" },
+    "on_request": { "place": 15, "words": "an operator wants it on TCP for a while (mda pass)" },
   },
   "passed": {
     "unpaired": { "place": 0, "words": "the other end has not entered yet" },
@@ -55,16 +56,17 @@ export const reasons = {
   "left": {
     "half_closed": { "place": 1, "words": "an end has shut down its direction" },
     "by_rule": { "place": 2, "words": "a rule of a later configuration says so" },
-    "closed": { "place": 3, "words": "it was reset or has timed out, and its program has it open still" },
-    "unpaired": { "place": 4, "words": "its peer has not entered" },
-    "with_peer": { "place": 5, "words": "its peer leaves" },
+    "on_request": { "place": 3, "words": "an operator wants it on TCP for a while (mda pass)" },
+    "closed": { "place": 4, "words": "it was reset or has timed out, and its program has it open still" },
+    "unpaired": { "place": 5, "words": "its peer has not entered" },
+    "with_peer": { "place": 6, "words": "its peer leaves" },
     "by_habit": {
-      "place": 6,
+      "place": 7,
       "words": "a program that has an end uses its sockets in a way that only TCP serves",
     },
-    "unknown": { "place": 7, "words": "a program has an end now of which nothing is known" },
-    "blocking": { "place": 8, "words": "it was put into blocking mode" },
-    "bulk": { "place": 9, "words": "its messages are large, and come from another CPU than their reader's" },
-    "without_memory": { "place": 10, "words": "TCP's memory, or that of the reader's cgroup, is used up" },
+    "unknown": { "place": 8, "words": "a program has an end now of which nothing is known" },
+    "blocking": { "place": 9, "words": "it was put into blocking mode" },
+    "bulk": { "place": 10, "words": "its messages are large, and come from another CPU than their reader's" },
+    "without_memory": { "place": 11, "words": "TCP's memory, or that of the reader's cgroup, is used up" },
   },
 } as const;

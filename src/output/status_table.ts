@@ -22,6 +22,7 @@ export function toTable(
     refused,
     refused_errors,
     left,
+    passing,
     neighbours,
   }: StatusReport,
 ): string {
@@ -44,6 +45,10 @@ export function toTable(
     ["programs: accelerated", count(programs.accelerated)],
     ["programs: learning", count(programs.learning)],
     ...programs.left.map(({ name, why }) => [`programs: ${why}`, name]),
+    ...passing.map(({ filter, process, until }) => [
+      "on request by TCP",
+      `${filter}, ${until === null ? "" : `until ${until.slice(0, 19)}Z, `}process ${process}`,
+    ]),
     ...neighbours.flatMap(rowsOfNeighbour),
   ];
   const width = Math.max(...rows.map(([name]) => name!.length));

@@ -114,6 +114,7 @@ Deno.test("bash offers every command and option", async () => {
     "completions",
     "conns",
     "trace",
+    "pass",
     "help",
     "--version",
     "-V",
