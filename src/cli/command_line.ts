@@ -214,6 +214,17 @@ Examples:
       Deno.exitCode = await status({ ...options, pinDir: pinDirOf(self) });
     });
 
+  command("doctor", "examine this host from top to bottom, and try the real thing")
+    .addOption(config())
+    .addOption(cgroup())
+    .option("--no-trial", "look only: try no connections")
+    .addOption(output())
+    .addHelpText("after", doctorHelp)
+    .action(async (options, self) => {
+      const { doctor } = await import("./commands/doctor.ts");
+      Deno.exitCode = await doctor({ ...options, pinDir: pinDirOf(self) });
+    });
+
   command("completions", "print the completions for a shell")
     .addArgument(new Argument("<SHELL>", "whose completions").choices(shells))
     .addHelpText(
@@ -240,6 +251,18 @@ const unknownHelp = `How programs take what they are sent, with recv(2) or in wa
 serve as splice(2), is learnt from their first connections, which stay on TCP
 until it is known. --unknown strict leaves programs that have splice(2) in their
 code to TCP for good, --unknown fast accelerates the first ones too.`;
+
+const doctorHelp = `
+Makes the checks that "mda run" and "mda enable" make, and some more: each is
+OK, WARN (mda works, with less than it could have) or FAIL, with a remedy. Then
+it starts a data plane for a cgroup of its own below --cgroup, tries it with
+connections of its own, and removes all of it. A running mda goes on as it is.
+
+Exits with 0 when nothing failed, with 1 when something did.
+
+Examples:
+  mda doctor
+  mda doctor --no-trial -o json`;
 
 const cgroup = () => {
   const text = "accelerate what runs in this cgroup";
