@@ -218,6 +218,8 @@ Examples:
     .addOption(config())
     .addOption(cgroup())
     .option("--no-trial", "look only: try no connections")
+    .option("--bundle <FILE>", "write all of it into a .tar.gz, for a report about a fault")
+    .option("--no-redact", "leave addresses and names in the bundle as they are")
     .addOption(output())
     .addHelpText("after", doctorHelp)
     .action(async (options, self) => {
@@ -260,9 +262,15 @@ connections of its own, and removes all of it. A running mda goes on as it is.
 
 Exits with 0 when nothing failed, with 1 when something did.
 
+With --bundle there is also what "mda status" and "mda --version" say, the
+configuration, and what the kernel's configuration and log say of BPF and TCP.
+Addresses, and names of the host, of programs, cgroups and pods are replaced by
+words that stand for them.
+
 Examples:
   mda doctor
-  mda doctor --no-trial -o json`;
+  mda doctor --no-trial -o json
+  mda doctor --bundle ./mda-doctor.tar.gz`;
 
 const cgroup = () => {
   const text = "accelerate what runs in this cgroup";

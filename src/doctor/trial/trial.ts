@@ -24,12 +24,13 @@ export async function* tryDataPlane(subject: Subject, signal: AbortSignal): Asyn
   } catch (error) {
     return yield named("start", failure(error));
   }
+  let cleanUp: Finding;
   try {
     yield* tryIn(place, signal);
   } finally {
-    await place[Symbol.asyncDispose]();
+    cleanUp = await removed(place);
   }
-  yield named("clean up", ok("the trial's cgroup, pins and programs are gone"));
+  yield named("clean up", cleanUp);
 
   async function* tryIn(place: TrialPlace, signal: AbortSignal): AsyncGenerator<Result> {
     const started = performance.now();
@@ -72,6 +73,16 @@ export async function* tryDataPlane(subject: Subject, signal: AbortSignal): Asyn
     } finally {
       await stop(0);
     }
+  }
+}
+
+async function removed(place: TrialPlace): Promise<Finding> {
+  try {
+    await place[Symbol.asyncDispose]();
+    return ok("the trial's cgroup and pins are gone");
+  } catch (error) {
+    const { cgroup, pinDir } = place;
+    return fail((error as Error).message, `mda disable --pin-dir ${pinDir}; rmdir ${cgroup}`);
   }
 }
 
