@@ -65,7 +65,7 @@ function cgroupLimits(): Limit[] {
   for (const line of (read("/proc/self/cgroup") ?? "").split("\n")) {
     const [, controllers, path] = line.split(/:(.*?):/);
     const v2 = controllers === "";
-    if (!v2 && controllers !== "memory") continue;
+    if (!v2 && !controllers?.split(",").includes("memory")) continue;
     const mount = readMounts().find(({ type, options }) =>
       v2 ? type === "cgroup2" : type === "cgroup" && options.includes("memory")
     )?.target;

@@ -108,8 +108,14 @@ function read(path: string): string {
 export const neighbours: Check = {
   name: "neighbours",
   loads: true,
-  async run({ pinDir, cgroup }) {
-    const { found, unknown } = await findNeighbours({ pinDir, cgroup: cgroup ?? findCgroup2() });
+  async run({ pinDir, cgroup: wanted }) {
+    let cgroup: string;
+    try {
+      cgroup = wanted ?? findCgroup2();
+    } catch (error) {
+      return failure(error, "WARN");
+    }
+    const { found, unknown } = await findNeighbours({ pinDir, cgroup });
     const facts = { neighbours: found, unknown };
     if (found.length > 0) {
       return {

@@ -1,5 +1,5 @@
 import { checks } from "../checks/all.ts";
-import { type Check, type Result, runCheck, type Subject, type Verdict, warn } from "../checks/check.ts";
+import { type Result, runCheck, type Subject, type Verdict, warn } from "../checks/check.ts";
 import { tryDataPlane } from "./trial/trial.ts";
 
 /** What `mda doctor -o json` prints: names stay, new ones may come. */
@@ -39,6 +39,13 @@ export interface ExamineOptions extends Subject {
 
 const severity: Record<Verdict, number> = { OK: 0, WARN: 1, FAIL: 2 };
 
+/** With these verdicts of a check a start would fail, or change the host. */
+const neededToTry: Record<string, Verdict[]> = {
+  rights: ["FAIL"],
+  cgroup2: ["FAIL"],
+  bpffs: ["FAIL", "WARN"],
+};
+
 /** Makes every check that `run` and `enable` make, and some more; then tries the real thing. */
 export async function examine(options: ExamineOptions): Promise<Report> {
   const { trial, version, signal, onResult = () => {} } = options;
@@ -57,34 +64,24 @@ export async function examine(options: ExamineOptions): Promise<Report> {
     report.checks.push(check);
     onResult(check);
   };
-  const skipped: Check[] = [];
-  let mayLoad = true, mayTry = trial;
+  const skipped: string[] = [];
+  /** What a data plane cannot be tried without. */
+  const missing: string[] = [];
   for (const check of checks) {
     if (signal.aborted) return report;
-    if (check.loads && !mayLoad) {
-      skipped.push(check);
+    if (check.loads && missing.includes("rights")) {
+      skipped.push(check.name);
       continue;
     }
     const finding = await runCheck(check, options);
     note("host", { name: check.name, ...finding });
-    if (finding.verdict === "FAIL" && check.name === "rights") mayLoad = mayTry = false;
-    // Where a start would fail there is nothing to try.
-    if (
-      finding.verdict !== "OK" && check.name === "bpffs" ||
-      finding.verdict === "FAIL" && check.name === "cgroup2"
-    ) {
-      mayTry = false;
-    }
+    if (neededToTry[check.name]?.includes(finding.verdict)) missing.push(check.name);
   }
-  if (skipped.length > 0) {
-    const names = skipped.map(({ name }) => name);
-    note("host", {
-      name: "not checked",
-      ...warn(`${names.join(", ")}`, "see the remedy for rights", { names }),
-    });
-  }
+  const notDone = (part: "host" | "trial", name: string, what: string) =>
+    note(part, { name, ...warn(`${what}: ${missing.join(", ")} lacking`, "see there") });
+  if (skipped.length > 0) notDone("host", "not checked", skipped.join(", "));
   if (!trial || signal.aborted) return report;
-  if (!mayTry) note("trial", { name: "trial", ...warn("not tried: see above", "what is said above") });
+  if (missing.length > 0) notDone("trial", "trial", "not tried");
   else for await (const result of tryDataPlane(options, signal)) note("trial", result);
   return report;
 }

@@ -1,19 +1,8 @@
 /** What is tried with a data plane and connections of the trial's own, in this order. */
-import { reasons } from "../../generated/reasons.ts";
 import { fail, type Finding, ok, warn } from "../../checks/check.ts";
 import { readSysctl } from "../../host/sysctl.ts";
-import type { StartedDataPlane } from "../../plane/lifecycle/start.ts";
 import { plural } from "../../text/plural.ts";
-import { type Counters, readCounters } from "../../views/counters.ts";
-import type { TrialProcess } from "./process.ts";
-
-/** What a case works with. */
-export interface Trial {
-  plane: StartedDataPlane;
-  process: TrialProcess;
-  /** Stops the data plane, as `mda run` does; returns how many sockets stay. */
-  stop(drainMs: number): Promise<number>;
-}
+import { counters, growth, onTcp, seeReasons, type Trial, words } from "./growth.ts";
 
 export interface Case {
   name: string;
@@ -30,8 +19,6 @@ const LEAVE_MS = 3000;
 const DRAIN_MS = 5000;
 const READ_LATER_MS = 200;
 const LOOK_MS = 20;
-
-const seeReasons = "docs/reasons.md says what each reason means, docs/troubleshooting.md what to do";
 
 const pair: Case = { name: "pair", run: (trial) => pairs(trial, "first", "127.0.0.1") };
 
@@ -67,13 +54,7 @@ const redirect: Case = {
     if (grown.messages > ROUND_TRIPS) {
       return ok(`${grown.messages} of ${2 * ROUND_TRIPS} messages went past TCP, and arrived as sent`, facts);
     }
-    return fail(
-      `only ${grown.messages} of ${2 * ROUND_TRIPS} messages went past TCP: ${
-        words("passed", grown.passed) || "no reason"
-      }`,
-      seeReasons,
-      facts,
-    );
+    return onTcp(`only ${grown.messages} of ${2 * ROUND_TRIPS} messages went past TCP`, grown, facts);
   },
 };
 
@@ -166,8 +147,7 @@ const nat: Case = {
     if (grown.paired > 0 && grown.messages > ROUND_TRIPS) {
       return ok("a connection through REDIRECT in a network namespace of its own is accelerated", facts);
     }
-    const why = words("refused", grown.refused) || words("passed", grown.passed) || "no reason";
-    return fail(`a connection through REDIRECT stays on TCP: ${why}`, seeReasons, facts);
+    return onTcp("a connection through REDIRECT stays on TCP", grown, facts);
   },
 };
 
@@ -231,37 +211,3 @@ const drain: Case = {
 
 /** `drain` is the last: it stops the data plane. */
 export const cases: readonly Case[] = [pair, redirect, order, hold, pair6, close, mptcp, nat, leave, drain];
-
-interface Growth {
-  paired: number;
-  messages: number;
-  /** Only those that have grown. */
-  passed: Record<string, number>;
-  refused: Record<string, number>;
-}
-
-function counters({ plane }: Trial): Counters {
-  return readCounters(plane.object.map("counters"));
-}
-
-async function growth(trial: Trial, action: () => Promise<unknown>): Promise<Growth> {
-  const before = counters(trial);
-  await action();
-  const after = counters(trial);
-  const grown = (earlier: Record<string, number>, later: Record<string, number>) =>
-    Object.fromEntries(
-      Object.entries(later).map(([name, count]) => [name, count - earlier[name]] as const)
-        .filter(([, count]) => count > 0),
-    );
-  return {
-    paired: after.connections_paired - before.connections_paired,
-    messages: after.redirected_messages - before.redirected_messages,
-    passed: grown(before.passed, after.passed),
-    refused: grown(before.refused, after.refused),
-  };
-}
-
-function words(group: "refused" | "passed", grown: Record<string, number>): string {
-  const all: Record<string, { words: string }> = reasons[group];
-  return Object.keys(grown).map((name) => `${group} ${name} (${all[name].words})`).join(", ");
-}
