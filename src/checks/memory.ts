@@ -35,7 +35,7 @@ export const memory: Check = {
 };
 
 export const tcpMemory: Check = {
-  name: "TCP's memory",
+  name: "TCP memory",
   run() {
     const [low, pressure, high] = (read("/proc/sys/net/ipv4/tcp_mem") ?? "").split(/\s+/).map(Number);
     const used = Number(/^TCP: .*\bmem (\d+)/m.exec(read("/proc/net/sockstat") ?? "")?.[1]);

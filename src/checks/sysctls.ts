@@ -57,20 +57,20 @@ export const ipvs: Check = {
 };
 
 export const jit: Check = {
-  name: "BPF's compiler",
+  name: "BPF JIT",
   run() {
     const enable = readSysctl("net.core.bpf_jit_enable"), harden = readSysctl("net.core.bpf_jit_harden");
     const facts = { "net.core.bpf_jit_enable": enable, "net.core.bpf_jit_harden": harden };
     if (enable === 0) {
       return warn(
-        "is off, so BPF programs are interpreted: mda is slower than TCP",
+        "off, so BPF programs are interpreted: mda is slower than TCP",
         "sysctl -w net.core.bpf_jit_enable=1",
         facts,
       );
     }
     if (harden === 2) {
       return warn(
-        "hides constants also in root's programs, which makes them slower",
+        "on, and hides constants also in root's programs, which makes them slower",
         "sysctl -w net.core.bpf_jit_harden=1",
         facts,
       );
@@ -80,7 +80,7 @@ export const jit: Check = {
 };
 
 export const statistics: Check = {
-  name: "BPF's statistics",
+  name: "BPF statistics",
   run() {
     const value = readSysctl("kernel.bpf_stats_enabled");
     const facts = { "kernel.bpf_stats_enabled": value };

@@ -20,7 +20,7 @@ const hostChecks = [
   "cgroup2",
   "bpffs",
   "memory",
-  "TCP's memory",
+  "TCP memory",
   "SYN cookies",
   "conntrack",
   "IPVS",

@@ -87,6 +87,14 @@ Deno.test("another sockops program is named, and the trial shows that mda works 
   assert.equal(checkNamed(report, "pair").verdict, "OK");
 });
 
+Deno.test("where no cgroup can be made, as in a container that has the host's read-only, the trial is left out", async () => {
+  const setup =
+    "for at in $(awk '$3 == \"cgroup2\" { print $2 }' /proc/mounts); do mount -o remount,bind,ro $at; done";
+  const report = await examine({ setup });
+  assertComplains(report, "trial", "WARN", /^not tried: no cgroup can be made \(/);
+  assert.notEqual(report.verdict, "FAIL");
+});
+
 for (
   const [where, less] of Object.entries({
     "in a PID namespace of its own": { ownPids: true },

@@ -1,16 +1,10 @@
 import { SystemError } from "../../host/errno.ts";
 import { inNewNetworkNamespace } from "../../host/network_namespace.ts";
 import { Connection } from "./connection.ts";
+import { NotTried } from "./not_tried.ts";
 
 /** The port that is connected to: nobody listens there. */
 const PORT = 15001;
-
-/** Why a connection through NAT was not tried. */
-export class NotTried extends Error {
-  constructor(why: string, readonly remedy?: string) {
-    super(why);
-  }
-}
 
 /**
  * Opens a connection whose client's packets are redirected to another port, as a sidecar's rules do, in a network namespace of its own.

@@ -8,6 +8,7 @@ import {
   takePinDirectory,
 } from "../../host/lock.ts";
 import { pinsIn } from "../../state/pins.ts";
+import { NotTried, onTheHost } from "./not_tried.ts";
 
 const prefix = "mda-doctor-";
 /** A process that has ended keeps its cgroup busy for a moment. */
@@ -32,7 +33,7 @@ export class TrialPlace implements AsyncDisposable {
     const parent = nearestDirectory(dirname(pinDir));
     removeStale(cgroup, parent);
     const directory = `${cgroup}/${own}`;
-    Deno.mkdirSync(directory);
+    makeCgroup(directory);
     try {
       return new TrialPlace(directory, `${parent}/${own}`, takePinDirectory(`${parent}/${own}`));
     } catch (error) {
@@ -48,6 +49,14 @@ export class TrialPlace implements AsyncDisposable {
       this.lock.release();
       await removeCgroup(this.cgroup);
     }
+  }
+}
+
+function makeCgroup(path: string): void {
+  try {
+    Deno.mkdirSync(path);
+  } catch (error) {
+    throw new NotTried(`no cgroup can be made (${(error as Error).message})`, onTheHost);
   }
 }
 

@@ -1,6 +1,6 @@
 import { ownArguments } from "../../host/process.ts";
-import { type Answer, cgroupVariable, Lines, type Steps } from "./program.ts";
-import { NotTried } from "./nat.ts";
+import { type Answer, Lines, type Steps, trialVariable } from "./program.ts";
+import { NotTried } from "./not_tried.ts";
 
 /** How long a step may take. */
 const STEP_MS = 10_000;
@@ -14,10 +14,10 @@ export class TrialProcess implements AsyncDisposable {
   readonly #said: Promise<string>;
 
   /** @param signal ends its steps */
-  constructor(cgroup: string, private readonly signal: AbortSignal) {
+  constructor(private readonly signal: AbortSignal) {
     this.#child = new Deno.Command(Deno.execPath(), {
       args: ownArguments(),
-      env: { [cgroupVariable]: cgroup },
+      env: { [trialVariable]: "1" },
       stdin: "piped",
       stdout: "piped",
       stderr: "piped",

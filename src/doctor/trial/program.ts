@@ -2,10 +2,11 @@
 import * as libc from "../../host/libc.ts";
 import { SystemError } from "../../host/errno.ts";
 import { Connection } from "./connection.ts";
-import { NotTried, openThroughNat } from "./nat.ts";
+import { openThroughNat } from "./nat.ts";
+import { NotTried, onTheHost } from "./not_tried.ts";
 
-/** The variable that makes a command of mda this process: the directory of its cgroup. */
-export const cgroupVariable = "MDA_DOCTOR_TRIAL";
+/** The variable that makes a command of mda this process. */
+export const trialVariable = "MDA_DOCTOR_TRIAL";
 
 const IPPROTO_MPTCP = 262;
 /** How long a close with unread bytes may take to be told. */
@@ -26,6 +27,14 @@ function named(name: string): Connection {
 
 /** What it can be told to do. Each step's result is JSON. */
 export const steps = {
+  /** A socket belongs to the cgroup that its maker is in. */
+  join({ cgroup }: { cgroup: string }): void {
+    try {
+      Deno.writeTextFileSync(`${cgroup}/cgroup.procs`, "0");
+    } catch (error) {
+      throw new NotTried(`no process can be put into ${cgroup} (${(error as Error).message})`, onTheHost);
+    }
+  },
   open: ({ name, address }: { name: string; address?: string }) => open(name, Connection.open({ address })),
   roundTrips: ({ name, count, bytes }: { name: string; count: number; bytes: number }) =>
     named(name).roundTrips(count, bytes),
@@ -88,12 +97,9 @@ export type Answer = { result: unknown } | { error: string; notTried?: boolean; 
 
 /** Runs as that process until its input ends. Returns the exit status; undefined when this is none. */
 export async function runAsTrial(): Promise<number | undefined> {
-  const cgroup = Deno.env.get(cgroupVariable);
-  if (cgroup === undefined) return undefined;
+  if (!Deno.env.has(trialVariable)) return undefined;
   // Whoever started it is the one to be interrupted.
   for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, () => {});
-  // A socket belongs to the cgroup that its maker is in.
-  Deno.writeTextFileSync(`${cgroup}/cgroup.procs`, "0");
   const lines = Deno.stdin.readable.pipeThrough(new TextDecoderStream()).pipeThrough(new Lines());
   for await (const line of lines) {
     const { step, options } = JSON.parse(line) as { step: keyof Steps; options: never };

@@ -4,7 +4,7 @@ import { startDataPlane, type StartedDataPlane } from "../../plane/lifecycle/sta
 import { stopDataPlane } from "../../plane/lifecycle/stop.ts";
 import { startUpkeep } from "../../plane/upkeep/upkeep.ts";
 import { cases } from "./cases.ts";
-import { NotTried } from "./nat.ts";
+import { NotTried } from "./not_tried.ts";
 import { TrialPlace } from "./place.ts";
 import { TrialProcess } from "./process.ts";
 
@@ -17,63 +17,69 @@ const CONNECTIONS = 1024;
  * @param signal ends it before its time, after which nothing is left either
  */
 export async function* tryDataPlane(subject: Subject, signal: AbortSignal): AsyncGenerator<Result> {
-  const named = (name: string, finding: Finding): Result => ({ name, ...finding });
   let place: TrialPlace;
   try {
     place = TrialPlace.make(subject.cgroup ?? findCgroup2(), subject.pinDir);
   } catch (error) {
-    return yield named("start", failure(error));
+    return yield { name: "trial", ...wentWrong(error) };
   }
   let cleanUp: Finding;
   try {
     yield* tryIn(place, signal);
+  } catch (error) {
+    yield { name: "trial", ...wentWrong(error) };
   } finally {
     cleanUp = await removed(place);
   }
-  yield named("clean up", cleanUp);
+  yield { name: "clean up", ...cleanUp };
+}
 
-  async function* tryIn(place: TrialPlace, signal: AbortSignal): AsyncGenerator<Result> {
+async function* tryIn(place: TrialPlace, signal: AbortSignal): AsyncGenerator<Result> {
+  // Nothing is attached where no connection could be tried.
+  await using process = new TrialProcess(signal);
+  let plane: StartedDataPlane;
+  try {
+    await process.do("join", { cgroup: place.cgroup });
     const started = performance.now();
-    let plane: StartedDataPlane;
-    try {
-      plane = await start(place);
-    } catch (error) {
-      return yield named("start", failure(error));
-    }
-    const upkeep = startUpkeep(plane, { adopt: false });
-    let stopped: Promise<number> | undefined;
-    const stop = (drainMs: number) =>
-      stopped ??= (async () => {
-        await upkeep[Symbol.asyncDispose]();
-        return await stopDataPlane(plane, { drainMs, signal });
-      })();
-    try {
-      const ms = Math.round(performance.now() - started);
-      yield named(
-        "start",
-        ok(`a data plane is loaded and attached to a cgroup of its own, in ${ms} ms`, { ms }),
-      );
-      await using process = new TrialProcess(place.cgroup, signal);
-      for (const { name, run } of cases) {
-        if (signal.aborted) return;
-        try {
-          yield named(name, await run({ plane, process, stop }));
-        } catch (error) {
-          if (signal.aborted) return;
-          if (error instanceof NotTried) {
-            yield named(
-              name,
-              error.remedy ? warn(`not tried: ${error.message}`, error.remedy) : ok(error.message),
-            );
-          } else {
-            yield named(name, fail(`${(error as Error).message}`, "report it with `mda doctor --bundle`"));
-          }
-        }
-      }
-    } finally {
-      await stop(0);
-    }
+    plane = await start(place);
+    const ms = Math.round(performance.now() - started);
+    yield {
+      name: "start",
+      ...ok(`a data plane is loaded and attached to a cgroup of its own, in ${ms} ms`, { ms }),
+    };
+  } catch (error) {
+    if (!signal.aborted) yield { name: "start", ...wentWrong(error) };
+    return;
   }
+  const upkeep = startUpkeep(plane, { adopt: false });
+  let stopped: Promise<number> | undefined;
+  const stop = (drainMs: number) =>
+    stopped ??= (async () => {
+      await upkeep[Symbol.asyncDispose]();
+      return await stopDataPlane(plane, { drainMs, signal });
+    })();
+  try {
+    for (const { name, run } of cases) {
+      if (signal.aborted) return;
+      try {
+        yield { name, ...await run({ plane, process, stop }) };
+      } catch (error) {
+        if (signal.aborted) return;
+        yield { name, ...wentWrong(error) };
+      }
+    }
+  } finally {
+    await stop(0);
+  }
+}
+
+/** What a case, or the way to it, has thrown. */
+function wentWrong(error: unknown): Finding {
+  if (error instanceof NotTried) {
+    return error.remedy ? warn(`not tried: ${error.message}`, error.remedy) : ok(error.message);
+  }
+  const finding = failure(error);
+  return { ...finding, remedy: finding.remedy ?? "report it with `mda doctor --bundle`" };
 }
 
 async function removed(place: TrialPlace): Promise<Finding> {
