@@ -5,6 +5,7 @@ import { check } from "./declarations/check.ts";
 import { conns } from "./declarations/conns.ts";
 import { completions } from "./declarations/completions.ts";
 import { disable } from "./declarations/disable.ts";
+import { doctor } from "./declarations/doctor.ts";
 import { enable } from "./declarations/enable.ts";
 import { pass } from "./declarations/pass.ts";
 import { query } from "./declarations/query.ts";
@@ -15,7 +16,20 @@ import { trace } from "./declarations/trace.ts";
 import { pinDir } from "./declarations/options.ts";
 
 /** In the order of --help. */
-const commands = [run, enable, disable, reload, query, check, status, conns, trace, pass, completions];
+const commands = [
+  run,
+  enable,
+  disable,
+  reload,
+  query,
+  check,
+  status,
+  conns,
+  trace,
+  pass,
+  doctor,
+  completions,
+];
 
 const text = `
 Examples:

@@ -111,6 +111,7 @@ Deno.test("bash offers every command and option", async () => {
     "query",
     "check",
     "status",
+    "doctor",
     "completions",
     "conns",
     "trace",
