@@ -12,6 +12,8 @@ const commands = [
   "status",
   "conns",
   "trace",
+  "pass",
+  "doctor",
   "completions",
 ];
 
