@@ -22,9 +22,9 @@
 	REFUSED(UNKNOWN, "it is not known yet how a program receives that has an end", \
 		"nothing: it is known after 8 messages, and its open connections are adopted then; or --unknown fast") \
 	REFUSED(RETURN_RULE, "a rule with -j RETURN matches", \
-		"that rule changed, then mda reload; mda explain names it") \
+		"that rule changed, then mda reload") \
 	REFUSED(NO_ACCEPT_RULE, "there are rules with -j ACCEPT, and none matches", \
-		"a rule with -j ACCEPT that matches, then mda reload; mda explain says what each lacks") \
+		"a rule with -j ACCEPT that matches, then mda reload") \
 	REFUSED(SHORT_LIVED, "connections between these programs live for a request or two", \
 		"nothing: it would gain nothing, and one that lives on is adopted; clients that keep connections open gain") \
 	REFUSED(BULK, "connections between these programs turn to bulk", \
@@ -44,7 +44,7 @@
 	LEFT(HALF_CLOSED, "an end has shut down its direction", \
 		"nothing: what the other end still sends goes over TCP") \
 	LEFT(BY_RULE, "a rule of a later configuration says so", \
-		"that rule changed, then mda reload; mda explain names it") \
+		"that rule changed, then mda reload") \
 	LEFT(CLOSED, "it was reset or has timed out, and its program has it open still", \
 		"nothing: it is over") \
 	LEFT(UNPAIRED, "its peer has not entered", \

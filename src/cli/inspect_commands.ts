@@ -1,5 +1,6 @@
 import { type Command, InvalidArgumentError, Option } from "@commander-js/extra-typings";
-import { connsFormats } from "../output/print.ts";
+import { connsFormats, formats } from "../output/print.ts";
+import { type Endpoint, parseEndpoint } from "../rules/endpoint.ts";
 import { sortKeys, type State, states } from "../views/words.ts";
 
 /** Makes a command of the program. */
@@ -22,9 +23,9 @@ export function addInspectCommands(
       `
 ${filterHelp}
 
-A row is a connection. MSGS and BYTES are those of both directions that went past
-TCP, BYTCP the messages that did not, REASON why the last of them did not, IDLE
-the time since the last message.
+A row is a connection. MSGS and BYTES are those of both directions that went
+past TCP, BYTCP the messages that did not, REASON why the last of them did not,
+IDLE the time since the last message.
 
 Examples:
   mda conns
@@ -39,6 +40,48 @@ Examples:
         watch: watch === true ? WATCH_SECONDS : watch,
         pinDir: pinDirOf(self as never),
       });
+    });
+
+  filtered(command("explain", "say step by step why connections are accelerated or not"))
+    .option("--src <ADDR:PORT>", "ask about a connection from here; again for its other names", ends)
+    .option("--dst <ADDR:PORT>", "and to here; a port may be left out", ends)
+    .option("--uid <UID>", "users of the sockets of --src,--dst", owners)
+    .option("--gid <GID>", "groups of the sockets of --src,--dst", owners)
+    .option("-c, --config <FILE>", "the rules (default: the file that is in use)")
+    .addOption(
+      new Option("-o, --output <FORMAT>", "how to print").choices(formats).default("table" as const),
+    )
+    .addHelpText(
+      "after",
+      `
+Without --src and --dst it explains the connections that are there: each step
+of the way, the first obstacle and what would remove it. Connections that are
+alike are told once. When there is none now, it tells of who listens, and what
+was refused there since the start.
+
+With --src and --dst it says of every rule whether it matches such a connection,
+and if not, the first option that does not. With --config as well it needs no
+mda that runs.
+
+${filterHelp}
+
+Exits with 0 when nothing stands in the way of any, with 1 when something does
+or there is no such connection.
+
+Examples:
+  mda explain --port 6379
+  mda explain --pid 812
+  mda explain --src 10.244.1.2 --dst 10.244.1.3:15006 --uid 1337
+  mda explain --src ::1 --dst [::1]:80 --config ./new.conf`,
+    )
+    .action(async (options, self) => {
+      const { src, dst, uid, gid } = options;
+      if (!src !== !dst) self.error(`error: --${src ? "dst" : "src"} is missing: rules look at both ends`);
+      if (!src && (uid || gid)) {
+        self.error("error: --uid and --gid go with --src and --dst; see --uid-owner and --gid-owner");
+      }
+      const { explain } = await import("./commands/explain.ts");
+      Deno.exitCode = await explain({ ...options, pinDir: pinDirOf(self as never) });
     });
 }
 
@@ -65,6 +108,22 @@ function filtered(command: Command) {
       new Option("--state <STATE>", `in this state: ${states.join(", ")}`).argParser(stateNames),
     );
 }
+
+function ends(value: string, before: Endpoint[] = []): Endpoint[] {
+  const endpoint = parseEndpoint(value);
+  if (!endpoint) throw new InvalidArgumentError("It is as 10.0.0.1, 10.0.0.1:80, ::1 or [::1]:80.");
+  return [...before, endpoint];
+}
+
+function owners(value: string, before: number[] = []): number[] {
+  const all = [...before, ...value.split(",").map((text) => /^\d{1,10}$/.test(text) ? Number(text) : NaN)];
+  if (!all.every((id) => id < OWNER_MAX)) throw new InvalidArgumentError("It is a number, as id prints it.");
+  if (all.length > 2) throw new InvalidArgumentError("A connection has two ends.");
+  return all;
+}
+
+/** What the kernel gives nobody. */
+const OWNER_MAX = 2 ** 32 - 1;
 
 function pids(value: string, before: number[] = []): number[] {
   const all = value.split(",").map((text) => /^[1-9]\d{0,9}$/.test(text) ? Number(text) : NaN);

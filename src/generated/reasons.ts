@@ -46,12 +46,12 @@ export const reasons = {
     "return_rule": {
       "place": 7,
       "words": "a rule with -j RETURN matches",
-      "remedy": "that rule changed, then mda reload; mda explain names it",
+      "remedy": "that rule changed, then mda reload",
     },
     "no_accept_rule": {
       "place": 8,
       "words": "there are rules with -j ACCEPT, and none matches",
-      "remedy": "a rule with -j ACCEPT that matches, then mda reload; mda explain says what each lacks",
+      "remedy": "a rule with -j ACCEPT that matches, then mda reload",
     },
     "short_lived": {
       "place": 9,
@@ -186,7 +186,7 @@ export const reasons = {
     "by_rule": {
       "place": 2,
       "words": "a rule of a later configuration says so",
-      "remedy": "that rule changed, then mda reload; mda explain names it",
+      "remedy": "that rule changed, then mda reload",
     },
     "closed": {
       "place": 3,

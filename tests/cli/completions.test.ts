@@ -113,6 +113,7 @@ Deno.test("bash offers every command and option", async () => {
     "status",
     "completions",
     "conns",
+    "explain",
     "help",
     "--version",
     "-V",
