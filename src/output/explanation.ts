@@ -37,7 +37,13 @@ function linesOf({ connection, alike, steps, rules, obstacle }: Explained, all: 
   const others = alike > 1 ? `, and ${(alike - 1).toLocaleString("en")} alike` : "";
   return [
     ...connection ? [`${ends(connection)}: ${connection.state}${others}`] : [],
-    ...stepLines(steps, (step) => step === "rules" ? ruleLines(rules, all) : []),
+    ...stepLines(
+      steps,
+      (step, state) =>
+        step === "rules"
+          ? ruleLines(state === "ok" && !all ? rules.filter(({ decides }) => decides) : rules, all)
+          : [],
+    ),
     ...obstacle
       ? obstacleLines(obstacle)
       : [connection ? "nothing stands in its way" : "nothing that can be told from here stands in its way"],
@@ -64,10 +70,10 @@ const widthOf = (words: readonly string[]) => Math.max(...words.map(({ length })
 const LABEL_WIDTH = widthOf(Object.values(labels));
 const STEP_WIDTH = "client sends".length;
 
-function stepLines(steps: Step[], below: (step: Step["step"]) => string[]): string[] {
+function stepLines(steps: Step[], below: (step: Step["step"], state: Step["state"]) => string[]): string[] {
   return steps.flatMap(({ step, state, words }) => [
     `  ${labels[state].padEnd(LABEL_WIDTH)}  ${step.padEnd(STEP_WIDTH)}  ${words}`.trimEnd(),
-    ...below(step),
+    ...below(step, state),
   ]);
 }
 

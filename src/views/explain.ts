@@ -133,7 +133,7 @@ function explain(facts: Facts, connection: Connection | null): Explained {
   };
 }
 
-/** Puts together what differs in nothing but addresses and counts; first those with both ends here, and of these the most frequent. */
+/** Puts together what differs in nothing but addresses and counts; first those that something could be done about, the most frequent first. */
 function alike(all: Explained[]): Explained[] {
   const kinds = new Map<string, Explained>();
   for (const explained of all) {
@@ -151,10 +151,9 @@ function alike(all: Explained[]): Explained[] {
     if (kind) kind.alike++;
     else kinds.set(key, explained);
   }
-  const isElsewhere = ({ obstacle }: Explained) => Number(obstacle?.step === "local");
-  return [...kinds.values()].sort((one, other) =>
-    isElsewhere(one) - isElsewhere(other) || other.alike - one.alike
-  );
+  const order = ({ obstacle }: Explained) =>
+    !obstacle ? 1 : obstacle.step === "cgroup" ? 2 : obstacle.step === "local" ? 3 : 0;
+  return [...kinds.values()].sort((one, other) => order(one) - order(other) || other.alike - one.alike);
 }
 
 /** What all explanations have in common, read once. */
@@ -292,7 +291,6 @@ class Explainer {
         setting: this.#setting,
         isInside: false,
         listener: this.#facts(socket),
-        server: this.#facts(socket),
         isLocal: false,
         rules: { error: "depends on the client" },
         lanes: {},

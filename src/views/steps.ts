@@ -160,7 +160,8 @@ export function stepsFor(facts: Facts): Step[] {
 
 /** The first of the obstacles. */
 export function firstObstacle(steps: Step[]): Step | null {
-  return steps.find(({ state }) => state === "obstacle") ?? null;
+  const first = steps.find(({ state }) => state === "obstacle");
+  return first ? { ...first } : null;
 }
 
 /**
@@ -193,6 +194,9 @@ function waits({ hasProcess }: Setting): Found {
 }
 
 const ends = ({ client, server }: Facts) => [client, server].filter((end) => end !== undefined);
+/** Who listens stands for a server's end that there is not, or that cannot be seen. */
+const withListener = ({ client, server, listener }: Facts) =>
+  [client, server ?? listener].filter((end) => end !== undefined);
 const some = (facts: Facts, has: (end: EndFacts) => boolean) =>
   ends(facts).filter(has).map(({ who }) => who).join(", ");
 
@@ -213,16 +217,15 @@ function local({ isLocal, verdict, listener }: Facts): Found {
 }
 
 function cgroup(facts: Facts): Found {
-  const outside = some(facts, ({ inCgroup }) => !inCgroup);
+  const known = withListener(facts);
+  const outside = known.filter(({ inCgroup }) => !inCgroup).map(({ who }) => who).join(", ");
   const { cgroup } = facts.setting;
   if (outside) {
     const words = `the socket of ${outside} is outside of ${cgroup}, where its program was when it made it`;
     return { ...obstacle("refused", "not_local", words), reason: "outside cgroup" };
   }
-  if (!facts.client && !facts.server) return open(`both programs have to be under ${cgroup}`);
-  if (!facts.client || !facts.server) {
-    return open(`${ends(facts)[0].who} is under ${cgroup}; the other end has to be`);
-  }
+  if (known.length === 0) return open(`both programs have to be under ${cgroup}`);
+  if (known.length === 1) return open(`${known[0].who} is under ${cgroup}; the other end has to be`);
   return ok(`both ends are under ${cgroup}`);
 }
 
@@ -231,7 +234,7 @@ function protocol(facts: Facts): Found {
   const special = some(facts, ({ protocol }) => protocol);
   if (special) return obstacle("refused", "protocol", `${special} has kTLS or another ULP, or MPTCP`);
   if (listener?.protocol && !isInside) {
-    return obstacle("refused", "protocol", `${listener.who} listens by MPTCP`);
+    return obstacle("refused", "protocol", `${listener.who} listens by MPTCP, or with a ULP`);
   }
   const kernels = some(facts, ({ isKernels }) => isKernels);
   if (kernels) {
@@ -242,9 +245,12 @@ function protocol(facts: Facts): Found {
     );
   }
   const mapped = isInside ? "" : some(facts, ({ inSockmap }) => inSockmap);
-  // Its own peer may be on its way in or out.
   if (mapped) return obstacle("refused", "other_sockmap", `the socket of ${mapped} is in another sockmap`);
-  if (ends(facts).length < 2) return open("both ends have to be plain TCP, in no other sockmap");
+  const known = withListener(facts);
+  if (known.length === 0) return open("both ends have to be plain TCP, in no other sockmap");
+  if (known.length === 1) {
+    return open(`${known[0].who} is plain TCP, in no other sockmap; the other end has to be`);
+  }
   return ok("both ends are plain TCP, and in no other sockmap");
 }
 
@@ -311,8 +317,7 @@ function worth({ past, setting, verdict }: Facts): Found {
 
 function programs(facts: Facts): Found {
   const { setting, isInside } = facts;
-  // Who listens is who receives.
-  const known = [facts.client, facts.server ?? facts.listener].filter((end) => end !== undefined);
+  const known = withListener(facts);
   const doing = known.filter(({ habit }) => habit > HABIT_RECEIVES);
   if (doing.length > 0) {
     const words = doing.map(({ who, habit }) => `${who} ${habitWords(habit)}`).join(", ");
@@ -342,7 +347,7 @@ function programs(facts: Facts): Found {
 function sofar({ inCode, messages }: EndFacts, { unknown, hooks }: Setting): string {
   if (hooks === "none") return "mda has no hook to see it by (programs: hooks none)";
   if (unknown === "strict" && inCode & CODE_SPLICES) return "it has splice(2) in its code (--unknown strict)";
-  return `it has read ${messages} ${messages === 1 ? "message" : "messages"} that count`;
+  return `it has read ${messages === 1 ? "1 message that counts" : `${messages} messages that count`}`;
 }
 
 function inside({ client, server }: Facts["lanes"]): Found {

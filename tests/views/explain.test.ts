@@ -47,7 +47,7 @@ const hops: Record<string, Hop> = {
   novice: {
     times: 2,
     reason: "refused unknown",
-    words: /^how novice-asks\[\d+\] receives is not known: it has read \d messages? that count/,
+    words: /^how novice-asks\[\d+\] receives is not known: it has read \d messages? that counts?/,
   },
   outside: {
     isOutside: true,
