@@ -1,7 +1,7 @@
 import { unknownPrograms } from "../config/unknown.ts";
 import { Argument, Command, InvalidArgumentError, Option } from "@commander-js/extra-typings";
 import { type MetricsAddress, parseMetricsAddress } from "../http/address.ts";
-import { addInspectCommands } from "./inspect_commands.ts";
+import { addInspectCommands, WATCH_SECONDS, watchSeconds } from "./inspect_commands.ts";
 import { shells } from "./commands/completions.ts";
 import { defaults } from "../config/defaults.ts";
 import { formats, print, printError } from "../output/print.ts";
@@ -201,18 +201,25 @@ Examples:
 
   command("status", "show what mda has done so far")
     .addOption(output())
+    .option("-w, --watch [SECONDS]", "again and again with rates, every 2 seconds if not told", watchSeconds)
     .addHelpText(
       "after",
       `
-Exits with 0 when connections are accelerated, with 1 when not.
+Exits with 0 when connections are accelerated, with 1 when not. The last rows
+are the reasons that keep most off; "mda explain" has it of each connection.
 
 Examples:
   mda status
+  mda status --watch
   mda status -o json | jq .redirected.bytes`,
     )
-    .action(async (options, self) => {
+    .action(async ({ watch, ...options }, self) => {
       const { status } = await import("./commands/status.ts");
-      Deno.exitCode = await status({ ...options, pinDir: pinDirOf(self) });
+      Deno.exitCode = await status({
+        ...options,
+        watch: watch === true ? WATCH_SECONDS : watch,
+        pinDir: pinDirOf(self),
+      });
     });
 
   addInspectCommands(command, pinDirOf);

@@ -85,7 +85,8 @@ Examples:
     });
 }
 
-const WATCH_SECONDS = 2;
+/** How often something is shown again, when it is not told. */
+export const WATCH_SECONDS = 2;
 const WATCH_SECONDS_MAX = 3600;
 
 const filterHelp = `Filters are as in chain lines, and each takes several values, one of which must
@@ -139,7 +140,8 @@ function stateNames(value: string, before: State[] = []): State[] {
   return [...before, ...all];
 }
 
-function watchSeconds(text: string): number {
+/** Reads what --watch takes. */
+export function watchSeconds(text: string): number {
   const value = /^\d+(\.\d+)?$/.test(text) ? Number(text) : NaN;
   if (!(value >= 0.1 && value <= WATCH_SECONDS_MAX)) {
     throw new InvalidArgumentError(`It is a number from 0.1 to ${WATCH_SECONDS_MAX}.`);
