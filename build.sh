@@ -17,7 +17,7 @@
 #   ./build.sh test-kernels [KERNEL...]
 #                              mda on Debian's kernels from 5.10 to the newest there is, with PREEMPT_RT, locked down, with
 #                              IPVS, and on those of arm64, under qemu: every case of tests/differential, and checked streams;
-#                              seven minutes a kernel. tests/lab/kernels/run.sh has the names
+#                              seven minutes a kernel. tests/vm/kernels/run.sh has the names
 #   ./build.sh test-roots      dist/mda in a bare Debian 12 and 13, made with debootstrap: two minutes the first time
 #   ./build.sh test-suites [NAME...]
 #                              other projects' network tests (libuv, libevent, memcached, redis, Python, Go) from Debian's
@@ -46,16 +46,16 @@
 #   OUTPUT      where to put the binary, instead of dist/mda
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
-. scripts/common.sh
-. scripts/targets.sh
-. scripts/packages.sh
-. scripts/deno.sh
-. scripts/bpf.sh
-. scripts/libraries.sh
-. scripts/licenses.sh
-. scripts/binary.sh
-. scripts/checks.sh
-. scripts/tests.sh
+. packaging/build/common.sh
+. packaging/build/targets.sh
+. packaging/build/packages.sh
+. packaging/build/deno.sh
+. packaging/build/bpf.sh
+. packaging/build/libraries.sh
+. packaging/build/licenses.sh
+. packaging/build/binary.sh
+. packaging/build/checks.sh
+. packaging/build/tests.sh
 export PATH=$PATH:/usr/sbin:/sbin
 
 build() {

@@ -1,7 +1,7 @@
-import type { Neighbour } from "../checks/neighbours.ts";
 import { shortCount, shortDuration } from "../text/units.ts";
 import type { Rates } from "../views/growth.ts";
 import type { KeptOff } from "../views/kept_off.ts";
+import type { Neighbour } from "../checks/neighbours/neighbour.ts";
 import type { Status } from "../views/status.ts";
 
 /** What `mda status -o json` prints. */

@@ -2,20 +2,15 @@ import { load } from "../config/load.ts";
 import { enums, layouts } from "../generated/layouts.ts";
 import { processName } from "../host/process.ts";
 import { surroundingsOfProcess } from "../host/container.ts";
-import { readStruct, writeStruct } from "../libbpf/struct.ts";
+import { readStruct, readU64, writeStruct } from "../libbpf/struct.ts";
 import { formatAddress } from "../rules/addresses.ts";
 import type { Connection as Asked } from "../rules/decide.ts";
 import type { Rule } from "../rules/rules.ts";
 import { type Instance, readInstance } from "../state/instance.ts";
 import { unknownName } from "../state/programs.ts";
 import { visible } from "../text/visible.ts";
-import {
-  addressOf,
-  type Connection,
-  type ConnectionEnd,
-  type Endpoint,
-  readConnections,
-} from "./connections.ts";
+import { type Connection, type ConnectionEnd, readConnections } from "./connections.ts";
+import { type Endpoint, endpointOf } from "./endpoints.ts";
 import { type ExplainedRules, explainRules } from "./explained_rules.ts";
 import { type FilterOptions, makeFilter, ruleOf, toRules } from "./filter.ts";
 import type { ListedLane, ListedSocket, Lister } from "./lister.ts";
@@ -226,9 +221,7 @@ class Explainer {
     const matching = port === undefined ? [] : this.#listeners.filter(({ local }) =>
       local.port === port &&
       (isAny(local.address) ||
-        connection.server.addresses.some((address) =>
-          formatAddress(address) === formatAddress(addressOf(local))
-        ))
+        connection.server.addresses.some((address) => formatAddress(address) === endpointOf(local).address))
     );
     const listener = matching[0] && this.#facts(matching[0]);
     if (matching.length > 1) {
@@ -321,7 +314,7 @@ class Explainer {
           program: this.#program(kind.server)?.name ?? null,
           port: kind.port,
           reason: reason!,
-          count: Number(new DataView(value!.buffer, value!.byteOffset).getBigUint64(0, true)),
+          count: Number(readU64(value!)),
           words: why,
           remedy: remedy!,
         };
@@ -364,7 +357,7 @@ class Explainer {
   #listenerOf({ netns, local }: ConnectionEnd, server?: ListedSocket): ListedSocket | undefined {
     const possible = this.#listeners.filter((listener) =>
       listener.netns === netns && listener.local.port === local.port &&
-      (isAny(listener.local.address) || formatAddress(addressOf(listener.local)) === local.address)
+      (isAny(listener.local.address) || endpointOf(listener.local).address === local.address)
     );
     // Several processes have it: best told of who has accepted.
     return possible.find(({ pid }) => pid === server?.pid) ?? possible[0];
@@ -402,15 +395,6 @@ function unseenPeer({ local, remote }: ConnectionEnd): ConnectionEnd {
     tcp: null,
     unread: { redirected: 0, tcp: 0 },
   };
-}
-
-type RawEndpoint = ListedSocket["local"];
-
-/** Of a socket that listens, the remote one has no family. */
-function endpointOf(end: RawEndpoint): Endpoint {
-  return end.family === 0
-    ? { address: "0.0.0.0", port: 0 }
-    : { address: formatAddress(addressOf(end)), port: end.port };
 }
 
 /** No two sockets that are connected have the same. */

@@ -1,4 +1,4 @@
-import objectBytes from "../../build/mda_without_casts.bpf.o.base64" with { type: "text" };
+import objectBytes from "../../build/mda_without_casts.bpf.o" with { type: "bytes" };
 import { load } from "../checks/load.ts";
 import { layouts } from "../generated/layouts.ts";
 import type { BpfObject } from "../libbpf/object.ts";
@@ -6,10 +6,10 @@ import { openObject } from "../libbpf/object.ts";
 import { readStructs, type StructValue } from "../libbpf/struct.ts";
 import { openMaps } from "../state/pins.ts";
 
-/** A TCP socket and a process that has it: see bpf/types.h. */
+/** A TCP socket and a process that has it: see bpf/list.h. */
 export type ListedSocket = StructValue<typeof layouts, "listed_socket">;
 
-/** What the data plane has of a socket that has entered: see bpf/types.h. */
+/** What the data plane has of a socket that has entered: see bpf/list.h. */
 export type ListedLane = StructValue<typeof layouts, "listed_lane">;
 
 /** Looks at the sockets of this host, and at what the data plane of a pin directory has of them. Changes nothing. */
@@ -21,7 +21,7 @@ export class Lister implements Disposable {
     const maps = openMaps(pinDir);
     try {
       // What it reads is read once: the object that reads with calls is for all kernels, and none has to be tried.
-      this.#object = openObject(Uint8Array.fromBase64(objectBytes), "mda", {
+      this.#object = openObject(objectBytes, "mda", {
         only: ["list_sockets", "list_lanes"],
         reuse: maps,
       });

@@ -2,7 +2,7 @@ import { enums, layouts, maps } from "../generated/layouts.ts";
 import { reasons } from "../generated/reasons.ts";
 import { readStruct, u32, u64 } from "../libbpf/struct.ts";
 import { type Instance, readInstance } from "../state/instance.ts";
-import type { Found } from "./connections.ts";
+import type { Found } from "./pairs.ts";
 import type { ListedSocket, Lister } from "./lister.ts";
 import type { State } from "./words.ts";
 

@@ -6,7 +6,7 @@ const made = new Map<string, string>();
 
 /**
  * Compiles a program of tests/, unless that has been done since what it is made of has changed: NAME of tests/NAME.c,
- * NAME.static, NAME.bpf.o; see scripts/programs.mk.
+ * NAME.static, NAME.bpf.o; see packaging/build/programs.mk.
  *
  * @param flags more for its compiler
  * @returns the path of what was made
@@ -18,7 +18,14 @@ export function compile(name: string, flags: string[] = []): string {
   if (path) return path;
   Deno.mkdirSync(`${root}build/programs`, { recursive: true });
   // Tests may run side by side, and two makes do not know of each other.
-  const make = ["make", "--no-builtin-rules", "--jobs=2", "--quiet", "--file=scripts/programs.mk", target];
+  const make = [
+    "make",
+    "--no-builtin-rules",
+    "--jobs=2",
+    "--quiet",
+    "--file=packaging/build/programs.mk",
+    target,
+  ];
   const { success, stderr } = new Deno.Command("flock", {
     args: ["build/programs/lock", ...make, `out=${out}`, `with=${flags.join(" ")}`],
     cwd: root,

@@ -7,7 +7,7 @@
  * It needs nothing but a kernel, so that a shell in a virtual machine can run it:
  *
  *   gcc -std=gnu11 -O2 -static -pthread -o torture tests/torture/torture.c
- *   tests/lab/kernels/run.sh 5.10 --with torture -- /lab/torture --seconds 20 --connections 40 --seed 1
+ *   tests/vm/kernels/run.sh 5.10 --with torture -- /lab/torture --seconds 20 --connections 40 --seed 1
  *
  *   --seconds COUNT      how long, 10 when absent; SIGTERM ends it sooner
  *   --connections COUNT  at once, 200 when absent

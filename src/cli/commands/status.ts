@@ -1,8 +1,8 @@
 import { checkVersion } from "../../state/found.ts";
-import { findNeighbours } from "../../checks/neighbours.ts";
 import { ratesBetween } from "../../views/growth.ts";
 import { keptOff } from "../../views/kept_off.ts";
 import { readStatus, type Status } from "../../views/status.ts";
+import { findNeighbours } from "../../checks/neighbours/find.ts";
 import { type StatusReport, toTable } from "../../output/status_table.ts";
 import { type Format, print, printAs } from "../../output/print.ts";
 

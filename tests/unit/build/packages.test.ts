@@ -4,20 +4,22 @@ import { fileURLToPath } from "node:url";
 const root = fileURLToPath(new URL("../../../", import.meta.url));
 const read = (name: string) => Deno.readTextFileSync(root + name);
 
-const lines = read("scripts/packages.txt").split("\n").filter((line) => line && !line.startsWith("#"));
+const lines = read("packaging/build/packages.txt").split("\n").filter((line) =>
+  line && !line.startsWith("#")
+);
 
-Deno.test("a line of scripts/packages.txt is a group, what tells that it is there, and a package of each distribution", () => {
+Deno.test("a line of packaging/build/packages.txt is a group, what tells that it is there, and a package of each distribution", () => {
   for (const line of lines) {
     assert.match(line, /^[a-z]+ +(\/\S+|[\w.+-]+) +([a-z0-9][a-z0-9.+-]+) +(-|[a-z0-9][a-z0-9.+-]+)$/i);
   }
 });
 
-Deno.test("the groups of scripts/packages.txt are those that are installed", () => {
+Deno.test("the groups of packaging/build/packages.txt are those that are installed", () => {
   const scripts = [
     "build.sh",
-    ...["tests", "cross"].map((name) => `scripts/${name}.sh`),
-    "tests/lab/kernels/run.sh",
-    "tests/service/machine/run.sh",
+    ...["tests", "cross"].map((name) => `packaging/build/${name}.sh`),
+    "tests/vm/kernels/run.sh",
+    "tests/vm/service/run.sh",
   ];
   const installed = scripts.flatMap((name) =>
     [...read(name).matchAll(/^\s*install_packages ([a-z ]+)$/gm)].flatMap(([, groups]) => groups.split(" "))
