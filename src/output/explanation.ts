@@ -1,9 +1,9 @@
 import { plural } from "../text/plural.ts";
 import { visible } from "../text/visible.ts";
 import type { Connection, ConnectionEnd } from "../views/connections.ts";
-import type { Explained, ExplainedListener, Explanation, RefusedKind } from "../views/explain.ts";
+import type { Explained, ExplainedListener, Explanation, RefusedKind } from "../views/explanation.ts";
 import type { ExplainedRule } from "../views/explained_rules.ts";
-import type { Step } from "../views/steps.ts";
+import type { Step } from "../views/step.ts";
 import { formatEndpoint } from "./connections_table.ts";
 
 /** So many kinds of connections, and of refused ones, are for people to read. */

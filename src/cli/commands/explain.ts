@@ -1,13 +1,8 @@
 import { explanationText } from "../../output/explanation.ts";
 import { type Format, print, printAs } from "../../output/print.ts";
 import type { Endpoint } from "../../rules/endpoint.ts";
-import {
-  explainByRules,
-  explainConnections,
-  explainQuestion,
-  type Explanation,
-  type Question,
-} from "../../views/explain.ts";
+import { explainByRules, explainConnections, explainQuestion } from "../../views/explain.ts";
+import type { Explanation, Question } from "../../views/explanation.ts";
 import { type FilterOptions, makeFilter } from "../../views/filter.ts";
 import { Lister } from "../../views/lister.ts";
 import { checkRunning } from "./running.ts";

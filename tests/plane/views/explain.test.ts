@@ -1,7 +1,7 @@
 /** A mesh in which one hop is not accelerated for each of several reasons: `mda conns --all` and `mda explain` name each. */
 import assert from "node:assert/strict";
 import type { Connection } from "../../../src/views/connections.ts";
-import type { Explanation } from "../../../src/views/explain.ts";
+import type { Explanation } from "../../../src/views/explanation.ts";
 import { createCgroup } from "../../lab/cgroup.ts";
 import { Mda, runMda } from "../../lab/mda.ts";
 import { type Place, type Program } from "../../lab/program.ts";

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { enums } from "../../../src/generated/layouts.ts";
 import { reasons } from "../../../src/generated/reasons.ts";
-import { type EndFacts, type Facts, firstObstacle, stepsFor } from "../../../src/views/steps.ts";
+import type { EndFacts, Facts } from "../../../src/views/step.ts";
+import { firstObstacle, stepsFor } from "../../../src/views/steps.ts";
 import type { ListedLane } from "../../../src/views/lister.ts";
 import { reasonNamed } from "../../../src/views/why.ts";
 
