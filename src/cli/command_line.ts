@@ -7,6 +7,7 @@ import { completions } from "./declarations/completions.ts";
 import { disable } from "./declarations/disable.ts";
 import { doctor } from "./declarations/doctor.ts";
 import { enable } from "./declarations/enable.ts";
+import { explain } from "./declarations/explain.ts";
 import { pass } from "./declarations/pass.ts";
 import { query } from "./declarations/query.ts";
 import { reload } from "./declarations/reload.ts";
@@ -25,6 +26,7 @@ const commands = [
   check,
   status,
   conns,
+  explain,
   trace,
   pass,
   doctor,

@@ -27,6 +27,8 @@ export interface Status {
   rules: number;
   /** The number of the mda that runs for it; null when it works without, or whose process is out of sight. */
   process: number | null;
+  /** When it was started, or taken over: ISO 8601; null when nothing is pinned. */
+  since: string | null;
   connections: {
     /** By their handshake, since the start. */
     paired: number;
@@ -108,9 +110,13 @@ function* snapshotSteps(pinDir: string): Generator<void, Snapshot> {
   using decisions = open("rule_decisions");
   using programs = open("programs");
   using requests = open("pass_requests");
-  const { cgroup, rules, hooks, unknown_programs } = instance
-    ? readInstance(instance)
-    : { cgroup: "", rules: 0, hooks: "none", unknown_programs: enums.unknown_programs.UNKNOWN_LEARN };
+  const { cgroup, rules, hooks, unknown_programs, started_ms } = instance ? readInstance(instance) : {
+    cgroup: "",
+    rules: 0,
+    hooks: "none",
+    unknown_programs: enums.unknown_programs.UNKNOWN_LEARN,
+    started_ms: 0n,
+  };
   const counted = readCounters(counters);
   const { counts, ...known } = readHabits(programs);
   const status: Status = {
@@ -118,6 +124,7 @@ function* snapshotSteps(pinDir: string): Generator<void, Snapshot> {
     cgroup,
     rules,
     process: pinDirectoryHolder(pinDir) ?? null,
+    since: started_ms === 0n ? null : new Date(Number(started_ms)).toISOString(),
     connections: {
       paired: counted.connections_paired,
       adopted: counted.connections_adopted,

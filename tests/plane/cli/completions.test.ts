@@ -114,6 +114,7 @@ Deno.test("bash offers every command and option", async () => {
     "doctor",
     "completions",
     "conns",
+    "explain",
     "trace",
     "pass",
     "help",
