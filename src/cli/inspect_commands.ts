@@ -5,10 +5,13 @@ import { sortKeys, type State, states } from "../views/words.ts";
 /** Makes a command of the program. */
 type Make = (name: string, description: string) => Command;
 
+/** The pin directory that a command was given. */
+type PinDirOf = (self: { optsWithGlobals(): Record<string, unknown> }) => string;
+
 /** Adds the commands that show what mda does. */
 export function addInspectCommands(
   command: Make,
-  pinDirOf: (self: { optsWithGlobals(): Record<string, unknown> }) => string,
+  pinDirOf: PinDirOf,
 ): void {
   filtered(command("conns", "show connections, and why each is redirected or is not"))
     .option("-a, --all", "also those that are not accelerated")
@@ -39,6 +42,41 @@ Examples:
         watch: watch === true ? WATCH_SECONDS : watch,
         pinDir: pinDirOf(self as never),
       });
+    });
+  addTop(command, pinDirOf);
+}
+
+function addTop(command: Make, pinDirOf: PinDirOf): void {
+  filtered(command("top", "show what connections do, live, with rates"))
+    .option("-a, --all", "also those that are not accelerated")
+    .addOption(new Option("--sort <KEY>", "what to sort by").choices(sortKeys).default("bytes" as const))
+    .addOption(
+      new Option("--tree <BY>", "connections below what they belong to")
+        .choices(["program", "pod", "off"] as const).default("off" as const),
+    )
+    .option("-d, --delay <SECONDS>", "between two readings", watchSeconds, WATCH_SECONDS)
+    .option("-n, --count <COUNT>", "print so many readings, and end", count)
+    .addHelpText(
+      "after",
+      `
+${filterHelp}
+
+Keys are those of htop: F1 has them all, F3 filters, F5 makes a tree of
+connections by program or pod, F6 sorts, space pauses, q ends it. MSG/S and
+BYTE/S are those of both directions past TCP, TCP/S messages by TCP.
+
+With --count, or where there is no terminal, it prints one reading after the
+other; NO_COLOR=1 turns colours off.
+
+Examples:
+  mda top
+  mda top --program nginx --sort messages
+  mda top --tree pod --delay 5
+  mda top --count 1 > top.txt`,
+    )
+    .action(async (options, self) => {
+      const { top } = await import("./commands/top.ts");
+      Deno.exitCode = await top({ ...options, pinDir: pinDirOf(self as never) });
     });
 }
 
@@ -86,4 +124,9 @@ function watchSeconds(text: string): number {
     throw new InvalidArgumentError(`It is a number from 0.1 to ${WATCH_SECONDS_MAX}.`);
   }
   return value;
+}
+
+function count(text: string): number {
+  if (!/^[1-9]\d{0,8}$/.test(text)) throw new InvalidArgumentError("It is a number from 1.");
+  return Number(text);
 }
