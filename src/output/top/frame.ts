@@ -65,7 +65,10 @@ const number = (value: number) => value.toLocaleString("en");
 
 function headOf(state: State, { reading, rows, clock }: Moment): Line[] {
   const { enabled, cgroup, active, max, totals } = reading;
-  const shown = rows.filter(({ kind }) => kind === "connection").length;
+  const shown = rows.reduce(
+    (sum, row) => sum + (row.kind === "group" ? row.of.members.length : row.group === undefined ? 1 : 0),
+    0,
+  );
   return [
     [
       { text: "mda top  ", style: "title" },

@@ -16,6 +16,9 @@ interface TopColumn extends Column<Row> {
 // Numbers and states are as wide as they can become, so that columns stay in their place from one reading to the next.
 const NUMBER = 5, STATE = 10, DURATION = 4;
 
+// A process's name has 15 characters at most. They are cut to so many only where there is little room.
+const NAME = 15, NAME_LEAST = 10, WIDE = 100;
+
 const rateOf = (row: Row) => row.kind === "group" ? row.of.rate : row.rated.rate;
 
 function rateColumn(
@@ -65,7 +68,7 @@ function stateOf(row: Row): string {
     const { state } = row.rated.connection;
     return row.group === undefined ? state.padEnd(STATE) : `  ${state}`.padEnd(STATE + 2);
   }
-  return `${row.isOpen ? "[-]" : "[+]"} ${row.of.members.length}`.padEnd(STATE + 2);
+  return `${row.isOpen ? "[-]" : "[+]"} ${row.of.members.length.toLocaleString("en")}`.padEnd(STATE + 2);
 }
 
 /** The port that all of them have. */
@@ -88,43 +91,41 @@ const columns: TopColumn[] = [
   {
     title: "CLIENT",
     rank: 1,
-    least: 10,
     sort: "client",
     value: (row) => row.kind === "group" ? visible(row.of.client) : program(row.rated.connection.client),
   },
-  { title: "CPID", rank: 6, right: true, value: ofConnection(({ client }) => pid(client)) },
+  { title: "CPID", rank: 7, right: true, value: ofConnection(({ client }) => pid(client)) },
   {
     title: "SERVER",
     rank: 1,
-    least: 10,
     sort: "server",
     value: (row) => row.kind === "group" ? visible(row.of.server) : program(row.rated.connection.server),
   },
-  { title: "SPID", rank: 6, right: true, value: ofConnection(({ server }) => pid(server)) },
-  { title: "PORT", rank: 2, right: true, sort: "port", value: portOf },
-  rateColumn("MSG/S", 3, "messages", perSecond),
+  { title: "SPID", rank: 7, right: true, value: ofConnection(({ server }) => pid(server)) },
+  { title: "PORT", rank: 3, right: true, sort: "port", value: portOf },
+  rateColumn("MSG/S", 2, "messages", perSecond),
   rateColumn("BYTE/S", 3, "bytes", shortBytes),
-  rateColumn("TCP/S", 4, "tcp", perSecond),
-  { title: "IDLE", rank: 5, right: true, sort: "idle", value: ofConnection(({ idle }) => duration(idle)) },
-  { title: "REASON", rank: 2, least: 8, value: ofConnection(reasonOf) },
-  { title: "AGE", rank: 7, right: true, sort: "age", value: ofConnection(({ age }) => duration(age)) },
+  rateColumn("TCP/S", 5, "tcp", perSecond),
+  { title: "IDLE", rank: 6, right: true, sort: "idle", value: ofConnection(({ idle }) => duration(idle)) },
+  { title: "REASON", rank: 4, least: 8, value: ofConnection(reasonOf) },
+  { title: "AGE", rank: 8, right: true, sort: "age", value: ofConnection(({ age }) => duration(age)) },
   {
     title: "UNREAD",
-    rank: 8,
+    rank: 9,
     right: true,
     sort: "unread",
     value: ofAll(shortBytes, ({ client, server }) => unread(client) + unread(server)),
   },
-  { title: "MSGS", rank: 8, right: true, value: ofAll(shortCount, sent("messages")) },
-  { title: "BYTES", rank: 8, right: true, value: ofAll(shortBytes, sent("bytes")) },
+  { title: "MSGS", rank: 9, right: true, value: ofAll(shortCount, sent("messages")) },
+  { title: "BYTES", rank: 9, right: true, value: ofAll(shortBytes, sent("bytes")) },
   {
     title: "CLIENT ADDRESS",
-    rank: 9,
+    rank: 10,
     value: ofConnection(({ client, server }) => names(client, server)),
   },
   {
     title: "SERVER ADDRESS",
-    rank: 9,
+    rank: 10,
     value: ofConnection(({ client, server }) => names(server, client)),
   },
   { title: "CLIENT IN", rank: 12, value: ofConnection(({ client }) => placeOf(client)) },
@@ -141,9 +142,12 @@ export function tableOf(
   rows: Row[],
   { sort, width, selected }: { sort: SortKey; width?: number; selected?: number },
 ): Line[] {
-  const marked = columns.map((column) =>
-    column.sort === sort ? { ...column, title: `${column.title}*` } : column
-  );
+  const least = width !== undefined && width < WIDE ? NAME_LEAST : NAME;
+  const marked = columns.map((column) => ({
+    ...column,
+    ...column.title === "CLIENT" || column.title === "SERVER" ? { least } : {},
+    ...column.sort === sort ? { title: `${column.title}*` } : {},
+  }));
   const [head, ...lines] = tableLines(marked, rows, width);
   const full = (line: string) => width === undefined ? line : line.padEnd(width);
   return [
