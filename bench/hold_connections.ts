@@ -4,7 +4,7 @@
  *
  *     deno run --allow-all bench/hold_connections.ts COUNT
  */
-import * as libc from "../src/host/libc.ts";
+import * as libc from "../src/host/libc/mod.ts";
 
 const deadlineMs = 2000;
 const count = Number(Deno.args[0]);

@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
+import { plural } from "../src/text/plural.ts";
 import { type Cgroup, createCgroup } from "../tests/lab/cgroup.ts";
 import { Mda, newPinDir, removePins, runMda, writeConfig } from "../tests/lab/mda.ts";
 import { Older } from "../tests/lab/streams/older.ts";
 import { waitFor } from "../tests/lab/wait.ts";
-import { Load } from "../tests/lifecycle/load.ts";
+import { Load } from "../tests/plane/lifecycle/load.ts";
 import { type Limit, limit } from "./results.ts";
 import type { Options } from "./workload.ts";
 
@@ -46,7 +47,9 @@ async function adoptionMs(cgroup: Cgroup, rounds: number): Promise<number[]> {
   const ms: number[] = [];
   for (let round = 0; round < rounds; round++) {
     await using mda = await Mda.start({ cgroup });
-    ms.push(await took(() => mda.program.says(new RegExp(`adopted ${idleConnections} connections`))));
+    ms.push(
+      await took(() => mda.program.says(new RegExp(`adopted ${plural(idleConnections, "connection")}`))),
+    );
     await mda.stop();
   }
   await older.trips(1, 100);

@@ -1,7 +1,7 @@
 import { BpfMap } from "../src/libbpf/map.ts";
 import { openById, socketProgramsOf } from "../src/libbpf/kernel_objects.ts";
 import { BpfProgram } from "../src/libbpf/program.ts";
-import * as libc from "../src/host/libc.ts";
+import * as libc from "../src/host/libc/mod.ts";
 import { requestsIn, startRedisServers } from "./redis_load.ts";
 import type { Variant, VariantName } from "./variants.ts";
 import type { Slice, Workload } from "./workload.ts";

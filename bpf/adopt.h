@@ -18,6 +18,7 @@
 #include "memory.h"
 #include "rules.h"
 #include "seqs.h"
+#include "trace.h"
 #include "worth.h"
 
 #define CGROUP_DEPTH_MAX 64
@@ -133,7 +134,7 @@ static __noinline int describe(struct scanned *scanned, struct sock *sk, struct 
 }
 
 static __always_inline void scan_socket(struct bpf_iter__task_file *at, struct task_struct *task,
-					     struct file *file)
+					struct file *file)
 {
 	struct sock *sk = sock_of(file);
 	struct scanned scanned = {};
@@ -221,6 +222,7 @@ static __noinline int join_ends(struct adoption *adoption)
 		introduce(client_lane, server_key, adoption->server_cookie, server_tp, server_lane);
 		introduce(server_lane, client_key, adoption->client_cookie, client_tp, client_lane);
 		count_adopted();
+		trace_lane((void *)client_tp, client_lane, TRACE_ADOPTED, 0);
 		/* It has lived until a scan, so it is not one of those that are over at once. */
 		client_lane->worth = worth_place(&client_lane->executable, &server_lane->executable, adoption->connection.server[1].port);
 		server_lane->worth = client_lane->worth;

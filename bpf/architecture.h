@@ -28,9 +28,9 @@ enum arm64_system_call {
 #define SYSTEM_CALL(name) (is_arm64 ? (__u64)ARM64_##name : (__u64)X86_64_##name)
 
 /* Arguments of a system call. */
-#define FIRST(regs)  (is_arm64 ? READ(regs, regs[0]) : READ(regs, di))
+#define FIRST(regs) (is_arm64 ? READ(regs, regs[0]) : READ(regs, di))
 #define SECOND(regs) (is_arm64 ? READ(regs, regs[1]) : READ(regs, si))
-#define THIRD(regs)  (is_arm64 ? READ(regs, regs[2]) : READ(regs, dx))
+#define THIRD(regs) (is_arm64 ? READ(regs, regs[2]) : READ(regs, dx))
 
 /* It has called the kernel as a program of 32 bits, whose system calls have other numbers. */
 static __always_inline bool calls_as_32_bits(struct task_struct *task)

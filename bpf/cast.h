@@ -31,15 +31,15 @@ extern void *bpf_rdonly_cast(const void *address, __u32 btf_id) __ksym;
 /* A field of what cast_to() gave, or of what bpf_skc_to_tcp_sock() gave. */
 #define field(pointer, path) (casts_addresses ? (pointer)->path : BPF_CORE_READ(pointer, path))
 
-#define ARROW_1(a)	    a
-#define ARROW_2(a, b)	    a->b
-#define ARROW_3(a, b, c)    a->b->c
+#define ARROW_1(a) a
+#define ARROW_2(a, b) a->b
+#define ARROW_3(a, b, c) a->b->c
 #define ARROW_4(a, b, c, d) a->b->c->d
 #define ARROW_PICK(_1, _2, _3, _4, NAME, ...) NAME
 #define ARROWS(...) ARROW_PICK(__VA_ARGS__, ARROW_4, ARROW_3, ARROW_2, ARROW_1)(__VA_ARGS__)
 
 /* READ(pointer, a, b) is pointer->a->b, with a pointer that may be anything. */
-#define READ(pointer, ...)                                                       \
+#define READ(pointer, ...) \
 	(casts_addresses ? cast_to(typeof(*(pointer)), pointer)->ARROWS(__VA_ARGS__) : \
 			   BPF_CORE_READ(pointer, __VA_ARGS__))
 

@@ -178,7 +178,8 @@ static __always_inline void gather(struct facts *facts, struct found *found, str
 	found->mean_bytes = next_mean(lane, size, found->notice.cpu != found->cpu);
 	if (flags & SPECIAL_FLAGS) {
 		facts->holds |= SET_OF(PASSED_SPECIAL);
-		found->special_habit = flags & MSG_OOB ? HABIT_URGENT : flags & MSG_ZEROCOPY ? HABIT_ZEROCOPY : HABIT_UNKNOWN;
+		found->special_habit = flags & MSG_OOB ? HABIT_URGENT : flags & MSG_ZEROCOPY ? HABIT_ZEROCOPY :
+											       HABIT_UNKNOWN;
 	}
 	facts->wishes = wishes_of(found, own);
 	found->is_alone = sends_of(lane->psock) == 1;

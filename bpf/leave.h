@@ -13,6 +13,7 @@
 #include "lane.h"
 #include "learnt.h"
 #include "socket.h"
+#include "trace.h"
 
 #define LEFT_SETTLES_NS 1000000000ull
 #define DEPARTURES_MAX 8192
@@ -139,6 +140,7 @@ static __always_inline void note_left(struct lane *lane, struct sock *sk)
 	cookie = READ(sk, __sk_common.skc_cookie.counter);
 	bpf_map_update_elem(&departures, &cookie, &note, BPF_ANY);
 	count_left(note.why);
+	trace_lane(sk, lane, lane->handed_over ? TRACE_HANDED_OVER : TRACE_LEFT, note.why);
 }
 
 /* From a callback of the socket's own. False when it could not: close(2) has taken it out. */

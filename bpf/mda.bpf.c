@@ -13,6 +13,7 @@
 #include "pairing.h"
 #include "redirect.h"
 #include "resets.h"
+#include "trace.h"
 #include "worth.h"
 
 char _license[] SEC("license") = "Dual BSD/GPL";
@@ -61,6 +62,8 @@ static __noinline int state_changed(struct bpf_sock_ops *ops, struct bpf_sock *s
 	meet_peer(lane);
 	has_ended(lane);
 	if (ops->args[1] == BPF_TCP_CLOSE) {
+		if (!(lane->key & 1))
+			trace_lane(tp, lane, TRACE_ENDED, 0);
 		has_closed(lane, tp);
 		return 0;
 	}
@@ -260,9 +263,9 @@ int list_lanes(struct bpf_iter__bpf_sk_storage_map *at)
 
 /* User space runs these on packets of its own, with BPF_PROG_TEST_RUN: no kernel refuses that to who may load programs,
  * while some refuse iterators over maps. */
-#define packet_of(type, packet)                                                   \
-	({                                                                        \
-		struct type *whole = (void *)(long)(packet)->data;                \
+#define packet_of(type, packet) \
+	({ \
+		struct type *whole = (void *)(long)(packet)->data; \
 		(void *)(whole + 1) <= (void *)(long)(packet)->data_end ? whole : NULL; \
 	})
 

@@ -59,8 +59,7 @@ static __noinline long file_pages(struct mem_cgroup *memcg)
 	if (!node)
 		return 0;
 	for (__u32 i = 0; i < ZONES_MAX && i < zones; i++) {
-		bpf_probe_read_kernel(sizes, sizeof(sizes), (void *)node + bpf_core_field_offset(struct mem_cgroup_per_node, lru_zone_size) +
-								    i * sizeof(sizes));
+		bpf_probe_read_kernel(sizes, sizeof(sizes), (void *)node + bpf_core_field_offset(struct mem_cgroup_per_node, lru_zone_size) + i * sizeof(sizes));
 		pages += sizes[LRU_INACTIVE_FILE] + sizes[LRU_ACTIVE_FILE];
 	}
 	return pages;

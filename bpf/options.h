@@ -97,4 +97,3 @@ static __always_inline bool is_paced(struct sock *sk)
 	return casts_addresses ? BPF_CORE_READ_BITFIELD(icsk, icsk_ca_setsockopt) :
 				 BPF_CORE_READ_BITFIELD_PROBED(icsk, icsk_ca_setsockopt);
 }
-

@@ -22,6 +22,7 @@
 #include "memory.h"
 #include "refused.h"
 #include "rules.h"
+#include "trace.h"
 #include "socket.h"
 #include "worth.h"
 
@@ -110,7 +111,7 @@ static __always_inline bool excludes(enum exclusion exclusion, struct answer *an
 
 /* @client: NULL when it is not known which that is */
 static __always_inline bool programs_may_enter(const struct executable *client, const struct executable *server,
-						struct answer *answer)
+					       struct answer *answer)
 {
 	enum habit clients = client ? habit_of(client) : HABIT_UNKNOWN, servers = habit_of(server);
 
@@ -291,8 +292,10 @@ static __noinline int client_established(struct bpf_sock_ops *ops, struct bpf_so
 		observe(ops, (void *)tp, executable, 0);
 	if (is_refused_as_bulk(&answer))
 		note_bulk(ops);
-	if (answer.refused)
+	if (answer.refused) {
 		remember_refused(bpf_get_socket_cookie(ops), executable, &answer.server_executable, answer.port, answer.refused - 1);
+		trace_refused((void *)tp, executable, &answer.server_executable, answer.refused - 1);
+	}
 	if (enters || answer.to_observe || is_refused_as_bulk(&answer))
 		mark_answer(&key, enters, answer.to_observe, answer.refused);
 	return 0;
@@ -338,6 +341,7 @@ static __noinline int server_enters(struct bpf_sock_ops *ops, struct bpf_sock *s
 	lane->worth = pairing->worth;
 	lane->notice.executables = 1;
 	count_paired();
+	trace_lane((void *)tp, lane, TRACE_PAIRED, 0);
 	say_entered(&pairing->server, key, &self);
 	return 1;
 }

@@ -27,12 +27,12 @@ struct {
 	__type(value, __u64);
 } storages SEC(".maps");
 
-#define FINDING(name)                             \
-	struct {                                  \
+#define FINDING(name) \
+	struct { \
 		__uint(type, BPF_MAP_TYPE_ARRAY); \
-		__uint(max_entries, 1);           \
-		__type(key, __u32);               \
-		__type(value, __u64);             \
+		__uint(max_entries, 1); \
+		__type(key, __u32); \
+		__type(value, __u64); \
 	} name SEC(".maps")
 
 /* What the first waiter of the sender's wait queue is called by: ep_poll_callback(), when epoll watches the sender. */

@@ -4,6 +4,7 @@
  * which status, metrics and documents have their words, all come from here. */
 #pragma once
 
+/* clang-format off */
 /* REFUSED(NAME, words): a connection that was left to TCP when it was established. */
 #define REFUSALS(REFUSED)                                                                               \
 	REFUSED(NOT_LOCAL, "no listener under this cgroup answered the client's SYN")                    \
@@ -36,6 +37,8 @@
 	LEFT(BULK, "its messages are large, and come from another CPU than their reader's")              \
 	LEFT(WITHOUT_MEMORY, "TCP's memory, or that of the reader's cgroup, is used up")
 
+/* clang-format on */
+
 /* How long a message can wait for its reason: */
 enum urgency {
 	NEVER_BEGUN, /* nothing was ever redirected in this direction: it passes */
@@ -44,6 +47,7 @@ enum urgency {
 	WHEN_READ, /* it is redirected while the reader has redirected bytes unread */
 };
 
+/* clang-format off */
 /* PASSED(NAME, urgency, lasts, words): a message of a socket in the sockhash that went to TCP, the first reason that holds first.
  * One that lasts is likely to hold for the next message as well (order.h). */
 #define PASSES(PASSED)                                                                                  \
@@ -67,21 +71,26 @@ enum urgency {
 	PASSED(FULL, AT_ONCE, 0, "the reader has its receive buffer full of redirected bytes")           \
 	PASSED(PEER_LEFT, NEVER_BEGUN, 0, "the peer is no longer in the sockhash")
 
+/* clang-format on */
+
 #define REFUSED_IN_ENUM(NAME, words) REFUSED_##NAME,
 #define LEAVE_IN_ENUM(NAME, words) LEAVE_##NAME,
 #define PASSED_IN_ENUM(NAME, urgency, lasts, words) PASSED_##NAME,
 
 enum refusal {
-	REFUSALS(REFUSED_IN_ENUM) REFUSALS_END,
+	REFUSALS(REFUSED_IN_ENUM)
+	REFUSALS_END,
 };
 
 enum leave {
 	STAY,
-	DEPARTURES(LEAVE_IN_ENUM) LEAVE_END,
+	DEPARTURES(LEAVE_IN_ENUM)
+	LEAVE_END,
 };
 
 enum pass {
-	PASSES(PASSED_IN_ENUM) PASSES_END,
+	PASSES(PASSED_IN_ENUM)
+	PASSES_END,
 };
 
 /* Sets of them, a bit each. */

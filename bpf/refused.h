@@ -15,7 +15,7 @@ struct {
 	__uint(max_entries, REFUSED_PLACES);
 	__type(key, __u32);
 	__type(value, struct refused_connection);
-} refused_connections SEC(".maps");
+} refusals SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -45,7 +45,7 @@ static __noinline int remember_refused(__u64 cookie, const struct executable *cl
 				       __u32 reason)
 {
 	__u32 place = cookie % REFUSED_PLACES;
-	struct refused_connection *refused = bpf_map_lookup_elem(&refused_connections, &place);
+	struct refused_connection *refused = bpf_map_lookup_elem(&refusals, &place);
 
 	if (!refused)
 		return 0;

@@ -6,7 +6,7 @@
 #include "cast.h"
 #include "types.h"
 
-#define socket_at(address)                                                                                        \
+#define socket_at(address) \
 	((struct sock *)(casts_addresses ? bpf_rdonly_cast((void *)(address), bpf_core_type_id_kernel(struct tcp_sock)) : \
 					   (void *)(address)))
 

@@ -4,6 +4,7 @@
  *
  *     deno run --allow-all packaging/demo/demo.ts dist/mda
  */
+import { setTimeout as sleep } from "node:timers/promises";
 import { findCgroup2 } from "../../src/host/cgroup.ts";
 
 const rounds = 3;
@@ -148,7 +149,7 @@ async function until(what: string, isSo: () => Promise<boolean>): Promise<void> 
   const deadline = Date.now() + readyMs;
   while (!await isSo().catch(() => false)) {
     if (Date.now() > deadline) throw new Error(`Cannot go on: ${what} not within ${readyMs / 1000} s`);
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await sleep(50);
   }
 }
 

@@ -138,6 +138,7 @@ static const char *advice(long result)
 
 static void __attribute__((noreturn)) fail(const char *what, const char *name, long result)
 {
+	/* clang-format off */
 	static const struct {
 		int number;
 		const char *text;
@@ -152,6 +153,7 @@ static void __attribute__((noreturn)) fail(const char *what, const char *name, l
 		{ ENOSYS, "ENOSYS: no such system call" }, { ENOTDIR, "ENOTDIR: not a directory" },
 		{ EPERM, "EPERM: not permitted" },	   { ENOEXEC, "not a program for this machine" },
 	};
+	/* clang-format on */
 	char number[24] = "errno ";
 	const char *text = number;
 

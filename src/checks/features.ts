@@ -1,17 +1,15 @@
-import probe from "../../build/probe.bpf.o.base64" with { type: "text" };
-import probeWithoutCasts from "../../build/probe_without_casts.bpf.o.base64" with { type: "text" };
 import { enums } from "../generated/layouts.ts";
 import { BpfError } from "../libbpf/errors.ts";
 import type { BpfMap } from "../libbpf/map.ts";
-import { type BpfObject, openObject } from "../libbpf/object.ts";
+import type { BpfObject } from "../libbpf/object.ts";
 import type { BpfObjectProgram } from "../libbpf/program.ts";
-import { u32, u64 } from "../libbpf/struct.ts";
-import { isArm64 } from "../host/architecture.ts";
+import { readU64, u32, u64 } from "../libbpf/struct.ts";
 import { isShortage } from "../host/descriptors.ts";
-import { SystemError } from "../host/errno.ts";
-import * as libc from "../host/libc.ts";
+import { SystemError } from "../host/libc/errno.ts";
+import * as libc from "../host/libc/mod.ts";
 import { openTracepoints } from "../host/tracepoints.ts";
 import { load } from "./load.ts";
+import { openProbe, type ProbeProgram } from "./probe.ts";
 
 const { FIONREAD_TCP, FIONREAD_REDIRECTED, FIONREAD_BOTH } = enums.fionread_counts;
 
@@ -121,31 +119,6 @@ function tryTracepoint(program: BpfObjectProgram): void {
   program.attachTracepoint(tracepoints.id("syscalls/sys_enter_splice")).close();
 }
 
-const programs = [
-  "redirect_to_one",
-  "cast_address",
-  "iterate_files",
-  "hook_reset",
-  "hook_function",
-  "hook_inq",
-  "hook_breakpoint",
-  "hook_system_call",
-  "hook_system_calls",
-] as const;
-
-export type ProbeProgram = typeof programs[number];
-
-/** The probe with some of its programs. */
-function openProbe(...wanted: ProbeProgram[]): BpfObject {
-  const casts = wanted.includes("cast_address");
-  const there = programs.filter((name) => casts || name !== "cast_address");
-  const autoload = Object.fromEntries(there.map((name) => [name, wanted.includes(name)]));
-  return openObject(Uint8Array.fromBase64(casts ? probe : probeWithoutCasts), "probe", {
-    autoload,
-    rodata: { is_arm64: isArm64 },
-  });
-}
-
 function loads(name: ProbeProgram, use = (_program: BpfObjectProgram) => {}): boolean {
   using object = openProbe(name);
   try {
@@ -192,7 +165,7 @@ function tryRedirecting(object: BpfObject): Redirecting {
     send(PROBE_BYTES);
     const charged = allocated() - before;
     const unread = libc.unreadBytes(receiver);
-    const finding = (name: string) => new BigUint64Array(object.map(name).lookup(u32(0))!.buffer)[0];
+    const finding = (name: string) => readU64(object.map(name).lookup(u32(0))!);
     const constants = {
       charges_receiver: charged >= PROBE_BYTES,
       epoll_callback: finding("waiter_function"),

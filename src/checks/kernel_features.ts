@@ -1,4 +1,4 @@
-import { close, cString } from "../host/libc.ts";
+import { close, cString } from "../host/libc/mod.ts";
 import { abi, abiEnums } from "../generated/abi.ts";
 import { callForNumber } from "../libbpf/errors.ts";
 import { libbpf } from "../libbpf/library.ts";

@@ -1,5 +1,5 @@
 import type { functions } from "../generated/layouts.ts";
-import type { ProbeProgram } from "./features.ts";
+import type { ProbeProgram } from "./probe.ts";
 
 interface Purpose {
   /** What it is for, as it follows "which". */

@@ -1,7 +1,7 @@
 import { CommanderError } from "@commander-js/extra-typings";
 import { ConfigurationError } from "../config/mistakes.ts";
 import { isShortage } from "../host/descriptors.ts";
-import { commonAdvice } from "../host/errno.ts";
+import { commonAdvice } from "../host/libc/errno.ts";
 import { ownName } from "../host/process.ts";
 import { print, printFailure } from "../output/print.ts";
 import { createProgram } from "./command_line.ts";

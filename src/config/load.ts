@@ -1,7 +1,7 @@
 import { closeSync, constants, fstatSync, openSync, readSync, type Stats } from "node:fs";
 import process from "node:process";
 import { isShortage } from "../host/descriptors.ts";
-import { errnoNumber, SystemError } from "../host/errno.ts";
+import { errnoNumber, SystemError } from "../host/libc/errno.ts";
 import { ConfigurationError } from "./mistakes.ts";
 import { parseRules } from "./parse.ts";
 import type { Rule } from "../rules/rules.ts";

@@ -388,6 +388,15 @@ export const layouts = {
       "pad": { "offset": 196, "size": 4, "type": "u32" },
     },
   },
+  "tracing": {
+    "size": 24,
+    "fields": {
+      "until_ns": { "offset": 0, "size": 8, "type": "u64" },
+      "lost": { "offset": 8, "size": 8, "type": "u64" },
+      "pid": { "offset": 16, "size": 4, "type": "u32" },
+      "pad": { "offset": 20, "size": 4, "type": "u32" },
+    },
+  },
   "release": {
     "size": 536,
     "fields": {
@@ -514,6 +523,33 @@ export const layouts = {
       "state": { "offset": 140, "size": 4, "type": "u32" },
     },
   },
+  "traced_end": {
+    "size": 48,
+    "fields": {
+      "executable": { "offset": 0, "size": 16, "type": "executable" },
+      "messages": { "offset": 16, "size": 8, "type": "u64" },
+      "bytes": { "offset": 24, "size": 8, "type": "u64" },
+      "passed_messages": { "offset": 32, "size": 8, "type": "u64" },
+      "passed_bytes": { "offset": 40, "size": 8, "type": "u64" },
+    },
+  },
+  "trace": {
+    "size": 184,
+    "fields": {
+      "ns": { "offset": 0, "size": 8, "type": "u64" },
+      "key": { "offset": 8, "size": 8, "type": "u64" },
+      "age_ns": { "offset": 16, "size": 8, "type": "u64" },
+      "kind": { "offset": 24, "size": 4, "type": "enum trace_kind" },
+      "reason": { "offset": 28, "size": 4, "type": "u32" },
+      "netns": { "offset": 32, "size": 4, "type": "u32" },
+      "pad": { "offset": 36, "size": 4, "type": "u32" },
+      "owner": { "offset": 40, "size": 8, "type": "owner" },
+      "local": { "offset": 48, "size": 20, "type": "endpoint" },
+      "remote": { "offset": 68, "size": 20, "type": "endpoint" },
+      "own": { "offset": 88, "size": 48, "type": "traced_end" },
+      "peer": { "offset": 136, "size": 48, "type": "traced_end" },
+    },
+  },
 } as const;
 
 export const enums = {
@@ -579,6 +615,14 @@ export const enums = {
     "SOCK_MEMALLOC": 4,
   },
   "decision": { "ACCELERATE": 0, "RETURN_RULE": 1, "NO_ACCEPT_RULE": 2 },
+  "trace_kind": {
+    "TRACE_PAIRED": 0,
+    "TRACE_ADOPTED": 1,
+    "TRACE_REFUSED": 2,
+    "TRACE_LEFT": 3,
+    "TRACE_HANDED_OVER": 4,
+    "TRACE_ENDED": 5,
+  },
   "event_kind": { "EVENT_MISCOUNTED": 0, "EVENT_PROGRAM": 1, "EVENT_RESET": 2, "EVENT_CLOSED_UNREAD": 3 },
   "scanned_kind": {
     "SCANNED_LISTENER": 0,
@@ -610,7 +654,7 @@ export const maps = {
   "pasts": { "type": 2, "maxEntries": 4096, "key": "u32", "value": "past" },
   "programs": { "type": 9, "maxEntries": 4096, "key": "executable", "value": "program" },
   "readers": { "type": 1, "maxEntries": 1024, "key": "u64", "value": "reader" },
-  "refused_connections": { "type": 2, "maxEntries": 4096, "key": "u32", "value": "refused_connection" },
+  "refusals": { "type": 2, "maxEntries": 4096, "key": "u32", "value": "refused_connection" },
   "refused_errors": { "type": 1, "maxEntries": 64, "key": "u32", "value": "u64" },
   "refused_kinds": { "type": 1, "maxEntries": 4096, "key": "refused_kind", "value": "u64" },
   "reload_requests": { "type": 1, "maxEntries": 64, "key": "u64", "value": "reload_request" },
@@ -620,6 +664,8 @@ export const maps = {
   "rule_ports": { "type": 11, "maxEntries": 245760, "key": "port_prefix", "value": "rule_bits" },
   "rule_sets": { "type": 2, "maxEntries": 2, "key": "u32", "value": "rule_set" },
   "sockets": { "type": 18, "maxEntries": 262144, "key": "u64", "value": "u64" },
+  "traces": { "type": 27, "maxEntries": 1048576 },
+  "tracing": { "type": 2, "maxEntries": 1, "key": "u32", "value": "tracing" },
 } as const;
 
 export const variables = {

@@ -1,10 +1,6 @@
-/** What differs between the machines that mda runs on. */
+/** What differs between the machines that mda runs on, but for the numbers of libc/machine.ts. */
 
 interface Architecture {
-  /** Of open(2): asm/fcntl.h. */
-  openFlags: { O_DIRECTORY: number; O_NOFOLLOW: number };
-  /** Numbers of system calls: asm/unistd.h. */
-  systemCalls: { membarrier: bigint; perf_event_open: bigint };
   /** How code calls splice(2) by itself. */
   spliceInCode: {
     /** One of the instructions that load its number, and soon the one that enters the kernel. */
@@ -23,8 +19,6 @@ interface Architecture {
 
 const architectures: Record<typeof Deno.build.arch, Architecture> = {
   x86_64: {
-    openFlags: { O_DIRECTORY: 0o200000, O_NOFOLLOW: 0o400000 },
-    systemCalls: { membarrier: 324n, perf_event_open: 298n },
     spliceInCode: {
       // mov $275,%eax; syscall
       loads: [[0xb8, 0x13, 0x01, 0x00, 0x00]],
@@ -43,8 +37,6 @@ const architectures: Record<typeof Deno.build.arch, Architecture> = {
     zerocopyReceiveInCode: [[0xbe, 0x06, 0x00, 0x00, 0x00], [0xba, 0x23, 0x00, 0x00, 0x00]],
   },
   aarch64: {
-    openFlags: { O_DIRECTORY: 0o40000, O_NOFOLLOW: 0o100000 },
-    systemCalls: { membarrier: 283n, perf_event_open: 241n },
     spliceInCode: {
       // mov x8, #76 or mov w8, #76; svc #0
       loads: [[0x88, 0x09, 0x80, 0xd2], [0x88, 0x09, 0x80, 0x52]],

@@ -1,6 +1,6 @@
 import { basename, dirname, join, resolve } from "node:path";
-import { SystemError } from "./errno.ts";
-import * as libc from "./libc.ts";
+import { SystemError } from "./libc/errno.ts";
+import * as libc from "./libc/mod.ts";
 import { readMounts } from "./mounts.ts";
 
 const BPF_FS_MAGIC = 0xcafe4a11;

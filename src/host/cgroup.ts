@@ -1,5 +1,5 @@
 import { statSync } from "node:fs";
-import * as libc from "./libc.ts";
+import * as libc from "./libc/mod.ts";
 import { readMounts } from "./mounts.ts";
 
 const CGROUP2_SUPER_MAGIC = 0x63677270;

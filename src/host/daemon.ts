@@ -1,4 +1,5 @@
-import * as libc from "./libc.ts";
+import { setTimeout as sleep } from "node:timers/promises";
+import * as libc from "./libc/mod.ts";
 import { Notifier } from "./notify.ts";
 
 /** How long a daemon may take until it is ready. */
@@ -214,8 +215,4 @@ function redirectToNull(fds: number[]): void {
   const none = libc.open("/dev/null", libc.O_RDWR);
   for (const fd of fds) libc.dup2(none, fd);
   libc.close(none);
-}
-
-function sleep(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

@@ -1,5 +1,5 @@
-import { commonAdvice, SystemError } from "./errno.ts";
-import * as libc from "./libc.ts";
+import { commonAdvice, SystemError } from "./libc/errno.ts";
+import * as libc from "./libc/mod.ts";
 
 /** So many more than are open at the start of a command are needed: 70 for a take-over, the rest for what a running mda does at once. */
 const NEEDED = 100;

@@ -3,6 +3,7 @@
  * without one and has the system call itself; one that makes the call by its number through syscall(2) is not found. FIONREAD and
  * TCP_ZEROCOPY_RECEIVE: their numbers, as operands or as data; one that makes them up as it runs is not found.
  */
+import { setTimeout as sleep } from "node:timers/promises";
 import { Buffer } from "node:buffer";
 import { architecture } from "./architecture.ts";
 
@@ -190,7 +191,7 @@ async function searchText(file: Deno.FsFile): Promise<Record<keyof typeof signs,
     const chunk = latin1(buffer.subarray(0, count));
     for (const name of names) found[name] ||= signs[name](chunk);
     if (count < buffer.length) break;
-    await new Promise((resolve) => setTimeout(resolve, 0));
+    await sleep(0);
   }
   return found;
 }

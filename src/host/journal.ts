@@ -1,4 +1,4 @@
-import * as libc from "./libc.ts";
+import * as libc from "./libc/mod.ts";
 
 const socketPath = "/run/systemd/journal/socket";
 

@@ -1,4 +1,4 @@
-import { geteuid } from "./libc.ts";
+import { geteuid } from "./libc/mod.ts";
 
 /** Numbers of linux/capability.h. */
 const capabilities = {

@@ -1,6 +1,6 @@
 import { ensurePinDirectory } from "./bpffs.ts";
-import { SystemError } from "./errno.ts";
-import * as libc from "./libc.ts";
+import { SystemError } from "./libc/errno.ts";
+import * as libc from "./libc/mod.ts";
 import { processName } from "./process.ts";
 
 /** The pin directory is another instance's. */

@@ -1,5 +1,5 @@
 import { getLogger } from "@logtape/logtape";
-import * as libc from "./libc.ts";
+import * as libc from "./libc/mod.ts";
 
 const log = getLogger("mda");
 

@@ -1,6 +1,6 @@
 import { dirname } from "node:path";
-import { SystemError } from "./errno.ts";
-import * as libc from "./libc.ts";
+import { SystemError } from "./libc/errno.ts";
+import * as libc from "./libc/mod.ts";
 import { describeHolder, lockHolder } from "./lock.ts";
 import { identifyProcess } from "./process.ts";
 

@@ -1,5 +1,5 @@
-import { SystemError } from "./errno.ts";
-import * as libc from "./libc.ts";
+import { SystemError } from "./libc/errno.ts";
+import * as libc from "./libc/mod.ts";
 import { readMounts } from "./mounts.ts";
 
 /** The tracepoints of the kernel. */

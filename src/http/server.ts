@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { getLogger } from "@logtape/logtape";
 import { isEnabled, readSnapshot } from "../views/status.ts";
 import type { MetricsAddress } from "./address.ts";
@@ -23,7 +24,7 @@ interface Answer {
 
 /**
  * Serves /metrics, /healthz and /readyz over HTTP, each request on a connection of its own. Deno.serve() waits for slow
- * clients for ever, and node:http takes 100 ms to load.
+ * clients for ever, and node:http takes 1.6 MB of memory.
  */
 export class MetricsServer implements Disposable {
   readonly #listener: Deno.TcpListener;
@@ -79,7 +80,7 @@ export class MetricsServer implements Disposable {
           log.warn(`Cannot accept a connection for metrics: ${(error as Error).message}`);
           quietUntil = performance.now() + QUIET_MS;
         }
-        await new Promise((resolve) => setTimeout(resolve, FRESH_MS));
+        await sleep(FRESH_MS);
         continue;
       }
       // Who holds connections must not keep a probe out.

@@ -1,4 +1,5 @@
-// For hosts without a libbpf. The order is that of their dependencies.
+// For hosts without a libbpf: as text and not as bytes, which would be decoded at every start. The order is that of their
+// dependencies.
 import libbpf from "carried/libbpf.so.1.base64" with { type: "text" };
 import libelf from "carried/libelf.so.1.base64" with { type: "text" };
 import libz from "carried/libz.so.1.base64" with { type: "text" };

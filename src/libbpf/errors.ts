@@ -1,5 +1,5 @@
-import { commonAdvice, describeErrno, errnoName } from "../host/errno.ts";
-import { errno } from "../host/libc.ts";
+import { commonAdvice, describeErrno, errnoName } from "../host/libc/errno.ts";
+import { errno } from "../host/libc/mod.ts";
 import { type Libbpf, libbpf } from "./library.ts";
 import { takeMessages } from "./messages.ts";
 

@@ -1,4 +1,4 @@
-import * as libc from "../host/libc.ts";
+import * as libc from "../host/libc/mod.ts";
 import { BpfError, callForNumber } from "./errors.ts";
 
 /** What a BPF descriptor can be of. */

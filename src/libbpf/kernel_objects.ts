@@ -1,5 +1,5 @@
 /** What BPF objects the kernel has, whoever made them. */
-import * as libc from "../host/libc.ts";
+import * as libc from "../host/libc/mod.ts";
 import { abiEnums } from "../generated/abi.ts";
 import { BpfError, callForNumber } from "./errors.ts";
 import type { BpfKind } from "./handle.ts";

@@ -1,6 +1,6 @@
-import * as libc from "../host/libc.ts";
+import * as libc from "../host/libc/mod.ts";
 import { carriedLibraries } from "./carried.ts";
-import { captureMessages } from "./messages.ts";
+import { messageTaker } from "./messages.ts";
 
 const symbols = {
   libbpf_version_string: { parameters: [], result: "pointer" },
@@ -111,7 +111,7 @@ function open() {
       opened = openCarried();
     }
   }
-  captureMessages(opened.symbols);
+  opened.symbols.libbpf_set_print(messageTaker());
   return opened;
 }
 

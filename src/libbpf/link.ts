@@ -1,4 +1,4 @@
-import * as libc from "../host/libc.ts";
+import * as libc from "../host/libc/mod.ts";
 import { abi } from "../generated/abi.ts";
 import { callForNumber, callForPointer } from "./errors.ts";
 import { closeFd, openPinnedFd } from "./handle.ts";

@@ -1,9 +1,9 @@
-import * as libc from "../host/libc.ts";
-import { abi, abiEnums } from "../generated/abi.ts";
+import * as libc from "../host/libc/mod.ts";
 import { callForNumber, check } from "./errors.ts";
 import { closeFd, openPinnedFd, type Owner, unpin } from "./handle.ts";
 import { libbpf } from "./library.ts";
-import { readStruct } from "./struct.ts";
+import { checkExpected, type ExpectedMap, type MapInfo, mapInfo } from "./map_info.ts";
+import { isPerCpu, partPerCpu, perCpuStride, possibleCpus, repeatPerCpu } from "./per_cpu.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -14,29 +14,6 @@ export const BPF_EXIST = 2;
 
 /** What bpf(2) says of a batch command that the map's type does not have; no errno of user space. */
 const ENOTSUPP = 524;
-
-const { BPF_MAP_TYPE_PERCPU_HASH, BPF_MAP_TYPE_PERCPU_ARRAY, BPF_MAP_TYPE_LRU_PERCPU_HASH } =
-  abiEnums.bpf_map_type;
-/** Maps that have a value of their own for each CPU. */
-const perCpuTypes: number[] = [
-  BPF_MAP_TYPE_PERCPU_HASH,
-  BPF_MAP_TYPE_PERCPU_ARRAY,
-  BPF_MAP_TYPE_LRU_PERCPU_HASH,
-];
-
-export interface MapInfo {
-  id: number;
-  /** enum bpf_map_type of linux/bpf.h. */
-  type: number;
-  /** At most 15 characters; the kernel cuts longer names. */
-  name: string;
-  keyBytes: number;
-  valueBytes: number;
-  maxEntries: number;
-}
-
-/** What a pinned map must be to be used; see {@link BpfMap.openPinned}. */
-export type ExpectedMap = Partial<Omit<MapInfo, "id">>;
 
 /** A map, by its descriptor. Keys and values are the bytes of the C structs; see struct.ts. */
 export class BpfMap implements Disposable {
@@ -63,15 +40,7 @@ export class BpfMap implements Disposable {
     let map: BpfMap | undefined;
     try {
       map = new BpfMap(fd);
-      for (const [property, wanted] of Object.entries(expected)) {
-        const found = map.info[property as keyof MapInfo];
-        if (found !== wanted) {
-          throw new Error(
-            `Cannot use the map pinned at ${path}: its ${property} is ${found} and not ${wanted}; it belongs to ` +
-              "another program, choose another directory with --pin-dir",
-          );
-        }
-      }
+      checkExpected(path, map.info, expected);
       return map;
     } catch (error) {
       libc.close(fd);
@@ -96,14 +65,8 @@ export class BpfMap implements Disposable {
   /** The value of `key` on each possible CPU, undefined when the map has none. */
   lookupPerCpu(key: Uint8Array): Bytes[] | undefined {
     this.#needPerCpu(true);
-    // bpf_percpu_array_copy and bpf_percpu_hash_copy round every CPU's value up to 8 bytes.
-    const stride = Math.ceil(this.info.valueBytes / 8) * 8;
-    const cpus = possibleCpus();
-    const all = new Uint8Array(new ArrayBuffer(stride * cpus));
-    if (!this.#lookupInto(key, all)) return undefined;
-    return Array.from({ length: cpus }, (_, cpu) => {
-      return all.slice(cpu * stride, cpu * stride + this.info.valueBytes);
-    });
+    const all = new Uint8Array(new ArrayBuffer(perCpuStride(this.info) * possibleCpus()));
+    return this.#lookupInto(key, all) ? partPerCpu(all, this.info) : undefined;
   }
 
   /** Sets the value of `key`; `flags` is BPF_ANY, BPF_NOEXIST or BPF_EXIST. */
@@ -150,9 +113,7 @@ export class BpfMap implements Disposable {
   updatePerCpu(key: Uint8Array, value: Uint8Array): void {
     this.#needPerCpu(true);
     this.#checkKey(key);
-    const stride = Math.ceil(this.info.valueBytes / 8) * 8;
-    const all = new Uint8Array(new ArrayBuffer(stride * possibleCpus()));
-    for (let at = 0; at < all.length; at += stride) all.set(value, at);
+    const all = repeatPerCpu(value, this.info);
     callForNumber(`update map ${this.info.name}`, (s) => {
       return s.bpf_map_update_elem(this.fd, own(key), all, BigInt(BPF_ANY));
     });
@@ -230,17 +191,10 @@ export class BpfMap implements Disposable {
 
   // The kernel would write a value for each CPU into a buffer that has room for one.
   #needPerCpu(perCpu: boolean): void {
-    if (perCpuTypes.includes(this.info.type) === perCpu) return;
+    if (isPerCpu(this.info) === perCpu) return;
     const has = perCpu ? "one value for all CPUs" : "a value for each CPU";
     throw new TypeError(`Cannot look up or update a value of map ${this.info.name} this way: it has ${has}`);
   }
-}
-
-let cpus = 0;
-
-/** How many CPUs the kernel may ever have; per-CPU maps have that many values. */
-export function possibleCpus(): number {
-  return cpus ||= callForNumber("count the CPUs", (s) => s.libbpf_num_possible_cpus());
 }
 
 function isFound(task: string, result: number): boolean {
@@ -253,19 +207,4 @@ function isFound(task: string, result: number): boolean {
 /** The same bytes in memory that C may read: Deno.dlopen takes no shared buffers. */
 function own(bytes: Uint8Array): Bytes {
   return bytes.buffer instanceof ArrayBuffer ? bytes as Bytes : new Uint8Array(bytes);
-}
-
-function mapInfo(fd: number): MapInfo {
-  const bytes = new Uint8Array(new ArrayBuffer(abi.bpf_map_info.size));
-  const length = new Uint8Array(new Uint32Array([bytes.length]).buffer);
-  callForNumber(`describe the map of descriptor ${fd}`, (s) => s.bpf_obj_get_info_by_fd(fd, bytes, length));
-  const info = readStruct(abi, "bpf_map_info", bytes);
-  return {
-    id: info.id,
-    type: info.type,
-    name: info.name,
-    keyBytes: info.key_size,
-    valueBytes: info.value_size,
-    maxEntries: info.max_entries,
-  };
 }

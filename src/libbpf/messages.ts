@@ -1,5 +1,4 @@
-import { libc } from "../host/libc.ts";
-import type { Libbpf } from "./library.ts";
+import { libc } from "../host/libc/mod.ts";
 
 /** libbpf_print_level: 0 warnings, 1 information, 2 debugging. */
 const informationLevel = 1;
@@ -16,15 +15,15 @@ const printFunction = { parameters: ["i32", "pointer", "pointer"], result: "i32"
 // running.
 let callback: Deno.UnsafeCallback<typeof printFunction> | undefined;
 
-/** Makes libbpf hand its messages to this module instead of printing them. */
-export function captureMessages(symbols: Libbpf): void {
+/** For libbpf_set_print(): what takes libbpf's messages, instead of standard error. */
+export function messageTaker(): Deno.PointerObject {
   callback ??= new Deno.UnsafeCallback(printFunction, (level, format, values) => {
     if (level > informationLevel || !format || !values) return 0;
     const text = formatMessage(format, values);
     messages.push(...text.split("\n").filter((line) => line.trim() !== ""));
     return 0;
   });
-  symbols.libbpf_set_print(callback.pointer);
+  return callback.pointer;
 }
 
 function formatMessage(format: Deno.PointerObject, values: Deno.PointerObject): string {

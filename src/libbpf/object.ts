@@ -1,10 +1,11 @@
-import { cString } from "../host/libc.ts";
+import { cString } from "../host/libc/mod.ts";
 import { abi } from "../generated/abi.ts";
 import { type Advice, callForNumber, callForPointer } from "./errors.ts";
 import { libbpf } from "./library.ts";
 import { BpfMap } from "./map.ts";
 import { BpfObjectProgram } from "./program.ts";
-import { readStruct, writeScalar, writeStruct } from "./struct.ts";
+import { writeScalar } from "./scalar.ts";
+import { readStruct, writeStruct } from "./struct.ts";
 
 const BTF_KIND_DATASEC = 15;
 

@@ -1,4 +1,4 @@
-import * as libc from "../host/libc.ts";
+import * as libc from "../host/libc/mod.ts";
 import { callForNumber, callForPointer } from "./errors.ts";
 import { libbpf } from "./library.ts";
 import type { BpfMap } from "./map.ts";

@@ -1,6 +1,7 @@
 import { visible } from "../text/visible.ts";
 import { shortBytes, shortCount, shortDuration } from "../text/units.ts";
-import type { Connection, ConnectionEnd, Endpoint } from "../views/connections.ts";
+import type { Connection, ConnectionEnd } from "../views/connections.ts";
+import type { Endpoint } from "../views/endpoints.ts";
 import { type Column, tableLines } from "./table.ts";
 
 /** `nginx[812]`, and where it runs when that is told. */

@@ -1,4 +1,4 @@
-import type { Neighbour } from "../checks/neighbours.ts";
+import type { Neighbour } from "../checks/neighbours/neighbour.ts";
 import type { Status } from "../views/status.ts";
 
 /** What `mda status -o json` prints. */

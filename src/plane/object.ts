@@ -1,10 +1,11 @@
-import objectWithCasts from "../../build/mda.bpf.o.base64" with { type: "text" };
-import objectWithoutCasts from "../../build/mda_without_casts.bpf.o.base64" with { type: "text" };
+import objectWithCasts from "../../build/mda.bpf.o" with { type: "bytes" };
+import objectWithoutCasts from "../../build/mda_without_casts.bpf.o" with { type: "bytes" };
 import { maps } from "../generated/layouts.ts";
-import { type BpfMap, possibleCpus } from "../libbpf/map.ts";
+import type { BpfMap } from "../libbpf/map.ts";
+import { possibleCpus } from "../libbpf/per_cpu.ts";
 import { type BpfObject, openObject } from "../libbpf/object.ts";
 import { isArm64 } from "../host/architecture.ts";
-import { jiffiesPerSecond } from "../host/libc.ts";
+import { jiffiesPerSecond } from "../host/libc/mod.ts";
 import { type KernelFeatures } from "../checks/features.ts";
 import { hookPrograms } from "./programs/hooks.ts";
 import type { UnknownPrograms } from "../config/unknown.ts";
@@ -40,8 +41,7 @@ export function loadDataPlane(
   };
   if (maxConnections !== undefined) sizes.sockets = sizes.leaving = 2 * maxConnections;
   const { casts_addresses, ...constants } = features.constants;
-  const base64 = casts_addresses ? objectWithCasts : objectWithoutCasts;
-  const object = openObject(Uint8Array.fromBase64(base64), "mda", {
+  const object = openObject(casts_addresses ? objectWithCasts : objectWithoutCasts, "mda", {
     rodata: {
       ...constants,
       is_arm64: isArm64,

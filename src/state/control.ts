@@ -1,6 +1,13 @@
 import { enums, layouts } from "../generated/layouts.ts";
 import type { BpfMap } from "../libbpf/map.ts";
-import { readStruct, type StructInput, type StructValue, u32, writeStruct } from "../libbpf/struct.ts";
+import {
+  readStruct,
+  readU32,
+  type StructInput,
+  type StructValue,
+  u32,
+  writeStruct,
+} from "../libbpf/struct.ts";
 
 export type Mode = keyof typeof enums.mode;
 
@@ -23,7 +30,7 @@ export function changeControl(control: BpfMap, changes: StructInput<typeof layou
 
 /** Whether the data plane of any version redirects, and does not pass everything. */
 export function isRedirecting(control: BpfMap): boolean {
-  const mode = new DataView(control.lookup(u32(0))!.buffer).getUint32(0, true);
+  const mode = readU32(control.lookup(u32(0))!);
   return mode === enums.mode.MODE_REDIRECT;
 }
 

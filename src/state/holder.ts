@@ -1,4 +1,5 @@
-import { SystemError } from "../host/errno.ts";
+import { setTimeout as sleep } from "node:timers/promises";
+import { SystemError } from "../host/libc/errno.ts";
 import { lockPinDirectory, PinDirectoryBusy, type PinDirectoryLock } from "../host/lock.ts";
 import { identifyProcess, ownPid, type ProcessIdentity } from "../host/process.ts";
 import { readPid } from "./instance.ts";
@@ -26,7 +27,7 @@ export async function lockOrFindRunning(
       if (running) return running;
       if (performance.now() > end) throw error;
     }
-    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+    await sleep(LOOK_MS);
   }
 }
 

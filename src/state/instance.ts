@@ -1,6 +1,13 @@
 import { layouts } from "../generated/layouts.ts";
 import type { BpfMap } from "../libbpf/map.ts";
-import { readStruct, type StructInput, type StructValue, u32, writeStruct } from "../libbpf/struct.ts";
+import {
+  readStruct,
+  readU32,
+  type StructInput,
+  type StructValue,
+  u32,
+  writeStruct,
+} from "../libbpf/struct.ts";
 
 /** Who runs a data plane, and with what. */
 export type Instance = StructValue<typeof layouts, "instance">;
@@ -11,7 +18,7 @@ export function readInstance(map: BpfMap): Instance {
 
 /** The number of the process that runs a data plane of any version: the first of each one's struct instance. */
 export function readPid(map: BpfMap): number {
-  return new DataView(map.lookup(u32(0))!.buffer).getUint32(0, true);
+  return readU32(map.lookup(u32(0))!);
 }
 
 /** Changes some of what is said about the instance. */

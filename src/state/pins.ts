@@ -1,7 +1,8 @@
 import { join } from "node:path";
 import { maps } from "../generated/layouts.ts";
 import { BpfLink } from "../libbpf/link.ts";
-import { BpfMap, type ExpectedMap } from "../libbpf/map.ts";
+import { BpfMap } from "../libbpf/map.ts";
+import type { ExpectedMap } from "../libbpf/map_info.ts";
 import { BpfProgram } from "../libbpf/program.ts";
 import { namesIn } from "../host/bpffs.ts";
 
@@ -24,6 +25,10 @@ export const mapNames = [
   "listening",
   "bypassed",
   "events",
+  "refusals",
+  "refused_kinds",
+  "traces",
+  "tracing",
   "control",
   "instance",
   "reload_requests",

@@ -3,7 +3,7 @@ import { enums, layouts, maps as mapLayouts } from "../generated/layouts.ts";
 import { u32, u64 } from "../libbpf/struct.ts";
 import { compile } from "../rules/compile.ts";
 import type { Rule } from "../rules/rules.ts";
-import { waitForKernelReaders } from "../host/libc.ts";
+import { waitForKernelReaders } from "../host/libc/mod.ts";
 import { changeControl, type Mode, readControl } from "./control.ts";
 
 /** The maps that rules go into, by their names in the BPF object. */

@@ -1,3 +1,5 @@
+import { eastAsianWidth } from "get-east-asian-width";
+
 /** Characters of a value that a sentence quotes. */
 const QUOTE_LENGTH = 50;
 
@@ -5,8 +7,6 @@ const QUOTE_LENGTH = 50;
 const hidden = /(?! )[\p{C}\p{Z}]/u;
 const hiddenAnywhere = new RegExp(hidden, "gu");
 const zeroWidth = /\p{M}/u;
-const twoColumnsWide =
-  /[\p{sc=Han}\p{sc=Hiragana}\p{sc=Katakana}\p{sc=Hangul}\p{Emoji_Presentation}\u3001-\u303e\uff01-\uff60\uffe0-\uffe6]/u;
 
 /** The first character of `text` that does not show on a terminal, as `{ character, offset }`. */
 export function findHidden(text: string): { character: string; offset: number } | undefined {
@@ -39,7 +39,7 @@ export function codePoint(character: string): string {
 export function columnsOf(text: string): number {
   let columns = 0;
   for (const character of visible(text)) {
-    columns += zeroWidth.test(character) ? 0 : twoColumnsWide.test(character) ? 2 : 1;
+    columns += zeroWidth.test(character) ? 0 : eastAsianWidth(character.codePointAt(0)!);
   }
   return columns;
 }

@@ -1,16 +1,10 @@
 import { type Surroundings, surroundingsOfProcess } from "../host/container.ts";
-import { jiffiesPerSecond } from "../host/libc.ts";
+import { jiffiesPerSecond } from "../host/libc/mod.ts";
 import { processName } from "../host/process.ts";
-import { formatAddress } from "../rules/addresses.ts";
-import type { Address } from "../rules/rules.ts";
+import { type Endpoint, endpointOf } from "./endpoints.ts";
 import type { ListedLane, ListedSocket, Lister } from "./lister.ts";
-import { pairLanes, pairOthers } from "./pairs.ts";
+import { type Found, pairLanes, pairOthers } from "./pairs.ts";
 import { isInside, type Verdict, Verdicts } from "./why.ts";
-
-export interface Endpoint {
-  address: string;
-  port: number;
-}
 
 export interface Sent {
   messages: number;
@@ -49,12 +43,6 @@ export interface Connection extends Verdict {
 }
 
 const NS = 1e9;
-
-/** What is known of an end: a descriptor that was found, what the data plane has, or both. */
-export interface Found {
-  socket?: ListedSocket;
-  lane?: ListedLane;
-}
 
 /**
  * The connections of this host that have both ends here.
@@ -138,8 +126,8 @@ export class ConnectionReader {
     const process = socket && this.#process(socket.pid);
     return {
       // Of an end that is not known: as its peer sees it.
-      local: endpoint(known?.local ?? other!.remote),
-      remote: endpoint(known?.remote ?? other!.local),
+      local: endpointOf(known?.local ?? other!.remote),
+      remote: endpointOf(known?.remote ?? other!.local),
       netns: known?.netns ?? 0,
       pid: socket && process ? socket.pid : null,
       program: process?.program ?? null,
@@ -170,13 +158,4 @@ const NOBODY = 0xffff_ffff;
 
 function owner(id: number | undefined): number | null {
   return id === undefined || id === NOBODY ? null : id;
-}
-
-/** @param end struct endpoint */
-export function addressOf({ family, address }: { family: number; address: Uint8Array }): Address {
-  return family === 4 ? { family: 4, bytes: address.slice(0, 4) } : { family: 6, bytes: address };
-}
-
-function endpoint(end: { family: number; port: number; address: Uint8Array }): Endpoint {
-  return { address: formatAddress(addressOf(end)), port: end.port };
 }

@@ -1,4 +1,4 @@
-import objectBytes from "../../build/mda_without_casts.bpf.o.base64" with { type: "text" };
+import objectBytes from "../../build/mda_without_casts.bpf.o" with { type: "bytes" };
 import { load } from "../checks/load.ts";
 import { layouts } from "../generated/layouts.ts";
 import type { BpfObject } from "../libbpf/object.ts";
@@ -21,7 +21,7 @@ export class Lister implements Disposable {
     const maps = openMaps(pinDir);
     try {
       // What it reads is read once: the object that reads with calls is for all kernels, and none has to be tried.
-      this.#object = openObject(Uint8Array.fromBase64(objectBytes), "mda", {
+      this.#object = openObject(objectBytes, "mda", {
         only: ["list_sockets", "list_lanes"],
         reuse: maps,
       });

@@ -2,6 +2,12 @@ import type { ListedLane, ListedSocket } from "./lister.ts";
 
 const { LISTEN, ESTABLISHED, CLOSE_WAIT } = { ESTABLISHED: 1, CLOSE_WAIT: 8, LISTEN: 10 };
 
+/** What is known of an end: a descriptor that was found, what the data plane has, or both. */
+export interface Found {
+  socket?: ListedSocket;
+  lane?: ListedLane;
+}
+
 /** A client's end and its server's; one of them may be gone, or unknown. */
 export type Pair<End> = [client: End | undefined, server: End | undefined];
 

@@ -1,7 +1,8 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { enums } from "../generated/layouts.ts";
 import type { BpfMap } from "../libbpf/map.ts";
-import { u32 } from "../libbpf/struct.ts";
-import { errnoName } from "../host/errno.ts";
+import { readU32, readU64, u32 } from "../libbpf/struct.ts";
+import { errnoName } from "../host/libc/errno.ts";
 import { pinDirectoryHolder } from "../host/lock.ts";
 import { isRedirecting, readControl } from "../state/control.ts";
 import { readInstance } from "../state/instance.ts";
@@ -89,7 +90,7 @@ export async function readSnapshot(pinDir: string): Promise<Snapshot> {
   for (;;) {
     const { done, value } = steps.next();
     if (done) return value;
-    await new Promise((resolve) => setTimeout(resolve));
+    await sleep(0);
   }
 }
 
@@ -139,14 +140,14 @@ function readDecisions(control: BpfMap, decisions: BpfMap, rules: number): numbe
 }
 
 function number(value: Uint8Array<ArrayBuffer>): number {
-  return Number(new DataView(value.buffer).getBigUint64(0, true));
+  return Number(readU64(value));
 }
 
 /** By their names, in the order of their numbers. */
 function readErrors(map: BpfMap | undefined): ErrorCounts {
   const errors = [...map?.keys() ?? []].map((key) => {
     const times = map!.lookup(key);
-    return [new DataView(key.buffer).getUint32(0, true), times ? number(times) : 0];
+    return [readU32(key), times ? number(times) : 0];
   });
   return Object.fromEntries(
     errors.sort(([a], [b]) => a - b).map(([errno, times]) => [errnoName(errno), times]),
@@ -159,7 +160,7 @@ function* countPairs(sockets: BpfMap): Generator<void, number> {
   let pairs = 0, steps = 0;
   for (const key of sockets.keys()) {
     if (++steps % KEYS_A_STEP === 0) yield;
-    const number = new DataView(key.buffer).getBigUint64(0, true);
+    const number = readU64(key);
     if (waiting.delete(number ^ 1n)) pairs++;
     else waiting.add(number);
   }

@@ -1,7 +1,7 @@
 import { enums, layouts, maps } from "../generated/layouts.ts";
 import { reasons } from "../generated/reasons.ts";
 import { readStruct, u32, u64 } from "../libbpf/struct.ts";
-import type { Found } from "./connections.ts";
+import type { Found } from "./pairs.ts";
 import type { ListedSocket, Lister } from "./lister.ts";
 import type { State } from "./words.ts";
 
@@ -98,8 +98,8 @@ export class Verdicts {
   }
 
   #refusal(cookie: bigint): Pick<Verdict, "reason" | "why"> | undefined {
-    const place = Number(cookie % BigInt(maps.refused_connections.maxEntries));
-    const bytes = this.lister.map("refused_connections").lookup(u32(place));
+    const place = Number(cookie % BigInt(maps.refusals.maxEntries));
+    const bytes = this.lister.map("refusals").lookup(u32(place));
     if (!bytes) return undefined;
     const refused = readStruct(layouts, "refused_connection", bytes);
     return refused.cookie === cookie ? named("refused", refused.reason) : undefined;

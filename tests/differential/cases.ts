@@ -1,14 +1,14 @@
 /** The cases of cases/, each run on plain TCP and under mda. */
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
-import { fileURLToPath } from "node:url";
 import { type Cgroup, createCgroup } from "../lab/cgroup.ts";
+import { compile } from "../lab/compile.ts";
 import { difference, type Growth, Mda } from "../lab/mda.ts";
 import { start } from "../lab/program.ts";
 import { readStatus } from "../../src/views/status.ts";
 
-const sources = fileURLToPath(new URL("cases/", import.meta.url));
-const program = fileURLToPath(new URL("../../build/tests/differential", import.meta.url));
+/** Without shared libraries: it runs where there is no C library. */
+const compileCases = () => compile("differential/cases/main.static");
 
 /** Longer than a case's own limit, which says more. */
 const timeoutMs = 30_000;
@@ -40,34 +40,9 @@ export interface Outcome {
   atFirst?: string[];
 }
 
-/** Compiles the cases when they are newer than their program. */
-export function compileCases(): void {
-  const files = [...Deno.readDirSync(sources)].map(({ name }) => sources + name);
-  if (modifiedMs(program) > Math.max(...files.map(modifiedMs))) return;
-  Deno.mkdirSync(fileURLToPath(new URL(".", `file://${program}`)), { recursive: true });
-  const part = `${program}.${Deno.pid}`;
-  // Static and stripped: it is copied for each case, and runs where there is no C library.
-  const flags = ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-pthread", "-static", "-s"];
-  const { success, stderr } = new Deno.Command("gcc", {
-    args: [...flags, "-o", part, ...files.filter((name) => name.endsWith(".c")).sort()],
-  }).outputSync();
-  if (!success) throw new Error(`Cannot compile ${sources}: ${new TextDecoder().decode(stderr)}`);
-  Deno.renameSync(part, program);
-}
-
-/** Since 1970; 0 when there is no such file. */
-function modifiedMs(path: string): number {
-  try {
-    return Deno.statSync(path).mtime!.getTime();
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return 0;
-    throw error;
-  }
-}
-
 /** All cases, in the order in which they are to be read. */
 export function listCases(): Case[] {
-  compileCases();
+  const program = compileCases();
   const rows = (command: string) => {
     const { success, stdout } = new Deno.Command(program, { args: [command] }).outputSync();
     if (!success) throw new Error(`Cannot list the cases: ${program} ${command} failed`);
@@ -144,7 +119,7 @@ export class Bench implements AsyncDisposable {
   /** mda remembers how a program, a file, uses its sockets: each case is a program of its own. */
   #copy(name: string): string {
     const path = `${this.#copies}/${name}`;
-    if (!existsSync(path)) Deno.copyFileSync(program, path);
+    if (!existsSync(path)) Deno.copyFileSync(compileCases(), path);
     return path;
   }
 

@@ -1,12 +1,10 @@
 /** sequences/sequences.c: calls in every order, after everything that may happen to a connection. */
 import assert from "node:assert/strict";
-import { fileURLToPath } from "node:url";
 import type { Cgroup } from "../lab/cgroup.ts";
+import { compile } from "../lab/compile.ts";
 import { type Program, start } from "../lab/program.ts";
-import { modifiedMs } from "../lab/streams/programs.ts";
 
-const source = fileURLToPath(new URL("sequences/sequences.c", import.meta.url));
-const program = fileURLToPath(new URL("../../build/tests/sequences", import.meta.url));
+const program = "differential/sequences/sequences";
 const timeoutMs = 120_000;
 /** What is under way between two calls may take longer on a busy machine: a sequence differs when it does so each time. */
 const TRIES = 3;
@@ -17,21 +15,9 @@ export interface Some {
   count: number;
 }
 
-function compile(): void {
-  if (modifiedMs(program) > modifiedMs(source)) return;
-  Deno.mkdirSync(fileURLToPath(new URL(".", `file://${program}`)), { recursive: true });
-  const part = `${program}.${Deno.pid}`;
-  const { success, stderr } = new Deno.Command("gcc", {
-    args: ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-o", part, source],
-  }).outputSync();
-  if (!success) throw new Error(`Cannot compile ${source}: ${new TextDecoder().decode(stderr)}`);
-  Deno.renameSync(part, program);
-}
-
 /** Runs sequences on connections that are made under whatever is attached to the cgroup then. */
 export async function runSequences({ first, count }: Some, cgroup?: Cgroup): Promise<string[]> {
-  compile();
-  await using running = start({ cgroup }, [program, `${first}`, `${count}`]);
+  await using running = start({ cgroup }, [compile(program), `${first}`, `${count}`]);
   return await linesOf(running);
 }
 
@@ -41,8 +27,9 @@ export async function openSequences(
   waitMs: number,
   cgroup?: Cgroup,
 ): Promise<Program> {
-  compile();
-  const running = start({ cgroup }, [program, `${first}`, `${count}`, `${waitMs}`], { listens: true });
+  const running = start({ cgroup }, [compile(program), `${first}`, `${count}`, `${waitMs}`], {
+    listens: true,
+  });
   await running.says(/^ready$/m);
   return running;
 }

@@ -1,4 +1,4 @@
-import * as libc from "../../src/host/libc.ts";
+import * as libc from "../../src/host/libc/mod.ts";
 import { waitFor } from "./wait.ts";
 
 /** A datagram socket of AF_UNIX that a program sends to. `using` closes it; its directory's owner removes its path. */

@@ -5,7 +5,17 @@ import { run } from "./program.ts";
 const root = fileURLToPath(new URL("../../", import.meta.url));
 
 /** What a build needs of the tree. */
-const sources = ["build.sh", "main.ts", "deno.json", "deno.lock", "LICENSE", "bpf", "src", "packaging"];
+const sources = [
+  "build.sh",
+  "scripts",
+  "main.ts",
+  "deno.json",
+  "deno.lock",
+  "LICENSE",
+  "bpf",
+  "src",
+  "packaging",
+];
 /** What it would have to download, or to look for: tools, and the libraries that mda carries. */
 const libraries = ["libbpf.so.1", "libelf.so.1", "libz.so.1"];
 const made = [

@@ -1,4 +1,7 @@
 /** Waiting with an end: a socket under test can hang for ever. */
+import { setTimeout as sleep } from "node:timers/promises";
+
+export { sleep };
 
 /**
  * What `promise` settles to.
@@ -38,8 +41,4 @@ export async function waitFor<T>(
     if (performance.now() > end) throw new Error(`Cannot wait longer for ${what}: ${timeoutMs} ms passed`);
     await sleep(everyMs);
   }
-}
-
-export function sleep(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

@@ -262,7 +262,7 @@ int setsockopt(int fd, int level, int option, const void *value, socklen_t lengt
 	ssize_t got; \
 	do \
 		got = call; \
-	while (got < 0 && would_block() && blocks(fd) && !((flags)&MSG_DONTWAIT) && \
+	while (got < 0 && would_block() && blocks(fd) && !((flags) & MSG_DONTWAIT) && \
 	       wait_for(fd, POLLIN, sockets[fd].receive_ms)); \
 	return got
 

@@ -6,10 +6,11 @@
  * build.sh has fetched the sources. What a test that fails only under mda has printed stays in build/suites/failed.
  */
 import { existsSync } from "node:fs";
+import { compile } from "../lab/compile.ts";
 import { run, start, tryRun } from "../lab/program.ts";
 import { within } from "../lab/wait.ts";
 import { type Mode, ModePlace, modes } from "./modes.ts";
-import { blockingLibrary, type Result, type Suite } from "./suite.ts";
+import { type Result, type Suite } from "./suite.ts";
 import { type Counted, formatTable, keep, type Row } from "./table.ts";
 import { suites } from "./suites.ts";
 
@@ -174,14 +175,6 @@ async function versionOf({ sources }: Suite): Promise<string> {
   return await run({}, ["dpkg-query", "--show", "--showformat=${Version}", sources.installed]);
 }
 
-async function compileLibrary(): Promise<void> {
-  const source = new URL("blocking.c", import.meta.url).pathname;
-  const flags = "-std=gnu11 -O2 -Wall -Wextra -Werror -shared -fPIC".split(" ");
-  await run({}, ["gcc", ...flags, "-o", `${blockingLibrary}.${Deno.pid}`, source]);
-  // Another run may be using it.
-  Deno.renameSync(`${blockingLibrary}.${Deno.pid}`, blockingLibrary);
-}
-
 /** Runs suites, and prints their table. */
 async function runSuites(names: string[]): Promise<Row[]> {
   await using stack = new AsyncDisposableStack();
@@ -200,7 +193,7 @@ if (import.meta.main) {
     Deno.addSignalListener(signal, () => interruption.abort(new Error(`${signal} before the end`)));
   }
   Deno.mkdirSync(`${work}runs`, { recursive: true });
-  await compileLibrary();
+  compile("suites/blocking.so");
   try {
     const rows = await runSuites(Deno.args.length > 0 ? Deno.args : Object.keys(suites));
     console.log(formatTable(rows));

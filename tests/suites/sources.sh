@@ -2,7 +2,7 @@
 #
 # Debian's source packages that the suites are in, unpacked: build/suites/sources/PACKAGE. To be sourced by build.sh.
 
-. packaging/debian.sh
+. packaging/build/debian.sh
 
 # The names of suites, and the source package of each; those of Python's and Go's are installed.
 suites='

@@ -36,7 +36,7 @@ export interface Suite {
 }
 
 /** Where the library is that lets a program block on sockets that do not: blocking.c. */
-export const blockingLibrary = new URL("../../build/suites/blocking.so", import.meta.url).pathname;
+export const blockingLibrary = new URL("../../build/programs/suites/blocking.so", import.meta.url).pathname;
 
 /** A group that is one test, which has passed when its command says so. */
 export function oneTest(group: string, code: number, skipped: boolean): Map<string, Result> {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { execute, root } from "../cli/mda.ts";
+import { execute, root } from "../plane/cli/mda.ts";
 import { python } from "./python.ts";
 import { redis } from "./redis.ts";
 import { suites } from "./suites.ts";

@@ -6,7 +6,7 @@
 #include "../lab/streams/streams.h"
 
 #define STREAM_BITS 24
-#define INDEX_BITS  (64 - STREAM_BITS)
+#define INDEX_BITS (64 - STREAM_BITS)
 
 #define MIX_1 0xbf58476d1ce4e5b9ull
 #define MIX_2 0x94d049bb133111ebull

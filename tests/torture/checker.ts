@@ -1,9 +1,7 @@
 /** The stream checker: torture.c, of which several copies run at once, since mda knows programs by their executable. */
-import assert from "node:assert/strict";
-import { fileURLToPath } from "node:url";
+import { compile } from "../lab/compile.ts";
 import { type Place, type Program, start } from "../lab/program.ts";
 
-const source = fileURLToPath(new URL("torture.c", import.meta.url));
 /** Longer than the checker takes to end, or to give up. */
 const endMs = 90_000;
 
@@ -38,7 +36,7 @@ export class Checker implements AsyncDisposable {
   static async start(place: Place, options: CheckerOptions): Promise<Checker> {
     const { name, directory, seed, connections, habits, seconds, edgesLateMs = 0, args = [] } = options;
     const executable = `${directory}/torture-${name}`;
-    compileChecker(executable);
+    Deno.copyFileSync(compile("torture/torture.static"), executable);
     const numbers = { seed, connections, seconds, "edges-late-ms": edgesLateMs };
     const words = Object.entries(numbers).flatMap(([option, value]) => [`--${option}`, `${value}`]);
     const program = start(place, [executable, ...words, "--habits", habits, ...args]);
@@ -70,13 +68,4 @@ export class Checker implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.program[Symbol.asyncDispose]();
   }
-}
-
-/** Static, as it is for virtual machines that have no C library. */
-export function compileChecker(executable: string): void {
-  const warnings = ["-Wall", "-Wextra", "-Werror"];
-  const { success, stderr } = new Deno.Command("gcc", {
-    args: ["-std=gnu11", "-O2", ...warnings, "-static", "-pthread", "-o", executable, source],
-  }).outputSync();
-  assert.ok(success, `Cannot compile ${source}: ${new TextDecoder().decode(stderr)}`);
 }

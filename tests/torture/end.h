@@ -10,9 +10,9 @@
 #include <sys/ioctl.h>
 #include <sys/uio.h>
 
-#define BLOCK_MS      20 /* a read or write in blocking mode waits so long */
+#define BLOCK_MS 20 /* a read or write in blocking mode waits so long */
 #define CALLS_IN_TURN 4
-#define FAILURES_MAX  20 /* that are printed */
+#define FAILURES_MAX 20 /* that are printed */
 
 /* What one end sends and the other receives. Each field has one thread that writes it. */
 struct direction {
@@ -27,7 +27,11 @@ struct direction {
 	uint32_t still_ms;
 };
 
-enum state { CLOSED, OPENING, OPEN };
+enum state {
+	CLOSED,
+	OPENING,
+	OPEN
+};
 
 struct end {
 	struct connection *connection;
@@ -97,7 +101,13 @@ static _Atomic uint64_t highest_number;
 static _Atomic bool stopping;
 
 /* So that the checker itself can be checked: what one end does wrong once, after so many bytes. */
-static enum harm { NO_HARM, LOSE, REPEAT, STRAY, HOLD } harm;
+static enum harm {
+	NO_HARM,
+	LOSE,
+	REPEAT,
+	STRAY,
+	HOLD
+} harm;
 #define HARM_AFTER_BYTES 1000000
 static _Atomic bool harm_done;
 
@@ -149,7 +159,7 @@ static void __attribute__((format(printf, 4, 5))) fail(_Atomic uint64_t *kind, c
 		(unsigned long long)direction->received, what, ends[0], ends[1]);
 }
 
-#define wrong(writer, ...)  fail(&failures.wrong, "wrong", writer, __VA_ARGS__)
+#define wrong(writer, ...) fail(&failures.wrong, "wrong", writer, __VA_ARGS__)
 #define stalled(writer, ...) fail(&failures.stalled, "stalled", writer, __VA_ARGS__)
 #define broken(writer, ...) fail(&failures.broken, "broken", writer, __VA_ARGS__)
 

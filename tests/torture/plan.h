@@ -5,7 +5,7 @@
 #include "bytes.h"
 
 #define MESSAGE_MAX (256u << 10)
-#define READ_MAX    (256u << 10)
+#define READ_MAX (256u << 10)
 
 enum {
 	/* How an end waits. */
@@ -33,8 +33,8 @@ enum {
 	BUFFERS = 1 << 18, /* sets SO_RCVBUF and SO_SNDBUF */
 };
 
-#define WAITS  (LEVEL | EDGE | POLL)
-#define READS  (RECV | READV | RECVMSG | PEEK | SPLICE)
+#define WAITS (LEVEL | EDGE | POLL)
+#define READS (RECV | READV | RECVMSG | PEEK | SPLICE)
 #define WRITES (SEND | WRITEV | MORE)
 
 static const struct {

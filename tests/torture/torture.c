@@ -7,7 +7,7 @@
  * It needs nothing but a kernel, so that a shell in a virtual machine can run it:
  *
  *   gcc -std=gnu11 -O2 -static -pthread -o torture tests/torture/torture.c
- *   tests/lab/kernels/run.sh 5.10 --with torture -- /lab/torture --seconds 20 --connections 40 --seed 1
+ *   tests/vm/kernels/run.sh 5.10 --with torture -- /lab/torture --seconds 20 --connections 40 --seed 1
  *
  *   --seconds COUNT      how long, 10 when absent; SIGTERM ends it sooner
  *   --connections COUNT  at once, 200 when absent
@@ -31,13 +31,13 @@
 #include <sys/random.h>
 #include <sys/resource.h>
 
-#define TURN_MS	     10 /* a thread's loop turns at least so often */
-#define TICK_MS	     50
-#define TICK_MAX_MS  100 /* a longer one is the machine's doing */
-#define OPEN_MAX_MS  15000 /* a SYN may be dropped, and sent again after 1, 3 and 7 s */
-#define END_MAX_MS   60000
-#define EVENTS_MAX   256
-#define LISTEN_MAX   4096
+#define TURN_MS 10 /* a thread's loop turns at least so often */
+#define TICK_MS 50
+#define TICK_MAX_MS 100 /* a longer one is the machine's doing */
+#define OPEN_MAX_MS 15000 /* a SYN may be dropped, and sent again after 1, 3 and 7 s */
+#define END_MAX_MS 60000
+#define EVENTS_MAX 256
+#define LISTEN_MAX 4096
 
 static unsigned long seconds = 10, connections_count = 200, threads_count = 3, stall_ms = 2000, edges_late_ms;
 static bool prints_progress;
@@ -478,10 +478,14 @@ static enum harm harm_named(const char *name)
 static void read_options(int count, char **arguments)
 {
 	static const struct option options[] = {
-		{ "seconds", required_argument, NULL, 's' },	 { "connections", required_argument, NULL, 'c' },
-		{ "threads", required_argument, NULL, 't' },	 { "seed", required_argument, NULL, 'r' },
-		{ "habits", required_argument, NULL, 'h' },	 { "stall-ms", required_argument, NULL, 'm' },
-		{ "edges-late-ms", required_argument, NULL, 'e' }, { "harm", required_argument, NULL, 'w' },
+		{ "seconds", required_argument, NULL, 's' },
+		{ "connections", required_argument, NULL, 'c' },
+		{ "threads", required_argument, NULL, 't' },
+		{ "seed", required_argument, NULL, 'r' },
+		{ "habits", required_argument, NULL, 'h' },
+		{ "stall-ms", required_argument, NULL, 'm' },
+		{ "edges-late-ms", required_argument, NULL, 'e' },
+		{ "harm", required_argument, NULL, 'w' },
 		{ "progress", no_argument, NULL, 'p' },
 		{},
 	};

@@ -7,11 +7,11 @@
  * error has each switch with its time, as torture.c has what it finds.
  */
 import assert from "node:assert/strict";
-import { Random } from "../config/random.ts";
+import { Random } from "../lab/random.ts";
 import { createCgroup } from "../lab/cgroup.ts";
 import { findLeftovers, readHostState } from "../lab/host_state.ts";
 import { sleep } from "../lab/wait.ts";
-import { Operator, type ReloadBy, ruleFiles } from "../lifecycle/operator.ts";
+import { Operator, type ReloadBy, ruleFiles } from "../plane/lifecycle/operator.ts";
 import { type Checked, Checker } from "./checker.ts";
 
 /**

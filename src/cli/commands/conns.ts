@@ -7,6 +7,7 @@ import { type Filter, type FilterOptions, makeFilter } from "../../views/filter.
 import { Lister } from "../../views/lister.ts";
 import { sortConnections } from "../../views/sort.ts";
 import type { SortKey } from "../../views/words.ts";
+import { setTimeout as sleep } from "node:timers/promises";
 import { checkRunning } from "./running.ts";
 
 export interface ConnsOptions extends FilterOptions {
@@ -28,7 +29,7 @@ export async function conns(options: ConnsOptions): Promise<number> {
   for (;;) {
     await show(lister, filter, options);
     if (watch === undefined) return 0;
-    await new Promise((resolve) => setTimeout(resolve, watch * 1000));
+    await sleep(watch * 1000);
   }
 }
 

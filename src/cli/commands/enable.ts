@@ -2,7 +2,7 @@ import { checkDescriptors } from "../../host/descriptors.ts";
 import { enableDataPlane, type EnableOptions } from "../../plane/lifecycle/enable.ts";
 import { configureLog } from "../../log/log.ts";
 import { print, printError } from "../../output/print.ts";
-import { plural } from "../../text/plural.ts";
+import { plural, rulesInForce } from "../../text/plural.ts";
 
 /** Accelerates without a process. Returns the exit status. */
 export async function enable(options: EnableOptions): Promise<number> {
@@ -11,7 +11,7 @@ export async function enable(options: EnableOptions): Promise<number> {
   const { rules, cgroup, found, adoption } = await enableDataPlane(options);
   const parts = [
     `${found === "same maps" ? "enabled anew" : "enabled"} for ${cgroup}`,
-    rules === 0 ? "no rules, every local connection" : plural(rules, "rule"),
+    rulesInForce(rules),
   ];
   if (adoption) parts.push(`${plural(adoption.adopted, "open connection")} adopted`);
   print(`${parts.join("; ")}\n`);

@@ -1,5 +1,5 @@
 import { checkVersion } from "../../state/found.ts";
-import { findNeighbours } from "../../checks/neighbours.ts";
+import { findNeighbours } from "../../checks/neighbours/find.ts";
 import { readStatus } from "../../views/status.ts";
 import { type StatusReport, toTable } from "../../output/status_table.ts";
 import { type Format, print, printAs } from "../../output/print.ts";

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { removePinDirectory } from "../../host/bpffs.ts";
 import { isRunning, type ProcessIdentity } from "../../host/process.ts";
 import { lockOrFindRunning } from "../../state/holder.ts";
@@ -80,6 +81,6 @@ async function stopProcess(process: ProcessIdentity, pinDir: string, drainMs: nu
         } s; its log says why, or its --drain-timeout is longer`,
       );
     }
-    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+    await sleep(LOOK_MS);
   }
 }

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import type { BpfMap } from "../../libbpf/map.ts";
 import type { BpfProgram } from "../../libbpf/program.ts";
 import { release } from "../sockets/release.ts";
@@ -32,6 +33,6 @@ export async function drainUntil(
     // One that was just about to enter is only seen now.
     if (left.length === 0) left = [...sockets.keys()];
     if (left.length === 0 || performance.now() >= end || signal?.aborted) return left;
-    await new Promise((resolve) => setTimeout(resolve, STEP_MS));
+    await sleep(STEP_MS);
   }
 }

@@ -1,5 +1,6 @@
 import type { BpfMap } from "../../libbpf/map.ts";
 import type { BpfProgram } from "../../libbpf/program.ts";
+import { readU64 } from "../../libbpf/struct.ts";
 import { passEverything } from "../../state/control.ts";
 import { drainUntil } from "./drain.ts";
 import { linkName, nextLinkName, openPinnedDrain, openPinnedLink, openPinnedMap } from "../../state/pins.ts";
@@ -46,7 +47,7 @@ export function openRetired(pinDir: string): Retired {
     remove: (key) => void sockets?.delete(key),
     cookieOf(key) {
       const value = sockets?.lookup(key);
-      return value && new DataView(value.buffer).getBigUint64(0, true);
+      return value && readU64(value);
     },
     [Symbol.dispose]() {
       for (const handle of [control, sockets, program]) handle?.close();

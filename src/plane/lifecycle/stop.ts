@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { getLogger } from "@logtape/logtape";
 import type { BpfObject } from "../../libbpf/object.ts";
 import { removePinDirectory } from "../../host/bpffs.ts";
@@ -81,7 +82,7 @@ export async function leaveDataPlane(plane: DataPlane, { drainMs, signal }: Stop
   const behind = () => features.iterates_files && someAreBehind(object);
   for (let ms = 0; !signal?.aborted && (ms < SETTLE_MS || ms < drainMs && behind());) {
     if (features.iterates_files) help(object);
-    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+    await sleep(LOOK_MS);
     ms = performance.now() - started;
   }
   const left = behind();

@@ -1,6 +1,6 @@
 import { ROOT_CGROUP } from "../../host/cgroup.ts";
 import { checkHost } from "../../host/kernel.ts";
-import * as libc from "../../host/libc.ts";
+import * as libc from "../../host/libc/mod.ts";
 import { processName } from "../../host/process.ts";
 import { changeControl } from "../../state/control.ts";
 import { probeKernel } from "../../checks/features.ts";

@@ -5,7 +5,7 @@ import type { BpfObject } from "../../libbpf/object.ts";
 import { writeStruct } from "../../libbpf/struct.ts";
 import type { UnknownPrograms } from "../../config/unknown.ts";
 import { isShortage } from "../../host/descriptors.ts";
-import { SystemError } from "../../host/errno.ts";
+import { SystemError } from "../../host/libc/errno.ts";
 import { obstacleToOthersSockets } from "../../host/reach.ts";
 import { isRedirecting } from "../../state/control.ts";
 import {

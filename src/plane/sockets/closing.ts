@@ -1,7 +1,7 @@
 import type { BpfObject } from "../../libbpf/object.ts";
 import { u64 } from "../../libbpf/struct.ts";
-import { SystemError } from "../../host/errno.ts";
-import * as libc from "../../host/libc.ts";
+import { SystemError } from "../../host/libc/errno.ts";
+import * as libc from "../../host/libc/mod.ts";
 import { type ForeignSocket, useForeignSocket } from "./foreign_socket.ts";
 import { findSockets } from "./handover.ts";
 import { keyOf } from "../../state/member.ts";

@@ -1,7 +1,7 @@
 import { enums, layouts } from "../../generated/layouts.ts";
-import { readStruct, writeStruct } from "../../libbpf/struct.ts";
+import { readStruct, readU32, readU64, writeStruct } from "../../libbpf/struct.ts";
 import { isShortage } from "../../host/descriptors.ts";
-import * as libc from "../../host/libc.ts";
+import * as libc from "../../host/libc/mod.ts";
 import { useForeignSocket } from "./foreign_socket.ts";
 import type { BpfObject } from "../../libbpf/object.ts";
 
@@ -18,7 +18,8 @@ const { EDGE_AT_ONCE } = enums.edge_time;
 export function makeEdges(object: BpfObject): boolean {
   const wanted = object.map("edges_wanted"), readers = object.map("readers");
   for (const cookie of wanted.keys()) {
-    const at_once = Number(number32(wanted.lookup(cookie)) === EDGE_AT_ONCE);
+    const how = wanted.lookup(cookie);
+    const at_once = Number(how !== undefined && readU32(how) === EDGE_AT_ONCE);
     readers.update(cookie, writeStruct(layouts, "reader", { at_once }));
     // Whoever fills up again from here on is noted again.
     wanted.delete(cookie);
@@ -31,7 +32,7 @@ export function makeEdges(object: BpfObject): boolean {
     const { pid, fd, unread_bytes, at_once } = readStruct(layouts, "reader", readers.lookup(cookie)!);
     if (unread_bytes > 0n && !at_once) continue;
     try {
-      if (pid !== 0 && useForeignSocket({ pid, fd, cookie: readCookie(cookie) }, makeEdge)) made++;
+      if (pid !== 0 && useForeignSocket({ pid, fd, cookie: readU64(cookie) }, makeEdge)) made++;
     } catch (error) {
       if (failed === undefined || isShortage(failed)) failed = error;
       // It can be helped when there are descriptors.
@@ -53,12 +54,4 @@ export function someAreBehind(object: Pick<BpfObject, "map">): boolean {
 export function makeEdge(fd: number): void {
   const lowat = Number(libc.getSocketOption(fd, libc.SOL_SOCKET, libc.SO_RCVLOWAT));
   libc.setSocketOption(fd, libc.SOL_SOCKET, libc.SO_RCVLOWAT, lowat);
-}
-
-function number32(value: Uint8Array | undefined): number {
-  return value ? new DataView(value.buffer, value.byteOffset).getUint32(0, true) : 0;
-}
-
-function readCookie(key: Uint8Array): bigint {
-  return new DataView(key.buffer, key.byteOffset).getBigUint64(0, true);
 }

@@ -1,5 +1,5 @@
-import { SystemError } from "../../host/errno.ts";
-import * as libc from "../../host/libc.ts";
+import { SystemError } from "../../host/libc/errno.ts";
+import * as libc from "../../host/libc/mod.ts";
 
 /** A socket of another process, as a scan of descriptors has seen it. */
 export interface ForeignSocket {

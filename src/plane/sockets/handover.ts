@@ -3,8 +3,8 @@ import { enums, layouts } from "../../generated/layouts.ts";
 import type { BpfObject } from "../../libbpf/object.ts";
 import { readStruct, type StructValue, u32, u64, writeStruct } from "../../libbpf/struct.ts";
 import { isShortage } from "../../host/descriptors.ts";
-import { SystemError } from "../../host/errno.ts";
-import * as libc from "../../host/libc.ts";
+import { SystemError } from "../../host/libc/errno.ts";
+import * as libc from "../../host/libc/mod.ts";
 import { askToLeave } from "./leave.ts";
 import { useForeignSocket } from "./foreign_socket.ts";
 

@@ -1,6 +1,6 @@
 import { layouts } from "../../generated/layouts.ts";
 import { isShortage } from "../../host/descriptors.ts";
-import * as libc from "../../host/libc.ts";
+import * as libc from "../../host/libc/mod.ts";
 import { BPF_NOEXIST } from "../../libbpf/map.ts";
 import type { BpfObject } from "../../libbpf/object.ts";
 import { u64, writeStruct } from "../../libbpf/struct.ts";

@@ -1,6 +1,6 @@
 import { getLogger } from "@logtape/logtape";
 import { enums, layouts } from "../../generated/layouts.ts";
-import { SystemError } from "../../host/errno.ts";
+import { SystemError } from "../../host/libc/errno.ts";
 import type { BpfObject } from "../../libbpf/object.ts";
 import { writeStruct } from "../../libbpf/struct.ts";
 import { keyOf } from "../../state/member.ts";

@@ -1,8 +1,8 @@
 import { getLogger } from "@logtape/logtape";
 import { enums, layouts } from "../../generated/layouts.ts";
 import type { BpfObject } from "../../libbpf/object.ts";
-import { SystemError } from "../../host/errno.ts";
-import * as libc from "../../host/libc.ts";
+import { SystemError } from "../../host/libc/errno.ts";
+import * as libc from "../../host/libc/mod.ts";
 import { changeControl, readControl } from "../../state/control.ts";
 import { useForeignSocket } from "./foreign_socket.ts";
 import { findStuck, scanDescriptors, type ScannedSocket } from "./scan.ts";

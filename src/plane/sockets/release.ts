@@ -2,7 +2,7 @@ import type { BpfMap } from "../../libbpf/map.ts";
 import type { BpfObject } from "../../libbpf/object.ts";
 import type { BpfProgram } from "../../libbpf/program.ts";
 import { layouts } from "../../generated/layouts.ts";
-import { u32, u64 } from "../../libbpf/struct.ts";
+import { readU64, u32, u64 } from "../../libbpf/struct.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -21,7 +21,6 @@ const ROUNDS = 2;
  */
 export function release(sockets: BpfMap, drain: BpfProgram, keys: Bytes[]): Bytes[] {
   const packet = new Uint8Array(packetBytes);
-  const view = new DataView(packet.buffer);
   const stay: Bytes[] = [];
   for (let at = 0; at < keys.length; at += keysField.length) {
     let some = keys.slice(at, at + keysField.length);
@@ -29,7 +28,7 @@ export function release(sockets: BpfMap, drain: BpfProgram, keys: Bytes[]): Byte
       packet.fill(0);
       some.forEach((key, index) => packet.set(key, keysField.offset + index * keyBytes));
       drain.runOn(packet);
-      const ready = view.getBigUint64(readyField.offset, true);
+      const ready = readU64(packet, readyField.offset);
       some = some.filter((key, index) => {
         const place = keysField.offset + index * keyBytes;
         if (!packet.subarray(place, place + keyBytes).some((byte) => byte !== 0)) return false;

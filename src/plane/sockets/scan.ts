@@ -1,9 +1,9 @@
 import { enums, layouts } from "../../generated/layouts.ts";
 import type { BpfObject } from "../../libbpf/object.ts";
-import { readStruct, type StructValue } from "../../libbpf/struct.ts";
+import { numberReader, readStruct, type StructValue } from "../../libbpf/struct.ts";
 import { changeControl } from "../../state/control.ts";
 
-const { size, fields } = layouts.scanned;
+const { size } = layouts.scanned;
 const { SCANNED_LISTENER, SCANNED_MPTCP_LISTENER, SCANNED_MEMBER, SCANNED_CLOSED } = enums.scanned_kind;
 
 /** A TCP socket as a scan of all descriptors finds it: see bpf/types.h. */
@@ -58,10 +58,10 @@ function findOfKind(bytes: Uint8Array<ArrayBuffer>, kind: number): ScannedSocket
 }
 
 function findWith(bytes: Uint8Array<ArrayBuffer>, name: "kind" | "stuck", value: number): ScannedSocket[] {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const number = numberReader(layouts, "scanned", bytes);
   const found: ScannedSocket[] = [];
   for (let at = 0; at + size <= bytes.length; at += size) {
-    if (view.getUint32(at + fields[name].offset, true) === value) {
+    if (number(at, name) === value) {
       found.push(readStruct(layouts, "scanned", bytes, at));
     }
   }
@@ -73,8 +73,7 @@ function findWith(bytes: Uint8Array<ArrayBuffer>, name: "kind" | "stuck", value:
  * the same two initial sequence numbers; the client's own is one less, since its SYN counts as acknowledged.
  */
 export function findConnections(bytes: Uint8Array<ArrayBuffer>): Connection[] {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const number = (at: number, name: keyof typeof fields) => view.getUint32(at + fields[name].offset, true);
+  const number = numberReader(layouts, "scanned", bytes);
   // 53 of the 64 bits of a handshake, to look it up by; all are compared.
   const handshake = (clientSeq: number, serverSeq: number) => clientSeq * 2 ** 21 + serverSeq % 2 ** 21;
   const read = (at: number) => readStruct(layouts, "scanned", bytes, at);

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { getLogger } from "@logtape/logtape";
 import { enums, layouts } from "../../generated/layouts.ts";
 import type { BpfObject } from "../../libbpf/object.ts";
@@ -107,7 +108,7 @@ class Attempts<Subject> {
 
   async #again(): Promise<void> {
     while (this.#waiting.size > 0 && !this.signal.aborted) {
-      await new Promise((resolve) => setTimeout(resolve, this.againMs));
+      await sleep(this.againMs);
       for (const [cookie, { subject, since }] of this.#waiting) {
         if (this.attempt(subject) || performance.now() > since + this.tryMs()) this.#waiting.delete(cookie);
       }

@@ -1,12 +1,8 @@
 import { getLogger } from "@logtape/logtape";
 import { sockopsProgramsOf } from "../../libbpf/kernel_objects.ts";
 import { openCgroup } from "../../host/cgroup.ts";
-import {
-  describeNeighbour,
-  findNeighbours,
-  type Neighbours,
-  type SearchOptions,
-} from "../../checks/neighbours.ts";
+import { findNeighbours, type SearchOptions } from "../../checks/neighbours/find.ts";
+import { describeNeighbour, type Neighbours } from "../../checks/neighbours/neighbour.ts";
 
 const log = getLogger("mda");
 

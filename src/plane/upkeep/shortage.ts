@@ -1,6 +1,6 @@
 import { getLogger } from "@logtape/logtape";
 import { areDescriptorsThere, isShortage } from "../../host/descriptors.ts";
-import { commonAdvice } from "../../host/errno.ts";
+import { commonAdvice } from "../../host/libc/errno.ts";
 
 const log = getLogger("mda");
 

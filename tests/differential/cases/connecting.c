@@ -566,7 +566,9 @@ static void many_in_turn(void)
 
 static void many_at_once(void)
 {
-	enum { COUNT = 30 };
+	enum {
+		COUNT = 30
+	};
 	static int ends[COUNT];
 
 	SERVER

@@ -7,12 +7,12 @@
 
 #include "run.h"
 
-#define STEP_SECONDS  4
-#define AWAIT_MS      2500
-#define TRY_MS	      3000
-#define TRY_AGAIN_MS  5
-#define ARRIVAL_MS    300
-#define DEPARTURE_MS  100
+#define STEP_SECONDS 4
+#define AWAIT_MS 2500
+#define TRY_MS 3000
+#define TRY_AGAIN_MS 5
+#define ARRIVAL_MS 300
+#define DEPARTURE_MS 100
 #define PATTERN_BYTES (16 << 20)
 
 bool is_client, server_sends;
@@ -109,7 +109,11 @@ struct byte_counts {
 static struct byte_counts byte_counts_of(int fd)
 {
 	/* include/uapi/linux/tcp.h: tcpi_bytes_received, tcpi_bytes_sent, tcpi_bytes_retrans */
-	enum { RECEIVED_AT = 128, SENT_AT = 200, RETRANSMITTED_AT = 208 };
+	enum {
+		RECEIVED_AT = 128,
+		SENT_AT = 200,
+		RETRANSMITTED_AT = 208
+	};
 	uint8_t info[256] = {};
 	socklen_t bytes = sizeof(info);
 	struct byte_counts counts = {};
@@ -248,8 +252,13 @@ static const struct {
 	short event;
 	const char *name;
 } event_names[] = {
-	{ POLLIN, "IN" },	{ POLLPRI, "PRI" }, { POLLOUT, "OUT" },	    { POLLERR, "ERR" },
-	{ POLLHUP, "HUP" }, { POLLNVAL, "NVAL" }, { POLLRDHUP, "RDHUP" },
+	{ POLLIN, "IN" },
+	{ POLLPRI, "PRI" },
+	{ POLLOUT, "OUT" },
+	{ POLLERR, "ERR" },
+	{ POLLHUP, "HUP" },
+	{ POLLNVAL, "NVAL" },
+	{ POLLRDHUP, "RDHUP" },
 };
 
 /* epoll's events have the same numbers. */
@@ -336,9 +345,9 @@ void say_error(int fd)
 
 void say_state(int fd)
 {
-	static const char *const names[] = { "0",	    "ESTABLISHED", "SYN_SENT", "SYN_RECV", "FIN_WAIT1",
-					     "FIN_WAIT2", "TIME_WAIT",   "CLOSE",	 "CLOSE_WAIT", "LAST_ACK",
-					     "LISTEN",    "CLOSING" };
+	static const char *const names[] = { "0", "ESTABLISHED", "SYN_SENT", "SYN_RECV", "FIN_WAIT1",
+					     "FIN_WAIT2", "TIME_WAIT", "CLOSE", "CLOSE_WAIT", "LAST_ACK",
+					     "LISTEN", "CLOSING" };
 	struct tcp_info info;
 
 	if (!tcp_info_of(fd, &info))

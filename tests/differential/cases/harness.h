@@ -44,7 +44,11 @@
 #include <unistd.h>
 
 /* Whether mda redirects messages of the case's own connection. */
-enum redirection { MUST, NEVER, MAY };
+enum redirection {
+	MUST,
+	NEVER,
+	MAY
+};
 
 enum how {
 	/* No other connection comes first: the program is one that mda has not met yet. */
@@ -90,7 +94,7 @@ extern int listening;
 /* The client sends and the server reads, but where a case has it the other way round. */
 #define SENDER for (bool mine_ = begin_turn(!server_sends); mine_; mine_ = end_turn())
 #define READER for (bool mine_ = begin_turn(server_sends); mine_; mine_ = end_turn())
-#define BOTH   for (bool mine_ = begin_together(); mine_; mine_ = end_together())
+#define BOTH for (bool mine_ = begin_together(); mine_; mine_ = end_together())
 
 bool begin_turn(bool clients);
 bool end_turn(void);

@@ -20,14 +20,14 @@
 
 #include "run.h"
 
-#define CASE_MS	    20000
+#define CASE_MS 20000
 #define WARMUP_TRIPS 40
 
 extern const struct test_case reading[], writing[], splicing[], urgent[], waiting[], uring[], closing[], sharing[],
 	connecting[], options[];
 
-static const struct test_case *const files[] = { reading, writing, splicing, urgent,	 waiting,
-						 uring,	  closing, sharing,  connecting, options };
+static const struct test_case *const files[] = { reading, writing, splicing, urgent, waiting,
+						 uring, closing, sharing, connecting, options };
 
 #define FILES (sizeof(files) / sizeof(files[0]))
 

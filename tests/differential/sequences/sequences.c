@@ -31,17 +31,17 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#define SETTLE_US     1500
-#define HAPPENED_MS   20
-#define WARM_UPS      3
-#define ROUND_TRIPS   10
-#define LEARNT_MS     700
-#define TAKEN_OUT_MS  400
-#define CONNECTIONS   100
-#define TALK_MS	      50
-#define CALLS_MAX     6
-#define CLIENT	      0
-#define SERVER	      1
+#define SETTLE_US 1500
+#define HAPPENED_MS 20
+#define WARM_UPS 3
+#define ROUND_TRIPS 10
+#define LEARNT_MS 700
+#define TAKEN_OUT_MS 400
+#define CONNECTIONS 100
+#define TALK_MS 50
+#define CALLS_MAX 6
+#define CLIENT 0
+#define SERVER 1
 
 struct sequence {
 	uint64_t number, random;
@@ -132,8 +132,7 @@ static void name_events(short events)
 	static const struct {
 		short event;
 		const char *name;
-	} names[] = { { POLLIN, "IN" },	  { POLLOUT, "OUT" },	  { POLLRDHUP, "RDHUP" },
-		      { POLLERR, "ERR" }, { POLLHUP, "HUP" }, { POLLPRI, "PRI" } };
+	} names[] = { { POLLIN, "IN" }, { POLLOUT, "OUT" }, { POLLRDHUP, "RDHUP" }, { POLLERR, "ERR" }, { POLLHUP, "HUP" }, { POLLPRI, "PRI" } };
 	bool some = false;
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
@@ -271,11 +270,11 @@ static int destroy(int fd)
 }
 
 /* Calls that a program makes, one of them at a time. */
-static const char *const calls[] = { "send",	     "send of 0",     "send quietly", "sendmsg",	  "writev",	 "write",
-				     "sendfile",     "splice to it",  "sendmmsg",     "send more",	  "send large",	 "fast open",
-				     "receive",	     "receive",	      "receive",      "peek",		  "read",	 "SO_ERROR",
-				     "poll",	     "poll",	      "state",	      "getpeername",	  "connect again", "shutdown WR",
-				     "shutdown RD",  "send",	      "send",	      "write of 0" };
+static const char *const calls[] = { "send", "send of 0", "send quietly", "sendmsg", "writev", "write",
+				     "sendfile", "splice to it", "sendmmsg", "send more", "send large", "fast open",
+				     "receive", "receive", "receive", "peek", "read", "SO_ERROR",
+				     "poll", "poll", "state", "getpeername", "connect again", "shutdown WR",
+				     "shutdown RD", "send", "send", "write of 0" };
 
 static void call(int fd, const char *name)
 {
@@ -332,8 +331,8 @@ static void call(int fd, const char *name)
 
 /* What happens first. All that was sent is read before an end is closed, since what its peer is told of bytes that nobody reads is
  * a case of its own. */
-static const char *const events[] = { "nothing",    "reset",	   "reset",	    "reset unread", "close",	    "shutdown WR",
-				      "shutdown RD", "shutdown RDWR", "destroyed",    "disconnect",   "bytes unread" };
+static const char *const events[] = { "nothing", "reset", "reset", "reset unread", "close", "shutdown WR",
+				      "shutdown RD", "shutdown RDWR", "destroyed", "disconnect", "bytes unread" };
 
 static void happen(const char *name, int whose)
 {

@@ -1,5 +1,5 @@
 /**
- * Attaches programs of tests/bpf/fixtures/neighbour.bpf.c, and keeps them until SIGTERM:
+ * Attaches programs of tests/plane/bpf/fixtures/neighbour.bpf.c, and keeps them until SIGTERM:
  *
  *     deno run --allow-all hold.ts CGROUP PIN_DIR KIND VERDICT REDIRECTS CLIENTS_ONLY
  *
@@ -11,7 +11,7 @@ import { libbpf } from "../../../src/libbpf/library.ts";
 import { abiEnums } from "../../../src/generated/abi.ts";
 import { openObject } from "../../../src/libbpf/object.ts";
 import { openCgroup } from "../../../src/host/cgroup.ts";
-import { compileFixture } from "../../bpf/compile.ts";
+import { compileFixture } from "../../plane/bpf/compile.ts";
 
 const [cgroup, pinDir, kind, verdict, redirects, clients_only] = Deno.args;
 const { BPF_SK_MSG_VERDICT, BPF_SK_SKB_STREAM_VERDICT } = abiEnums.bpf_attach_type;

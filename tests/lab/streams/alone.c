@@ -136,7 +136,10 @@ static void siblings(void)
 static void reuseport_array(void)
 {
 	union bpf_attr array = {
-		.map_type = BPF_MAP_TYPE_REUSEPORT_SOCKARRAY, .key_size = 4, .value_size = 8, .max_entries = 1,
+		.map_type = BPF_MAP_TYPE_REUSEPORT_SOCKARRAY,
+		.key_size = 4,
+		.value_size = 8,
+		.max_entries = 1,
 	};
 	struct address to = loopback(address.any.sa_family == AF_INET ? "4" : "6", 0);
 	struct findings findings = {};
@@ -151,7 +154,8 @@ static void reuseport_array(void)
 		err(1, "Cannot listen");
 	place = (union bpf_attr){
 		.map_fd = syscall(SYS_bpf, BPF_MAP_CREATE, &array, sizeof(array)),
-		.key = (uintptr_t)&key, .value = (uintptr_t)&value,
+		.key = (uintptr_t)&key,
+		.value = (uintptr_t)&value,
 	};
 	if (syscall(SYS_bpf, BPF_MAP_UPDATE_ELEM, &place, sizeof(place)))
 		err(1, "Cannot put a listener into an array");

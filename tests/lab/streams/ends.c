@@ -38,18 +38,21 @@
 #include <sys/mman.h>
 #include <sys/un.h>
 
-#define MESSAGE_MAX   3000
-#define READ_MAX      8192
+#define MESSAGE_MAX 3000
+#define READ_MAX 8192
 #define CALLS_IN_TURN 4
-#define TURN_US	      400
-#define STREAMS_MAX   4096
-#define EVENTS_MAX    64
-#define FDS_MAX	      200 /* that are passed in one message: SCM_MAX_FD is 253 */
-#define CHURN_BYTES   100000
-#define LIMIT_S	      120
-#define CLIENT_PORTS  10000
+#define TURN_US 400
+#define STREAMS_MAX 4096
+#define EVENTS_MAX 64
+#define FDS_MAX 200 /* that are passed in one message: SCM_MAX_FD is 253 */
+#define CHURN_BYTES 100000
+#define LIMIT_S 120
+#define CLIENT_PORTS 10000
 
-enum side { CLIENT, SERVER };
+enum side {
+	CLIENT,
+	SERVER
+};
 
 struct direction {
 	/* What the sender was about to have sent, and has: one that is killed in between does not tell. */

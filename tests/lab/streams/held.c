@@ -11,13 +11,13 @@
 
 #include <stdatomic.h>
 
-#define BYTES_MAX   65536
-#define WARM_UP	    20 /* messages that are read at once, before the receiver stops */
-#define AFTERWARDS  500 /* messages, after the receiver reads again */
-#define SETTLED_MS  400 /* senders that have sent nothing for so long are held */
-#define QUEUED_MAX  (256ul << 20) /* nobody holds this sender */
-#define ROUNDS	    3
-#define NOISE_KIB   4096 /* what the rest of the kernel takes and gives meanwhile */
+#define BYTES_MAX 65536
+#define WARM_UP 20 /* messages that are read at once, before the receiver stops */
+#define AFTERWARDS 500 /* messages, after the receiver reads again */
+#define SETTLED_MS 400 /* senders that have sent nothing for so long are held */
+#define QUEUED_MAX (256ul << 20) /* nobody holds this sender */
+#define ROUNDS 3
+#define NOISE_KIB 4096 /* what the rest of the kernel takes and gives meanwhile */
 
 struct stream {
 	struct pair pair;
@@ -122,8 +122,16 @@ static long sum_of(const char *path, const char *format)
 static long kernel_kib(void)
 {
 	static const char *const others[] = {
-		"MemFree: %ld",	   "Buffers: %ld",     "Cached: %ld", "SwapCached: %ld",   "AnonPages: %ld",
-		"PageTables: %ld", "KernelStack: %ld", "Percpu: %ld", "VmallocUsed: %ld", "SReclaimable: %ld",
+		"MemFree: %ld",
+		"Buffers: %ld",
+		"Cached: %ld",
+		"SwapCached: %ld",
+		"AnonPages: %ld",
+		"PageTables: %ld",
+		"KernelStack: %ld",
+		"Percpu: %ld",
+		"VmallocUsed: %ld",
+		"SReclaimable: %ld",
 	};
 	long kib = sum_of("/proc/meminfo", "MemTotal: %ld");
 

@@ -6,7 +6,7 @@
  * Sends, says how much; at the next line of standard input it reads, sends 100 bytes more, and says what came of both. */
 #include "streams.h"
 
-#define MESSAGES      50
+#define MESSAGES 50
 #define MESSAGE_BYTES 100
 
 int main(int argc, char **argv)

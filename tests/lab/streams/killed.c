@@ -10,8 +10,8 @@
 #include <sys/epoll.h>
 #include <sys/wait.h>
 
-#define WORKERS	    2
-#define WARM_UP	    20
+#define WORKERS 2
+#define WARM_UP 20
 #define CONNECTIONS 1000
 
 struct connection {

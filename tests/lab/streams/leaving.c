@@ -9,7 +9,10 @@
 
 #define PATIENCE_BYTES 100000 /* fits into the buffers of a connection whose receiver does not read yet */
 
-enum { TO_SERVER, TO_CLIENT };
+enum {
+	TO_SERVER,
+	TO_CLIENT
+};
 
 static struct address address;
 static int listening;
@@ -177,7 +180,14 @@ static void large_answer_after_half_close(void)
 	print_findings("large answer after a half-close", &findings);
 }
 
-enum amid { SHUTS_DOWN_BEHIND, SHUTS_DOWN, BLOCKS_AND_SHUTS_DOWN, BLOCKS_AND_ANSWERS, ANSWERS_IN_BULK, AMID_KINDS };
+enum amid {
+	SHUTS_DOWN_BEHIND,
+	SHUTS_DOWN,
+	BLOCKS_AND_SHUTS_DOWN,
+	BLOCKS_AND_ANSWERS,
+	ANSWERS_IN_BULK,
+	AMID_KINDS
+};
 
 static const char *const amid_names[] = {
 	"the server shuts down its side while it is behind",
@@ -309,8 +319,8 @@ static void round_trips(struct visit *visit, uint64_t offset, unsigned long coun
 	}
 }
 
-#define BULK_BYTES   (8 << 20)
-#define SMALL_TRIPS  200
+#define BULK_BYTES (8 << 20)
+#define SMALL_TRIPS 200
 #define SMALL_OFFSET (SMALL_TRIPS * 100)
 
 static void *send_bulk(void *argument)
@@ -400,11 +410,21 @@ static void reset(int fd)
 	close(fd);
 }
 
-enum visit_kind { CLIENT_CLOSES, SERVER_CLOSES, CLIENT_SENDS, SERVER_SENDS, CLIENT_RESETS, VISIT_KINDS };
+enum visit_kind {
+	CLIENT_CLOSES,
+	SERVER_CLOSES,
+	CLIENT_SENDS,
+	SERVER_SENDS,
+	CLIENT_RESETS,
+	VISIT_KINDS
+};
 
 static const char *const visit_names[] = {
-	"the client closes", "the server closes", "the client sends and closes",
-	"the server sends and closes", "the client resets",
+	"the client closes",
+	"the server closes",
+	"the client sends and closes",
+	"the server sends and closes",
+	"the client resets",
 };
 
 /* Connections that are hardly there: what does the end see that did not close? */

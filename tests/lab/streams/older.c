@@ -16,7 +16,7 @@
 #include <sched.h>
 #include <stdatomic.h>
 
-#define MIB	    (1u << 20)
+#define MIB (1u << 20)
 #define MESSAGE_MAX (64u << 10)
 
 struct connection {

@@ -11,11 +11,11 @@
 #include <sys/epoll.h>
 #include <sys/wait.h>
 
-#define QUICK_SENDS	3
+#define QUICK_SENDS 3
 #define QUICK_BYTES_MAX 200
-#define LATER_BYTES	500 /* in round trips, after the first bytes came back */
-#define STREAM_MAX	(QUICK_SENDS * QUICK_BYTES_MAX + LATER_BYTES)
-#define EVENTS		64
+#define LATER_BYTES 500 /* in round trips, after the first bytes came back */
+#define STREAM_MAX (QUICK_SENDS * QUICK_BYTES_MAX + LATER_BYTES)
+#define EVENTS 64
 
 /* Both ends know the client's port: it names the streams, and seeds what is random. */
 struct end {
@@ -24,7 +24,11 @@ struct end {
 	uint64_t sent, received, total_bytes;
 };
 
-enum { TO_SERVER, TO_CLIENT, DIRECTIONS };
+enum {
+	TO_SERVER,
+	TO_CLIENT,
+	DIRECTIONS
+};
 
 static uint32_t stream_of(uint16_t client_port, int direction)
 {

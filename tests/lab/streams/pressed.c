@@ -10,7 +10,7 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
-#include "../kernels/lab.h"
+#include "../../vm/kernels/lab.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -18,12 +18,12 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 
-#define ROUND_TRIPS   20
-#define STALL_MS      20000
-#define LATE_US	      700000
+#define ROUND_TRIPS 20
+#define STALL_MS 20000
+#define LATE_US 700000
 #define CONNECTIONS_MAX 256
-#define BYTES_MAX     65536
-#define GREETING      8
+#define BYTES_MAX 65536
+#define GREETING 8
 
 struct end {
 	int fd;

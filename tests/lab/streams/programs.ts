@@ -1,12 +1,8 @@
 /** The programs of this directory: what they find on plain TCP, they must find under mda. */
 import assert from "node:assert/strict";
-import { fileURLToPath } from "node:url";
 import type { Cgroup } from "../cgroup.ts";
+import { compile as compileAny } from "../compile.ts";
 import { type Place, type Program, run, start } from "../program.ts";
-
-const sources = fileURLToPath(new URL(".", import.meta.url));
-const headers = ["streams.h", "../kernels/lab.h"];
-const built = fileURLToPath(new URL("../../../build/tests/", import.meta.url));
 
 /** Longer than the programs' own limits, which say more. */
 const timeoutMs = 70_000;
@@ -57,28 +53,7 @@ export async function assertSameAsTcp(
   assert.equal(underMda, onTcp);
 }
 
-/** Compiles NAME.c when it is newer than its program, each with other flags for gcc; returns the program's path. */
+/** Compiles NAME.c, maybe with other flags; returns the program's path. */
 export function compile(name: ProgramName, flags: string[] = []): string {
-  const source = `${sources}${name}.c`;
-  const program = `${built}${[name, ...flags].join("")}`;
-  const changed = [source, ...headers.map((header) => sources + header)].map(modifiedMs);
-  if (modifiedMs(program) > Math.max(...changed)) return program;
-  Deno.mkdirSync(built, { recursive: true });
-  const part = `${program}.${Deno.pid}`;
-  const { success, stderr } = new Deno.Command("gcc", {
-    args: ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-pthread", ...flags, "-o", part, source],
-  }).outputSync();
-  if (!success) throw new Error(`Cannot compile ${source}: ${new TextDecoder().decode(stderr)}`);
-  Deno.renameSync(part, program);
-  return program;
-}
-
-/** Since 1970; 0 when there is no such file. */
-export function modifiedMs(path: string): number {
-  try {
-    return Deno.statSync(path).mtime!.getTime();
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return 0;
-    throw error;
-  }
+  return compileAny(`lab/streams/${name}`, flags);
 }

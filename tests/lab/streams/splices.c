@@ -10,9 +10,9 @@
 
 #include <sys/wait.h>
 
-#define WARM_TRIPS  40
+#define WARM_TRIPS 40
 #define MESSAGE_MAX 6000
-#define READ_MAX    10000
+#define READ_MAX 10000
 
 static void write_stream(int fd, uint32_t stream, size_t bytes, struct random random)
 {

@@ -6,7 +6,7 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
-#include "../kernels/lab.h"
+#include "../../vm/kernels/lab.h"
 
 #include <fcntl.h>
 #include <netinet/tcp.h>

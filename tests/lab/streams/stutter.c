@@ -13,7 +13,7 @@
 #include <sys/epoll.h>
 
 #define MESSAGE_LIMIT 65536
-#define BURST_MAX     (200 << 10) /* a reader's buffer, and what fits into the TCP window on top of it */
+#define BURST_MAX (200 << 10) /* a reader's buffer, and what fits into the TCP window on top of it */
 
 struct direction {
 	int from, to;

@@ -131,7 +131,7 @@ static void wait_for_all_of_a_greeting(void)
 }
 
 #define REQUEST_BYTES 100
-#define ANSWER_BYTES  20000
+#define ANSWER_BYTES 20000
 
 static void *answer_at_the_end(void *argument)
 {

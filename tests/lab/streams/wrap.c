@@ -8,10 +8,10 @@
 #include <linux/sockios.h>
 #include <sys/ioctl.h>
 
-#define WRAP	     (1ull << 32)
-#define MESSAGE	     16384
+#define WRAP (1ull << 32)
+#define MESSAGE 16384
 #define BEHIND_BYTES (4 * MESSAGE) /* left unread at least, while TCP carries the stream */
-#define SMALL_BYTES  100
+#define SMALL_BYTES 100
 
 static struct pair pair;
 static uint64_t sent, received;

@@ -1,0 +1,55 @@
+import { connsFormats } from "../../output/print.ts";
+import { sortKeys } from "../../views/words.ts";
+import { declare } from "./declaration.ts";
+import { filter, filterText } from "./filter.ts";
+
+const WATCH_SECONDS = 2;
+const WATCH_SECONDS_MAX = 3600;
+
+/** Reads an interval; undefined when it is none. */
+export function readInterval(text: string): number | undefined {
+  const value = /^\d+(\.\d+)?$/.test(text) ? Number(text) : NaN;
+  return value >= 0.1 && value <= WATCH_SECONDS_MAX ? value : undefined;
+}
+
+export const conns = declare({
+  name: "conns",
+  words: "show connections, and why each is redirected or is not",
+  options: {
+    ...filter,
+    all: { letter: "a", words: "also those that are not accelerated" },
+    sort: { value: "KEY", words: "what to sort by", choices: sortKeys, default: "bytes" },
+    watch: {
+      letter: "w",
+      value: "SECONDS",
+      mayLackValue: true,
+      words: `again and again, every ${WATCH_SECONDS} seconds if not told`,
+      parse: readInterval,
+      expects: `It is a number from 0.1 to ${WATCH_SECONDS_MAX}.`,
+    },
+    output: {
+      letter: "o",
+      value: "FORMAT",
+      words: "how to print",
+      choices: connsFormats,
+      default: "table",
+    },
+  },
+  text: [
+    filterText,
+    `A row is a connection. MSGS and BYTES are those of both directions that went past
+TCP, BYTCP the messages that did not, REASON why the last of them did not, IDLE
+the time since the last message.`,
+  ],
+  examples: [
+    "mda conns",
+    "mda conns --program nginx --state passed",
+    "mda conns --all --port 6379 -o wide",
+    "mda conns -w --sort messages",
+  ],
+  run: async ({ watch, ...options }) =>
+    (await import("../commands/conns.ts")).conns({
+      ...options as Omit<import("../commands/conns.ts").ConnsOptions, "watch">,
+      watch: watch as unknown === true ? WATCH_SECONDS : watch as number | undefined,
+    }),
+});

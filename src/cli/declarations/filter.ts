@@ -1,0 +1,56 @@
+/** The options of commands that take a filter of connections. */
+import { type State, states } from "../../views/words.ts";
+import type { OptionDeclaration } from "./declaration.ts";
+
+type List<T = string> = OptionDeclaration<T[] | undefined>;
+
+const texts = { isList: true, parse: (text: string) => text.split(",") } as const;
+
+const ip: List = { ...texts, letter: "i", value: "ADDRESS", words: "with an end in this CIDR block" };
+const port: List = {
+  ...texts,
+  letter: "p",
+  value: "PORT",
+  words: "with this port, or one of this range, at an end",
+};
+const uidOwner: List = { ...texts, letter: "u", value: "UID", words: "with a socket of this user at an end" };
+const gidOwner: List = {
+  ...texts,
+  letter: "g",
+  value: "GID",
+  words: "with a socket of this group at an end",
+};
+const program: List = { ...texts, value: "NAME", words: "with an end in a program of this name" };
+const pod: List = { ...texts, value: "ID", words: "with an end in this pod, container or unit" };
+
+const pid: List<number> = {
+  isList: true,
+  value: "PID",
+  words: "with an end in this process",
+  parse: (text) => {
+    const all = text.split(",");
+    return all.every((one) => /^[1-9]\d{0,9}$/.test(one)) ? all.map(Number) : undefined;
+  },
+  expects: "It is a process's number.",
+};
+
+const state: List<State> = {
+  isList: true,
+  value: "STATE",
+  words: `in this state: ${states.join(", ")}`,
+  parse: (text) => {
+    const all = text.split(",");
+    return all.every((one): one is State => (states as readonly string[]).includes(one)) ? all : undefined;
+  },
+  expects: `It is one of ${states.join(", ")}.`,
+};
+
+/** What filters a connection by what rules know of it, and by its programs. */
+export const ruleFilter = { ip, port, uidOwner, gidOwner, program };
+
+/** All filters of connections that are there. */
+export const filter = { ...ruleFilter, pid, pod, state };
+
+export const filterText = `Filters are as in chain lines, and each takes several values, one of which must
+match at either end. --program and --pod take the beginning of a name too; --pod
+also a container's id or a unit of systemd.`;

@@ -1,0 +1,12 @@
+/** What the help of more than one command says. */
+
+export const aboutSockets = `\
+With --sockets all, sockets in blocking mode are accelerated too. A blocking
+read may then fail with EAGAIN, and MSG_WAITALL return less than was asked for:
+only for programs that are known to expect both.`;
+
+export const aboutUnknown = `\
+How programs take what they are sent, with recv(2) or in ways that only TCP can
+serve as splice(2), is learnt from their first connections, which stay on TCP
+until it is known. --unknown strict leaves programs that have splice(2) in their
+code to TCP for good, --unknown fast accelerates the first ones too.`;

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The reasons as lines of JSON, by the preprocessor alone, for the reasons.ts beside it. */
+#define __u32 unsigned
+#include "../../../bpf/reasons.h"
+
+/* clang-format off */
+#define ROW(group, NAME, words) ROW_IS [#group, #NAME, words] ROW_ENDS
+#define ROW_OF_REFUSAL(NAME, words) ROW(refused, NAME, words)
+#define ROW_OF_PASS(NAME, urgency, lasts, words) ROW(passed, NAME, words)
+#define ROW_OF_DEPARTURE(NAME, words) ROW(left, NAME, words)
+
+REFUSALS(ROW_OF_REFUSAL)
+PASSES(ROW_OF_PASS)
+DEPARTURES(ROW_OF_DEPARTURE)

@@ -1,0 +1,20 @@
+import { c, check } from "./call.ts";
+
+/** The time of CLOCK_MONOTONIC, in microseconds. */
+export function monotonicUs(): bigint {
+  const CLOCK_MONOTONIC = 1;
+  const time = new BigInt64Array(2);
+  check("read the clock", c().clock_gettime(CLOCK_MONOTONIC, new Uint8Array(time.buffer)));
+  return time[0] * 1_000_000n + time[1] / 1000n;
+}
+
+/** How many jiffies a second has: CLOCK_MONOTONIC_COARSE goes by them (hrtimer's KTIME_LOW_RES). */
+export function jiffiesPerSecond(): number {
+  const CLOCK_MONOTONIC_COARSE = 6;
+  const resolution = new BigInt64Array(2);
+  check(
+    "read a clock's resolution",
+    c().clock_getres(CLOCK_MONOTONIC_COARSE, new Uint8Array(resolution.buffer)),
+  );
+  return Math.round(1e9 / Number(resolution[1]));
+}
