@@ -1,9 +1,9 @@
 import { isScreen, Terminal, terminalSize } from "../../host/terminal.ts";
 import { frameOf, type Moment, pageLines } from "../../output/top/frame.ts";
-import { keysOf } from "../../output/top/keys.ts";
+import { KeyReader } from "../../output/top/keys.ts";
 import { difference, type Palette, paletteFor, render, textOf } from "../../output/top/line.ts";
 import { rowsOf } from "../../output/top/rows.ts";
-import { press, type State } from "../../output/top/state.ts";
+import { initialState, press, type State } from "../../output/top/state.ts";
 import { print, printError, setFailureOutputs } from "../../output/print.ts";
 import { type FilterOptions, makeFilter } from "../../views/filter.ts";
 import type { GroupBy } from "../../views/rates.ts";
@@ -32,20 +32,7 @@ export async function top(options: TopOptions): Promise<number> {
   await checkRunning("show connections", options.pinDir);
   using watch = new Watch(options.pinDir);
   const { sort, tree, all = false, delay, count } = options;
-  const state: State = {
-    size: terminalSize(),
-    sort,
-    isInverted: false,
-    filter: "",
-    tree,
-    closed: new Set(),
-    all,
-    isPaused: false,
-    delay,
-    cursor: 0,
-    mode: { name: "table" },
-    hasEnded: false,
-  };
+  const state = initialState({ sort, tree, all, delay }, terminalSize());
   const look = async (state: State) => {
     const reading = await watch.read(state);
     return { ...reading, connections: reading.connections.filter(({ connection }) => filter(connection)) };
@@ -96,6 +83,7 @@ async function onScreen(look: Look, state: State, first: Reading): Promise<numbe
 /** Keys, readings and what is drawn of both. */
 class Screen {
   readonly #end = Promise.withResolvers<void>();
+  readonly #keys = new KeyReader();
   #terminal?: Terminal;
   #drawn?: string[];
   #moment: Moment;
@@ -125,7 +113,7 @@ class Screen {
   }
 
   input(text: string): void {
-    for (const key of keysOf(text)) {
+    for (const key of this.#keys.read(text)) {
       if (key === "redraw") this.#drawn = undefined;
       const before = this.state;
       this.state = press(before, key, this.#moment.rows);

@@ -37,9 +37,9 @@ export const conns = declare({
   },
   text: [
     filterText,
-    `A row is a connection. MSGS and BYTES are those of both directions that went past
-TCP, BYTCP the messages that did not, REASON why the last of them did not, IDLE
-the time since the last message.`,
+    `A row is a connection. MSGS and BYTES are those of both directions that went
+past TCP, BYTCP the messages that did not, REASON why the last of them did not,
+IDLE the time since the last message.`,
   ],
   examples: [
     "mda conns",

@@ -49,7 +49,21 @@ const characters: Record<string, string> = {
 
 // A sequence of a terminal, complete; or an escape by itself.
 // deno-lint-ignore no-control-regex
-const one = /\x1b(?:(\[\[[A-E]|O[A-Za-z]|\[[0-9;?]*[@-Z\\-~])|(?=\x1b|$)|.)|[^\x1b]/gsu;
+const one = /\x1b(?:(\[\[[A-E]|O[A-Za-z]|\[[0-9;?<=>]*[@-Z\\-~])|(?=\x1b|$)|.)|[^\x1b]/gsu;
+
+// deno-lint-ignore no-control-regex
+const unfinished = /\x1b(?:\[\[?[0-9;?<=>]*|O)$/;
+
+/** Reads keys of what comes in pieces: a sequence may be in two of them. */
+export class KeyReader {
+  #rest = "";
+
+  read(text: string): string[] {
+    const all = this.#rest + text;
+    this.#rest = unfinished.exec(all)?.[0] ?? "";
+    return keysOf(all.slice(0, all.length - this.#rest.length));
+  }
+}
 
 /** The keys of what a terminal has sent: a character, or a name as `F3`, `page up`, `escape`. Others are left out. */
 export function keysOf(text: string): string[] {

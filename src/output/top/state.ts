@@ -37,6 +37,27 @@ export type Mode =
 
 const table: Mode = { name: "table" };
 
+/** How it begins. */
+export function initialState(
+  { sort, tree, all, delay }: Pick<State, "sort" | "tree" | "all" | "delay">,
+  size: State["size"],
+): State {
+  return {
+    size,
+    sort,
+    isInverted: false,
+    filter: "",
+    tree,
+    closed: new Set(),
+    all,
+    isPaused: false,
+    delay,
+    cursor: 0,
+    mode: table,
+    hasEnded: false,
+  };
+}
+
 /** What --delay takes, and its key. */
 export const delays = { least: 0.1, most: 3600 };
 

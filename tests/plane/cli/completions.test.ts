@@ -113,6 +113,7 @@ Deno.test("bash offers every command and option", async () => {
     "status",
     "completions",
     "conns",
+    "top",
     "trace",
     "help",
     "--version",
