@@ -5,7 +5,25 @@
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 #include "cast.h"
-#include "types.h"
+
+enum mode {
+	MODE_REDIRECT,
+	MODE_PASS, /* stopping: a direction goes over to TCP when its reader has nothing redirected unread */
+	MODE_WITHOUT_MEMORY, /* the same, until TCP has memory again */
+};
+
+struct control {
+	enum mode mode; /* first in every version, so that each can stop each */
+	__u32 epoch; /* another number whenever what was decided of lanes may be wrong: see lane.h */
+	__u32 rules_slot; /* which of the two rule sets holds */
+	__u32 scan_members; /* a scan is also for sockets that are in a sockmap, all of them */
+	__u64 heartbeat_until; /* jiffies; a process makes edges until then, see edges.h */
+	__u64 cgroup_id; /* sockets of this cgroup and those below it can be adopted */
+	__u32 heartbeat_from; /* the process that has said it last: its number in the host's PID namespace */
+	__u32 all_watched; /* all hooks are attached; else those that the programs need which are CODE_WATCHED */
+	__u32 learning; /* there are programs of which nothing is known */
+	__u32 pad;
+};
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -13,22 +31,6 @@ struct {
 	__type(key, __u32);
 	__type(value, struct control);
 } control SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct instance);
-} instance SEC(".maps");
-
-/* By a number that the asker has drawn. */
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, 64);
-	__type(key, __u64);
-	__type(value, struct reload_request);
-} reload_requests SEC(".maps");
 
 /* How long a process that has looked is taken to be there. */
 const volatile __u64 heartbeat_jiffies = 0;

@@ -6,8 +6,12 @@
  * TCP will do. Accepted sockets inherit the wish, for every segment they send, and give it up at once. */
 #pragma once
 
+#include "connection.h"
+#include "executable.h"
 #include "habits.h"
+#include "listening.h"
 #include "socket.h"
+#include "task.h"
 
 #define LISTENERS_MAX 1024
 

@@ -5,9 +5,21 @@
 
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
-#include "types.h"
+#include "reasons.h"
 
 #define ERRORS_MAX 64
+
+/* One a CPU. A message is one verdict of the sk_msg program. */
+struct counters {
+	__u64 connections_paired; /* by their handshake */
+	__u64 connections_adopted; /* that were there before */
+	__u64 redirected_messages;
+	__u64 redirected_bytes;
+
+	__u64 refused[REFUSALS_END];
+	__u64 passed[PASSES_END];
+	__u64 left[LEAVE_END];
+};
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

@@ -11,9 +11,24 @@
 
 #include "flow.h"
 #include "socket.h"
-#include "types.h"
+#include "task.h"
 
 #define EDGES_MAX 1024
+
+/* Who needs an edge, and when. */
+enum edge_time {
+	EDGE_WHEN_READ, /* it was full: once its redirected bytes are read */
+	EDGE_AT_ONCE, /* it has asked how much is unread, and was told less than there is */
+};
+
+/* A reader that could not take more redirected bytes, and where it was last seen. */
+struct reader {
+	__u32 pid; /* in the PID namespace of who looks; 0 until it is looked for */
+	__u32 fd;
+	__u64 unread_bytes; /* redirected to it */
+	__u32 at_once; /* it needs an edge although it has redirected bytes unread */
+	__u32 pad;
+};
 
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -34,20 +49,6 @@ struct {
 static __always_inline void want_edge(__u64 cookie, enum edge_time how)
 {
 	bpf_map_update_elem(&edges_wanted, &cookie, &how, BPF_ANY);
-}
-
-/* The number of a process where the reader of the iterator is. */
-static __always_inline __u32 visible_pid(struct task_struct *task)
-{
-	struct task_struct *reader = (void *)bpf_get_current_task();
-	struct pid *pid = READ(task, group_leader, thread_pid);
-	__u32 level = READ(reader, thread_pid, level);
-	__u32 nr = 0;
-
-	bpf_probe_read_kernel(&nr, sizeof(nr),
-			      (void *)pid + bpf_core_field_offset(struct pid, numbers) +
-				      (__u64)level * bpf_core_type_size(struct upid) + bpf_core_field_offset(struct upid, nr));
-	return nr;
 }
 
 static __always_inline void find_if_wanted(struct task_struct *task, struct file *file, __u32 fd)

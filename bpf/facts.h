@@ -5,18 +5,20 @@
 #include "bulk.h"
 #include "callbacks.h"
 #include "control.h"
-#include "edges.h"
 #include "flow.h"
 #include "habits.h"
 #include "handover.h"
 #include "lane.h"
-#include "learning.h"
-#include "leave.h"
 #include "memory.h"
 #include "options.h"
 #include "order.h"
 #include "pairing.h"
 #include "refresh.h"
+#include "sender.h"
+#include "sends.h"
+#include "socket.h"
+#include "task.h"
+#include "unknown_programs.h"
 #include "verdict.h"
 #include "waiters.h"
 
@@ -24,45 +26,6 @@
 #define UNPAIRED_MESSAGES_MAX 16
 /* What can wait this part of a second to be noticed: that it has chosen a congestion control that paces. */
 #define UNTIL_SHARE 8
-
-/* Who sends is who receives, or will soon show to be another: its process has another memory. */
-static __always_inline void find_sender(struct found *found, const struct lane *lane, struct task_struct *task, const struct control *now)
-{
-	struct mm_struct *mm = field(task, mm);
-
-	found->mm = (__u64)mm;
-	/* A process of ours sends in the name of another: handover.h. */
-	found->is_new_sender = mm && found->mm != lane->mm && bpf_get_current_pid_tgid() >> 32 != now->heartbeat_from;
-	if (!found->is_new_sender)
-		return;
-	found->executable = executable_of(mm);
-	found->is_other_executable = !same_executable(&found->executable, &lane->executable);
-}
-
-/* What the programs at both ends do. */
-static __always_inline void find_habits(struct found *found, const struct lane *lane)
-{
-	struct learnt *learnt = all_learnt();
-	struct executable peer;
-	struct program *program;
-
-	found->own_habit = lane->own_habit;
-	found->peer_habit = lane->peer_habit;
-	found->peer_can_splice = lane->peer_can_splice;
-	found->habits_seen = learnt ? learnt->habits_changed : lane->habits_seen;
-	if (found->is_other_executable)
-		found->own_habit = habit_of(&found->executable);
-	if (found->habits_seen == lane->habits_seen && lane->peer_executables == found->notice.executables)
-		return;
-	if (!found->is_other_executable)
-		found->own_habit = habit_of(&lane->executable);
-	bpf_probe_read_kernel(&peer, sizeof(peer), (void *)found->peer.lane + offsetof(struct lane, executable));
-	program = bpf_map_lookup_elem(&programs, &peer);
-	found->peer_habit = program ? program->habit : HABIT_UNKNOWN;
-	/* Who redirects to programs that are not known takes the risk. */
-	found->peer_can_splice = program && (program->in_code & CODE_SPLICES ||
-					     (!(program->in_code & CODE_CHECKED) && unknown_programs != UNKNOWN_FAST));
-}
 
 static __always_inline __u32 wishes_of(const struct found *found, struct sock *own)
 {

@@ -14,6 +14,7 @@
 #include "bypassed.h"
 #include "control.h"
 #include "flow.h"
+#include "habits.h"
 #include "lane.h"
 #include "verdict.h"
 

@@ -1,217 +1,149 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* What is kept of a handshake while it goes on, each of it no longer than somebody needs it: see pairing.h. */
+/* The handshake of a connection, in whose course both ends enter the sockhash and find each other; a line for each callback:
+ *
+ *   client calls connect(2)                connecting[CPU] = its program (connecting.h)
+ *   SYN answered by a listener of ours     answers[place] = what the server's side is (answers.h)
+ *   client ESTABLISHED                     finds that: the peer is local; the rules decide (admission.h); enters (enter.h),
+ *                                          pairings[sequence numbers] = itself (pairing.h)
+ *   accepted socket ESTABLISHED            finds the client there; enters, and says so there
+ *   client's first send                    finds its server there, and deletes the element
+ *
+ * So a connection that stays outside costs no element of a map. A client whose SYN nobody here answered has a peer on another host: it
+ * never enters, so it pays nothing from then on. */
 #pragma once
 
-#include <linux/bpf.h>
-#include <bpf/bpf_helpers.h>
-#include "habits.h"
+#include "admission.h"
+#include "answers.h"
+#include "connecting.h"
+#include "cookies.h"
+#include "count.h"
+#include "departures.h"
+#include "enter.h"
+#include "executable.h"
 #include "lane.h"
 #include "learning.h"
-#include "types.h"
+#include "pairing.h"
+#include "refused.h"
+#include "seqs.h"
+#include "trace.h"
+#include "worth.h"
 
-/* From the client's ESTABLISHED to its first message, LRU; user space gives hosts of many CPUs more. A client that is forgotten before
- * it has sent stays unpaired, and leaves. */
-#define PAIRINGS_MAX 8192
-/* SYNs that were answered; a later one takes the place of an earlier one. No more than a cache holds: user space gives hosts of many CPUs
- * more, a power of two. */
-#define ANSWERS_MAX 512
-/* Handshakes under way on a CPU, by their socket: more are not known by their program. */
-#define CONNECTING_MAX 16
+/* What sockops calls is not inlined: the stacks of all callbacks would add up. This neither, so that what it needs is not on the
+ * stack while the rules decide: 5.10 counts strictly. */
+static __noinline int client_enters(struct bpf_sock_ops *ops, struct bpf_sock *sk, struct answer *answer)
+{
+	struct tcp_sock *tp = (void *)bpf_skc_to_tcp_sock(sk);
+	struct handshake key = answer->handshake;
+	const struct executable *executable;
+	struct pairing pairing = {};
+	struct lane *lane;
 
-/* Which ends of a connection that stays outside are looked at there. */
-enum to_observe {
-	OBSERVE_CLIENT = 1,
-	OBSERVE_SERVER = 2,
-};
+	if (!tp)
+		return 0;
+	pairing.server_executable = answer->server_executable;
+	pairing.client.handshake = key;
+	pairing.client.end.cookie = bpf_get_socket_cookie(ops);
+	pairing.client.end.key = pairing.client.end.cookie << 1;
+	pairing.client.end.tcp_sock = (__u64)tp;
+	lane = enter(ops, sk, &pairing.client.end, &answer->refused);
+	if (!lane)
+		return 0;
+	lane->handshake = key;
+	executable = executable_of_client((void *)tp, key.client_seq);
+	if (executable)
+		lane->executable = *executable;
+	lane->worth = worth_place(executable, &answer->server_executable, answer->port);
+	lane->notice.executables = 1;
+	pairing.worth = lane->worth;
+	bpf_map_update_elem(&pairings, &key, &pairing, BPF_ANY);
+	return 1;
+}
 
-/* Who may not enter, whatever the rules say. */
-enum exclusion {
-	NOT_EXCLUDED,
-	EXCLUDED_PROTOCOL,
-	EXCLUDED_KERNEL,
-};
-
-/* A SYN that a listener of this host has answered, as the listener's side sees it. */
-struct answer {
-	struct handshake handshake;
-	struct executable server_executable; /* all 0: not known yet */
-	__u16 port; /* the listener's, host order */
-	__u8 nonblocking; /* the listener */
-	__u8 exclusion; /* enum exclusion */
-	__u8 to_observe; /* enum to_observe */
-	__u8 client_entered;
-	__u8 refused; /* enum refusal, plus 1: why the client was not let in */
-	__u8 has_ends;
-};
-
-/* What rules ask of it. */
-struct answer_ends {
-	struct endpoint server;
-	struct endpoint client;
-	struct owner server_owner;
-};
-
-struct answer_place {
-	struct bpf_spin_lock lock; /* CPUs may meet */
-	__u32 pad;
+static __noinline int client_established(struct bpf_sock_ops *ops, struct bpf_sock *sk)
+{
+	struct handshake key = { ops->snd_nxt, ops->rcv_nxt };
+	struct tcp_sock *tp = (void *)bpf_skc_to_tcp_sock(sk);
+	const struct executable *executable;
 	struct answer answer;
-	struct answer_ends ends;
-};
+	bool enters;
 
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, ANSWERS_MAX);
-	__type(key, __u32);
-	__type(value, struct answer_place);
-} answers SEC(".maps");
-
-/* Elements of LRU maps are used again while somebody looks at them: what is in one has to say which handshake it is of. */
-struct end_of {
-	struct handshake handshake;
-	struct end end; /* its key last */
-};
-
-struct pairing {
-	struct executable server_executable;
-	__u64 worth; /* place of the connection's past, see worth.h */
-	struct end_of client;
-	struct end_of server;
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, PAIRINGS_MAX);
-	__type(key, struct handshake);
-	__type(value, struct pairing);
-} pairings SEC(".maps");
-
-const volatile __u32 answer_places = ANSWERS_MAX;
-
-static __always_inline struct answer_place *answer_place_of(const struct handshake *handshake)
-{
-	__u32 place = (handshake->client_seq ^ handshake->server_seq * 0x9e3779b9u) >> 8;
-
-	place &= answer_places - 1;
-	return bpf_map_lookup_elem(&answers, &place);
-}
-
-static __always_inline void put_answer(const struct answer *answer, const struct answer_ends *ends)
-{
-	struct answer_place *place = answer_place_of(&answer->handshake);
-
-	if (!place)
-		return;
-	bpf_spin_lock(&place->lock);
-	place->answer = *answer;
-	if (answer->has_ends)
-		place->ends = *ends;
-	bpf_spin_unlock(&place->lock);
-}
-
-static __always_inline bool same_handshake(const struct handshake *one, const struct handshake *other)
-{
-	return one->client_seq == other->client_seq && one->server_seq == other->server_seq;
-}
-
-static __always_inline bool is_refused_as_bulk(const struct answer *answer)
-{
-	return answer->refused == REFUSED_BULK + 1;
-}
-
-static __always_inline bool get_answer(const struct handshake *handshake, struct answer *answer)
-{
-	struct answer_place *place = answer_place_of(handshake);
-
-	if (!place || !same_handshake(&place->answer.handshake, handshake))
-		return false;
-	bpf_spin_lock(&place->lock);
-	*answer = place->answer;
-	bpf_spin_unlock(&place->lock);
-	return same_handshake(&answer->handshake, handshake);
-}
-
-/* The addresses and owners of the listener's side. */
-static __always_inline bool get_ends(const struct answer *answer, struct connection *connection)
-{
-	struct answer_place *place = answer_place_of(&answer->handshake);
-	bool found = false;
-
-	if (!place || !answer->has_ends)
-		return false;
-	bpf_spin_lock(&place->lock);
-	if (same_handshake(&place->answer.handshake, &answer->handshake)) {
-		connection->client[1] = place->ends.client;
-		connection->server[1] = place->ends.server;
-		connection->server_owner = place->ends.server_owner;
-		found = true;
-	}
-	bpf_spin_unlock(&place->lock);
-	return found;
-}
-
-/* For the server's end, which comes next. */
-static __always_inline void mark_answer(const struct handshake *handshake, bool client_entered, __u8 to_observe, __u8 refused)
-{
-	struct answer_place *place = answer_place_of(handshake);
-
-	if (!place)
-		return;
-	bpf_spin_lock(&place->lock);
-	if (same_handshake(&place->answer.handshake, handshake)) {
-		place->answer.client_entered = client_entered;
-		place->answer.to_observe = to_observe;
-		place->answer.refused = refused;
-	}
-	bpf_spin_unlock(&place->lock);
-}
-
-/* Who has called connect(2). Over loopback the handshake ends on the same CPU, most often before the call does. */
-struct connecting {
-	__u64 sk;
-	__u32 seq; /* the initial one: another socket may have the same address later */
-	__u32 pad;
-	struct executable executable;
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, CONNECTING_MAX);
-	__type(key, __u32);
-	__type(value, struct connecting);
-} connecting SEC(".maps");
-
-static __always_inline struct connecting *connecting_at(struct sock *sk)
-{
-	__u64 address = (__u64)sk;
-	__u32 slot = (address >> 6 ^ address >> 12) % CONNECTING_MAX;
-
-	return bpf_map_lookup_elem(&connecting, &slot);
-}
-
-/* Of the program that has called connect(2). */
-static __noinline int connects(struct bpf_sock *sk)
-{
-	struct sock *tp = (void *)bpf_skc_to_tcp_sock(sk);
-	struct connecting *slot;
-
-	if (!tp || !sees_habits || (!all_sockets && !nonblocking(tp)))
+	if (!tp)
 		return 0;
-	slot = connecting_at(tp);
-	if (!slot)
+	if (!get_answer(&key, &answer)) {
+		count_refused(REFUSED_NOT_LOCAL);
 		return 0;
-	slot->sk = (__u64)tp;
-	slot->seq = READ((struct tcp_sock *)tp, write_seq);
-	slot->executable = executable_of(READ(current_task(), mm));
-	if (learns_first())
-		meet(&slot->executable, current_task());
+	}
+	executable = executable_of_client((void *)tp, key.client_seq);
+	enters = client_may_enter((void *)tp, &answer, executable) && client_enters(ops, sk, &answer);
+	if (answer.to_observe & OBSERVE_CLIENT && executable)
+		observe(ops, (void *)tp, executable, 0);
+	if (is_refused_as_bulk(&answer))
+		note_bulk(ops);
+	if (answer.refused) {
+		remember_refused(bpf_get_socket_cookie(ops), executable, &answer.server_executable, answer.port, answer.refused - 1);
+		trace_refused((void *)tp, executable, &answer.server_executable, answer.refused - 1);
+	}
+	if (enters || answer.to_observe || is_refused_as_bulk(&answer))
+		mark_answer(&key, enters, answer.to_observe, answer.refused);
 	return 0;
 }
 
-/* NULL when it is not known which that is.
- * @first: the first sequence number that it sends with data */
-static __always_inline const struct executable *executable_of_client(struct sock *sk, __u32 first)
+/* The client has not entered, and has said in its answer what the server's end is to do. */
+static __noinline int stays_outside(struct bpf_sock_ops *ops, struct tcp_sock *tp, const struct handshake *key)
 {
-	struct connecting *slot = connecting_at(sk);
+	struct answer answer;
 
-	return slot && slot->sk == (__u64)sk && slot->seq + 1 == first ? &slot->executable : NULL;
+	if (!get_answer(key, &answer))
+		return 0;
+	if (answer.to_observe & OBSERVE_SERVER)
+		observe(ops, (void *)tp, &answer.server_executable, 0);
+	if (is_refused_as_bulk(&answer))
+		note_bulk(ops);
+	return 0;
+}
+
+static __noinline int server_enters(struct bpf_sock_ops *ops, struct bpf_sock *sk, const struct handshake *key)
+{
+	struct pairing *pairing = bpf_map_lookup_elem(&pairings, key);
+	struct tcp_sock *tp = (void *)bpf_skc_to_tcp_sock(sk);
+	struct lane *lane = NULL;
+	struct end self = {};
+	__u8 refused = 0;
+
+	if (!tp || !pairing || !same_handshake(&pairing->client.handshake, key))
+		return 0;
+	self.cookie = bpf_get_socket_cookie(ops);
+	self.key = pairing->client.end.key | 1;
+	self.tcp_sock = (__u64)tp;
+	if (server_may_enter((void *)tp, &refused))
+		lane = enter(ops, sk, &self, &refused);
+	if (!lane) {
+		if (refused)
+			remember_refused(self.cookie, NULL, &pairing->server_executable, ops->local_port, refused - 1);
+		bpf_map_delete_elem(&pairings, key);
+		return 0;
+	}
+	lane->peer = pairing->client.end;
+	lane->executable = pairing->server_executable;
+	lane->worth = pairing->worth;
+	lane->notice.executables = 1;
+	count_paired();
+	trace_lane((void *)tp, lane, TRACE_PAIRED, 0);
+	say_entered(&pairing->server, key, &self);
+	return 1;
+}
+
+static __noinline int server_established(struct bpf_sock_ops *ops, struct bpf_sock *sk)
+{
+	struct handshake key = { ops->rcv_nxt, ops->snd_nxt };
+	struct tcp_sock *tp = (void *)bpf_skc_to_tcp_sock(sk);
+	struct answer_place *place = answer_place_of(&key);
+
+	if (!tp || !place)
+		return 0;
+	give_up_header_options(ops, (void *)tp);
+	/* Its client's callback has come before, and most often nothing is to be done. */
+	if (same_handshake(&place->answer.handshake, &key) && !place->answer.client_entered)
+		return place->answer.to_observe || is_refused_as_bulk(&place->answer) ? stays_outside(ops, tp, &key) : 0;
+	return server_enters(ops, sk, &key);
 }

@@ -5,19 +5,12 @@
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 #include "cast.h"
-#include "control.h"
-#include "types.h"
+#include "executable.h"
+#include "seqs.h"
 #include "verdict.h"
 
 /* Ends, two a connection. Only a table of pointers exists beforehand; an element is made for a socket that enters. */
 #define ENDS_MAX 262144
-
-/* Both ends of a TCP connection know the pair of initial sequence numbers, and no NAT rewrites them: 64 bits that name
- * a connection across REDIRECT, DNAT, SNAT and network namespaces. */
-struct handshake {
-	__u32 client_seq; /* the client's first data byte: its ISN + 1 */
-	__u32 server_seq; /* the server's */
-};
 
 /* An end as the other one knows it. Kernel addresses are only ever read, by what cast.h has for that. */
 struct end {

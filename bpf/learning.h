@@ -7,8 +7,15 @@
 #pragma once
 
 #include "callbacks.h"
+#include "control.h"
+#include "executable.h"
+#include "fionread.h"
 #include "habits.h"
 #include "seqs.h"
+#include "unknown_programs.h"
+
+/* So many messages tell how a program receives: more than a handshake of TLS, a greeting, a login. */
+#define HABIT_MESSAGES 8
 
 /* Who asks how much is unread, and always while there is something, may take 0 for the end of the stream; who has been told 0 as
  * well and went on does not. So long it is waited for that. */
@@ -32,19 +39,6 @@ struct {
 	__type(key, __u64);
 	__type(value, struct observed);
 } outsiders SEC(".maps");
-
-static __always_inline bool learns_first(void)
-{
-	return unknown_programs != UNKNOWN_FAST;
-}
-
-/* What a program asks with FIONREAD is not always answered right inside of the sockhash. */
-static __always_inline bool may_be_told_wrong(const struct program *program)
-{
-	if (fionread_counts == FIONREAD_BOTH)
-		return false;
-	return program->asks & ASKS_ON_EDGES || (program->asks & ASKS_UNREAD && !(program->asks & ASKS_EMPTY));
-}
 
 /* So many messages, or segments, were read by a program that was not seen to do it in a way of its own. */
 static __noinline int count_received(const struct executable *executable, __u32 messages)

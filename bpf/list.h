@@ -5,10 +5,64 @@
 
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
-#include "adopt.h"
+#include "control.h"
+#include "edges.h"
+#include "executable.h"
 #include "flow.h"
 #include "kernel.h"
+#include "habits.h"
 #include "lane.h"
+#include "scan.h"
+#include "seqs.h"
+#include "socket.h"
+
+/* A TCP socket that has a descriptor, as an operator looks at it. One that several have comes several times. */
+struct listed_socket {
+	__u64 sock; /* kernel address */
+	__u64 cookie; /* 0: it has none yet */
+	__u32 netns; /* the inode of its network namespace */
+	__u32 pid; /* in the PID namespace of who looks */
+	__u32 fd;
+	/* The two ends' initial sequence numbers, see adopt.h. */
+	__u32 own_seq;
+	__u32 peer_seq;
+	struct owner owner;
+	struct endpoint local;
+	struct endpoint remote;
+	struct executable executable;
+	enum habit habit;
+	__u32 tcp_unread; /* bytes in TCP's queue */
+	__u8 state; /* TCP's */
+	__u8 blocking;
+	__u8 protocol; /* it has a ULP, or is MPTCP's listener */
+	__u8 is_kernels;
+	__u8 in_cgroup;
+	__u8 in_sockmap; /* of whomever */
+	__u16 pad;
+};
+
+/* What the data plane has of a socket that has entered the sockhash. */
+struct listed_lane {
+	__u64 cookie;
+	__u64 key; /* in the sockhash: of both ends but for the lowest bit, which the server's has */
+	__u64 age_ns; /* since it has entered */
+	__u64 left_ns; /* since it has left; 0: it is there */
+	__u64 messages;
+	__u64 bytes;
+	__u64 passed_messages;
+	__u64 passed_bytes;
+	__u64 unread_bytes; /* redirected */
+	__u32 idle_jiffies; /* since its last message; since long ago when there was none */
+	__u32 passed_for; /* enum pass: why the last that passed did */
+	enum leave leave;
+	__u32 on_tcp; /* the last message passed, as only then the next one may have to (order.h) */
+	__u32 paired;
+	__u32 netns;
+	struct endpoint local;
+	struct endpoint remote;
+	__u32 tcp_unread;
+	__u32 state; /* TCP's */
+};
 
 /* Not inlined, as the next one: BTF, and so TypeScript, knows structs that functions take. */
 static __noinline int write_socket(struct seq_file *seq, struct listed_socket *listed)

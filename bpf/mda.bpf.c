@@ -1,78 +1,29 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* The data plane: a sockops program follows connections and pairs their ends, an sk_msg program redirects what one end
- * sends into the other end's receive queue. docs/how-it-works.md explains it; each thing that a verdict depends on has a header of its own. */
+ * sends into the other end's receive queue. docs/how-it-works.md explains it. Here are only the programs, which the kernel or user space
+ * calls: each idea has a header of its own, with its maps, and with the structs that user space shares (src/generated/layouts.ts). */
 #include "adopt.h"
-#include "callbacks.h"
+#include "answers.h"
+#include "architecture.h"
 #include "closing.h"
+#include "connecting.h"
 #include "control.h"
+#include "cookies.h"
 #include "edges.h"
-#include "habits.h"
-#include "leave.h"
+#include "established.h"
+#include "handshake.h"
+#include "hooks.h"
+#include "instance.h"
 #include "list.h"
 #include "memory.h"
-#include "pairing.h"
+#include "packet.h"
 #include "redirect.h"
+#include "release.h"
+#include "requests.h"
 #include "resets.h"
-#include "trace.h"
-#include "worth.h"
+#include "scan.h"
 
 char _license[] SEC("license") = "Dual BSD/GPL";
-
-static __always_inline void leave_if_possible(struct bpf_sock_ops *ops, struct lane *lane, struct sock *sk,
-					      bool sends_no_more)
-{
-	/* A send of its own that is under way may be about to redirect, and what comes after it would be TCP's; unless it is the one that
-	 * has passed because of this, or nothing comes after it. A thread in recv(2) counts as one: who is in blocking mode would stay. */
-	bool may_be_sending = !sends_no_more && lane->notice.leave != LEAVE_BLOCKING && lane->quiet != QUIET && sends_of(lane->psock);
-
-	if (lane->left_at_ns || may_be_sending || !may_leave(lane, sk, sends_no_more))
-		return;
-	if (leave(lane, sk) && !observe(ops, sk, &lane->executable, lane->callbacks))
-		give_up_callbacks(ops, lane->callbacks);
-}
-
-/* Bytes that this socket had sent through TCP were acknowledged. */
-static __noinline int acknowledged(struct bpf_sock_ops *ops, struct bpf_sock *sk)
-{
-	struct lane *lane = bpf_sk_storage_get(&lanes, sk, 0, 0);
-	struct sock *tp = (void *)bpf_skc_to_tcp_sock(sk);
-
-	if (!tp)
-		return 0;
-	if (!lane || lane->left_at_ns)
-		return look_at_outsider(ops, tp);
-	if (!meet_peer(lane))
-		want_to_leave(lane, tp, LEAVE_UNPAIRED); /* the peer has long been established, and has not entered */
-	if (lane->notice.leave)
-		leave_if_possible(ops, lane, tp, ops->state >= BPF_TCP_FIN_WAIT1 && ops->state != BPF_TCP_CLOSE_WAIT);
-	return 0;
-}
-
-static __noinline int state_changed(struct bpf_sock_ops *ops, struct bpf_sock *sk)
-{
-	struct lane *lane = bpf_sk_storage_get(&lanes, sk, 0, 0);
-	struct sock *tp = (void *)bpf_skc_to_tcp_sock(sk);
-
-	if (!tp)
-		return 0;
-	if (!lane || lane->left_at_ns)
-		return look_at_outsider(ops, tp);
-	if (ops->args[1] == BPF_TCP_FIN_WAIT1 || ops->args[1] == BPF_TCP_LAST_ACK)
-		hold_fin_if_unread(ops, lane, tp);
-	meet_peer(lane);
-	has_ended(lane);
-	if (ops->args[1] == BPF_TCP_CLOSE) {
-		if (!(lane->key & 1))
-			trace_lane(tp, lane, TRACE_ENDED, 0);
-		has_closed(lane, tp);
-		return 0;
-	}
-	if (ops->args[1] != BPF_TCP_FIN_WAIT1)
-		return 0;
-	want_to_leave(lane, tp, LEAVE_HALF_CLOSED);
-	leave_if_possible(ops, lane, tp, true);
-	return 0;
-}
 
 /* Always returns 1: 0 turns into -EPERM and drops the replies of every other sockops program on the cgroup. */
 SEC("sockops")
@@ -81,7 +32,7 @@ int follow(struct bpf_sock_ops *ops)
 	struct bpf_sock *sk = ops->sk;
 	__u32 op = ops->op;
 
-	/* Half of all calls are of these, and of those below that nothing is to be done for. */
+	/* Half of all calls are of these three kinds, and of RWND_INIT where nothing is to be done. */
 	if (op == BPF_SOCK_OPS_TIMEOUT_INIT || op == BPF_SOCK_OPS_NEEDS_ECN || op == BPF_SOCK_OPS_BASE_RTT)
 		return 1;
 	if (op == BPF_SOCK_OPS_RWND_INIT) {
@@ -118,7 +69,7 @@ int redirect(struct sk_msg_md *msg)
 	return decide_message(msg);
 }
 
-/* The hooks, see habits.h: functions of the kernel where programs may be attached to them, */
+/* The hooks, see hooks.h: functions of the kernel where programs may be attached to them, */
 SEC("fentry/tcp_splice_read")
 int sees_splice(__u64 *arguments)
 {
@@ -261,15 +212,7 @@ int list_lanes(struct bpf_iter__bpf_sk_storage_map *at)
 	return 0;
 }
 
-/* User space runs these on packets of its own, with BPF_PROG_TEST_RUN: no kernel refuses that to who may load programs,
- * while some refuse iterators over maps. */
-#define packet_of(type, packet) \
-	({ \
-		struct type *whole = (void *)(long)(packet)->data; \
-		(void *)(whole + 1) <= (void *)(long)(packet)->data_end ? whole : NULL; \
-	})
-
-/* What the rules say of a connection. */
+/* Programs that user space runs: see packet.h. What the rules say of a connection. */
 SEC("tc")
 int judge(struct __sk_buff *packet)
 {

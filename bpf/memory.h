@@ -9,8 +9,8 @@
  * program to try again. So once TCP has none at all the process has all sockets leave, and wakes those that are stuck. */
 #pragma once
 
-#include "habits.h"
 #include "lane.h"
+#include "learnt.h"
 #include "socket.h"
 
 /* What a CPU takes at once from TCP's memory, in pages of 4 KiB (SK_MEMORY_PCPU_RESERVE), and from a cgroup's

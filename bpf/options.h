@@ -5,18 +5,11 @@
 #include "architecture.h"
 #include "cast.h"
 #include "socket.h"
-#include "types.h"
+#include "task.h"
 
 /* Where the registers of a system call are, from the beginning of the task's kernel stack; 0: not known. User space finds
  * out with a call of its own: the size of the stack and what lies at its top are the kernel's configuration. */
 const volatile __u32 registers_at = 0;
-
-static __always_inline struct task_struct *current_task(void)
-{
-	struct task_struct *task = (void *)bpf_get_current_task();
-
-	return casts_addresses ? bpf_rdonly_cast(task, bpf_core_type_id_kernel(struct task_struct)) : task;
-}
 
 /* What the message is sent with; 0 for system calls without flags. */
 static __always_inline unsigned long flags_of_send(struct pt_regs *regs)

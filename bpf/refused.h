@@ -4,7 +4,27 @@
 
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
-#include "types.h"
+#include "count.h"
+#include "executable.h"
+
+/* A connection that was left to TCP at its handshake. */
+struct refused_connection {
+	__u64 cookie; /* of the end that was refused; 0: none */
+	__u64 at_ns; /* CLOCK_MONOTONIC */
+	struct executable client; /* all 0: not known */
+	struct executable server;
+	__u16 port; /* the listener's, host order */
+	__u16 pad;
+	__u32 reason; /* enum refusal */
+};
+
+/* Refused connections that have all of this in common are counted together. */
+struct refused_kind {
+	struct executable server;
+	__u16 port;
+	__u16 reason;
+	__u32 pad;
+};
 
 /* A power of two: cookies are given one after the other, so the last so many connections have a place each. */
 #define REFUSED_PLACES 4096
@@ -62,4 +82,11 @@ static __noinline int remember_refused(__u64 cookie, const struct executable *cl
 	barrier();
 	refused->cookie = cookie;
 	return count_refused_kind(refused);
+}
+
+/* @refused: enum refusal, plus 1: why an end could not enter; 0: it could */
+static __always_inline void refuse_end(__u8 *refused, enum refusal reason)
+{
+	count_refused(reason);
+	*refused = reason + 1;
 }

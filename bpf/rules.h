@@ -3,51 +3,9 @@
  * rules that name it, and a rule matches where all of its kinds of options do. */
 #pragma once
 
+#include "connection.h"
 #include "control.h"
-#include "types.h"
-
-#define RULE_VALUES_MAX 4096
-/* A port range splits into at most 30 prefixes; two rule sets exist while one replaces the other. */
-#define RULE_PREFIXES_MAX (2 * 30 * RULE_VALUES_MAX)
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 2);
-	__type(key, __u32);
-	__type(value, struct rule_set);
-} rule_sets SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, RULE_PREFIXES_MAX);
-	__type(key, struct address_prefix);
-	__type(value, struct rule_bits);
-} rule_addresses SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, RULE_PREFIXES_MAX);
-	__type(key, struct port_prefix);
-	__type(value, struct rule_bits);
-} rule_ports SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, 2 * RULE_VALUES_MAX);
-	__type(key, struct owner_key);
-	__type(value, struct rule_bits);
-} rule_owners SEC(".maps");
-
-/* Connections that a rule decided: [rules_slot * RULES_MAX + rule]. */
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 2 * RULES_MAX);
-	__type(key, __u32);
-	__type(value, __u64);
-} rule_decisions SEC(".maps");
+#include "rule_sets.h"
 
 enum decision {
 	ACCELERATE,
@@ -186,12 +144,4 @@ static __always_inline enum decision decide_by_rules(const struct connection *c,
 			return decided_by(slot, i, matching, ACCELERATE, counted);
 	}
 	return NO_ACCEPT_RULE;
-}
-
-/* For a connection that user space asks about. Counts only when the argument says so. */
-static __noinline enum decision judge_connection(struct adoption *adoption)
-{
-	struct connection connection = adoption->connection;
-
-	return decide_by_rules(&connection, adoption->argument);
 }

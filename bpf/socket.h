@@ -2,9 +2,7 @@
 /* Facts about a socket, ours or the peer's, by its kernel address. */
 #pragma once
 
-#include <bpf/bpf_endian.h>
 #include "cast.h"
-#include "types.h"
 
 #define socket_at(address) \
 	((struct sock *)(casts_addresses ? bpf_rdonly_cast((void *)(address), bpf_core_type_id_kernel(struct tcp_sock)) : \
@@ -49,51 +47,6 @@ static __always_inline bool may_send(struct sock *sk)
 	__u8 state = field(sk, __sk_common.skc_state);
 
 	return state == BPF_TCP_ESTABLISHED || state == BPF_TCP_CLOSE_WAIT;
-}
-
-/* The fsuid and fsgid of whoever called socket(2) (sock_alloc(), net/socket.c), which is what iptables' owner match
- * compares; fchown(2) on the socket changes it. An accepted socket's owner is its listener's: nobody has accepted it yet. */
-static __always_inline struct owner owner_of(struct sock *sk)
-{
-	struct socket_alloc *alloc = (void *)READ(sk, sk_socket);
-	struct owner owner = { ~0u, ~0u };
-
-	if (alloc) {
-		owner.uid = READ(alloc, vfs_inode.i_uid.val);
-		owner.gid = READ(alloc, vfs_inode.i_gid.val);
-	}
-	return owner;
-}
-
-static __always_inline void endpoint_address(struct endpoint *end, __u16 family, __be32 v4, const struct in6_addr *v6)
-{
-	__u32 *words = (__u32 *)end->address;
-	__u8 bytes[16] = {};
-
-	end->family = 4;
-	*words = v4;
-	if (family != AF_INET6)
-		return;
-	bpf_probe_read_kernel(bytes, sizeof(bytes), v6);
-	words = (__u32 *)bytes;
-	if (!words[0] && !words[1] && words[2] == bpf_htonl(0xffff))
-		return; /* IPv4-mapped: skc_daddr and skc_rcv_saddr hold it too */
-	end->family = 6;
-	__builtin_memcpy(end->address, bytes, sizeof(bytes));
-}
-
-static __always_inline void local_endpoint(struct sock_common *sk, struct endpoint *end)
-{
-	endpoint_address(end, READ(sk, skc_family), READ(sk, skc_rcv_saddr),
-			 __builtin_preserve_access_index(&sk->skc_v6_rcv_saddr));
-	end->port = READ(sk, skc_num);
-}
-
-static __always_inline void remote_endpoint(struct sock_common *sk, struct endpoint *end)
-{
-	endpoint_address(end, READ(sk, skc_family), READ(sk, skc_daddr),
-			 __builtin_preserve_access_index(&sk->skc_v6_daddr));
-	end->port = bpf_ntohs(READ(sk, skc_dport));
 }
 
 /* Of a socket that is in our sockhash, or has just left it. */

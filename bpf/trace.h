@@ -5,9 +5,51 @@
 
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
+#include "connection.h"
+#include "executable.h"
 #include "lane.h"
 #include "socket.h"
-#include "types.h"
+
+enum trace_kind {
+	TRACE_PAIRED, /* both ends have entered at their handshake */
+	TRACE_ADOPTED, /* both ends have entered, of a connection that was open */
+	TRACE_REFUSED, /* `reason`: enum refusal */
+	TRACE_LEFT, /* a socket has gone back to TCP; `reason`: enum leave */
+	TRACE_HANDED_OVER, /* the same, after what was redirected and not read was sent again through TCP */
+	TRACE_ENDED, /* a connection was closed whose ends were in the sockhash */
+};
+
+struct traced_end {
+	struct executable executable; /* all 0: not known */
+	__u64 messages;
+	__u64 bytes;
+	__u64 passed_messages;
+	__u64 passed_bytes;
+};
+
+/* One of what happens to connections, see trace.h. */
+struct trace {
+	__u64 ns; /* CLOCK_MONOTONIC */
+	__u64 key; /* the connection's: the client's cookie << 1, plus 1 when `own` is the server's end */
+	__u64 age_ns; /* since it has entered */
+	enum trace_kind kind;
+	__u32 reason;
+	__u32 netns;
+	__u32 pad;
+	struct owner owner;
+	struct endpoint local;
+	struct endpoint remote;
+	struct traced_end own;
+	struct traced_end peer; /* all 0: not known, or gone */
+};
+
+/* Who listens to `traces`: one process. */
+struct tracing {
+	__u64 until_ns; /* CLOCK_MONOTONIC */
+	__u64 lost; /* for want of room */
+	__u32 pid; /* in its own PID namespace */
+	__u32 pad;
+};
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);

@@ -7,10 +7,8 @@
 
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
-#include "habits.h"
+#include "executable.h"
 #include "lane.h"
-#include "leave.h"
-#include "types.h"
 
 #define WORTH_PLACES 4096
 #define WORTH_SAMPLE 256
@@ -124,14 +122,4 @@ static __always_inline void has_ended(struct lane *lane)
 	if (peer && is_still(lane, peer))
 		messages += (__u64)pointer_at((void *)lane->peer.lane + offsetof(struct lane, messages));
 	has_shown(lane, messages <= SHORT_MESSAGES ? WORTH_SHORT : WORTH_IT);
-}
-
-/* It is left to TCP as one that turns to bulk: scans adopt it when it is seen not to. */
-static __noinline int note_bulk(struct bpf_sock_ops *ops)
-{
-	struct departure note = { .why = LEAVE_BULK };
-	__u64 cookie = bpf_get_socket_cookie(ops);
-
-	bpf_map_update_elem(&departures, &cookie, &note, BPF_ANY);
-	return 0;
 }

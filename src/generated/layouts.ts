@@ -592,9 +592,7 @@ export const enums = {
     "PASSES_END": 19,
   },
   "mode": { "MODE_REDIRECT": 0, "MODE_PASS": 1, "MODE_WITHOUT_MEMORY": 2 },
-  "unknown_programs": { "UNKNOWN_STRICT": 0, "UNKNOWN_LEARN": 1, "UNKNOWN_FAST": 2 },
-  "request_state": { "REQUEST_WAITS": 0, "REQUEST_DONE": 1, "REQUEST_FAILED": 2 },
-  "edge_time": { "EDGE_WHEN_READ": 0, "EDGE_AT_ONCE": 1 },
+  "owner_kind": { "OWNER_UID": 0, "OWNER_GID": 1 },
   "habit": {
     "HABIT_UNKNOWN": 0,
     "HABIT_RECEIVES": 1,
@@ -606,7 +604,9 @@ export const enums = {
     "HABIT_PROTOCOL": 7,
   },
   "in_code": { "CODE_CHECKED": 1, "CODE_SPLICES": 2, "CODE_COUNTS": 4, "CODE_MAPS": 8, "CODE_WATCHED": 16 },
-  "owner_kind": { "OWNER_UID": 0, "OWNER_GID": 1 },
+  "edge_time": { "EDGE_WHEN_READ": 0, "EDGE_AT_ONCE": 1 },
+  "unknown_programs": { "UNKNOWN_STRICT": 0, "UNKNOWN_LEARN": 1, "UNKNOWN_FAST": 2 },
+  "request_state": { "REQUEST_WAITS": 0, "REQUEST_DONE": 1, "REQUEST_FAILED": 2 },
   "sock_flags": {
     "SOCK_URGINLINE": 0,
     "SOCK_RCVTSTAMP": 1,

@@ -15,7 +15,7 @@ export function unknownName(number: number): UnknownPrograms {
   return unknownPrograms.find((name) => numbers[name] === number)!;
 }
 
-/** A program as the data plane knows it: see bpf/types.h. */
+/** A program as the data plane knows it: see bpf/habits.h. */
 export type Program = StructValue<typeof layouts, "program">;
 
 /** All programs that were seen to take part. */

@@ -6,10 +6,10 @@ import { openObject } from "../libbpf/object.ts";
 import { readStructs, type StructValue } from "../libbpf/struct.ts";
 import { openMaps } from "../state/pins.ts";
 
-/** A TCP socket and a process that has it: see bpf/types.h. */
+/** A TCP socket and a process that has it: see bpf/list.h. */
 export type ListedSocket = StructValue<typeof layouts, "listed_socket">;
 
-/** What the data plane has of a socket that has entered: see bpf/types.h. */
+/** What the data plane has of a socket that has entered: see bpf/list.h. */
 export type ListedLane = StructValue<typeof layouts, "listed_lane">;
 
 /** Looks at the sockets of this host, and at what the data plane of a pin directory has of them. Changes nothing. */

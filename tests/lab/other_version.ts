@@ -37,12 +37,10 @@ export const otherPrograms: Changes = {
 
 /** Other maps: longer values, and one more. */
 export const otherMaps: Changes = {
-  "bpf/types.h": [
-    ["\t__u64 left[LEAVE_END];\n", "\t__u64 left[LEAVE_END];\n\t__u64 left_otherwise;\n"],
-    ["\tchar config[PATH_BYTES];\n", "\tchar config[PATH_BYTES];\n\t__u64 other;\n"],
-  ],
+  "bpf/count.h": [["\t__u64 left[LEAVE_END];\n", "\t__u64 left[LEAVE_END];\n\t__u64 left_otherwise;\n"]],
+  "bpf/instance.h": [["\tchar config[PATH_BYTES];\n", "\tchar config[PATH_BYTES];\n\t__u64 other;\n"]],
   "bpf/lane.h": [["\t__u32 asked;", "\t__u64 other;\n\t__u32 asked;"]],
-  "bpf/rules.h": [
+  "bpf/rule_sets.h": [
     [
       '} rule_decisions SEC(".maps");\n',
       `} rule_decisions SEC(".maps");

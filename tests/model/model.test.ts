@@ -13,7 +13,7 @@ const faults: Record<string, Partial<Config>> = {
   "callback looks at own sends": { messages: [3, 0], triggers: ["bulk"], callbacks: true },
   // release_socket(): sets notice.leave before left_at_ns; else the peer of one that is not deleted redirects to it
   "who goes says so": { messages: [1, 0], triggers: ["stop"], kills: 1, starts: 1 },
-  // may_switch(): false while another send of the socket's is under way
+  // maySwitch(): false while another send of the socket's is under way
   "waits for other sends": { threads: 2, switches: 1 },
 };
 

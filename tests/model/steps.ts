@@ -354,7 +354,7 @@ export class Model {
     if (decision.redirect) return this.#look(next, side, thread);
     mine.marked = decision.marked ?? true;
     mine.at = decision.edgeWanted ? NOTE : PUSH;
-    // note_if_quiet(), bpf/leave.h
+    // apply(), bpf/redirect.h
     const alone = holders(next, side) === 1 || this.config.without.has("only send");
     if (decision.notesQuiet && own.quiet !== QUIET && alone) own.quiet = QUIET;
   }
@@ -469,7 +469,7 @@ export class Model {
           facts.helped = state.beats || !this.config.edges[other(side)];
           break;
         case "tcpUnread":
-          // tcp_bytes_are_unread(), bpf/order.h
+          // has_used_tcp() and has_read_tcp(), bpf/order.h
           if (!own.onTcp && own.samePosition) facts.tcpUnread = false;
           else facts.tcpUnread = reader.tcp.length > 0;
           if (!facts.tcpUnread) {
@@ -681,7 +681,7 @@ export class Model {
     if (state.adopting > 0 || isFree(state)) this.#adopt(state);
   }
 
-  /** release_key(), bpf/leave.h */
+  /** release_key(), bpf/release.h */
   #release(state: State): void {
     if (state.release > 0) return this.#goOnReleasing(state);
     for (const side of sides) {

@@ -1,6 +1,6 @@
 /** What becomes of a message: the sk_msg program `redirect` of bpf/mda.bpf.c, as far as order, edges and leaving go. */
 
-/** Whether a socket still redirects: enum quiet, bpf/maps.h. */
+/** Whether a socket still redirects: enum quiet, bpf/lane.h. */
 export const NOT_QUIET = 0, SILENT = 1, QUIET = 2;
 
 /** When TCP has carried nothing for long: enum refresh, bpf/refresh.h. */
@@ -41,7 +41,7 @@ export interface Decision {
   marked?: boolean;
   /** want_edge() */
   edgeWanted?: boolean;
-  /** note_if_quiet() */
+  /** `leaves_now`, which apply() of bpf/redirect.h notes as QUIET */
   notesQuiet?: boolean;
 }
 
@@ -58,7 +58,7 @@ export interface Question {
   says(facts: Facts, options: VerdictOptions): Decision | undefined;
 }
 
-/** may_switch(), bpf/edges.h */
+/** Whether a direction may go over to TCP now (bpf/edges.h): decide(), bpf/verdict.h */
 function maySwitch({ quiet, unread, alone }: Facts, { without, repaired }: VerdictOptions): boolean {
   if (without?.has("edges") || quiet !== NOT_QUIET) return true;
   return !unread && (alone || !repaired?.has("waits for other sends"));

@@ -80,7 +80,7 @@ export function whatCouldBeDone(map: BpfMap, unknown: UnknownPrograms): Watched 
   return watched;
 }
 
-/** Says that what programs could do is seen from now on, of those that were looked at: see CODE_WATCHED, bpf/types.h. */
+/** Says that what programs could do is seen from now on, of those that were looked at: see CODE_WATCHED, bpf/habits.h. */
 export function noteWatched(object: BpfObject): void {
   for (const { key, program: { in_code } } of programEntries(object.map("programs"))) {
     if (in_code & CODE_CHECKED && !(in_code & CODE_WATCHED)) note(object, key, in_code | CODE_WATCHED);

@@ -9,7 +9,7 @@ type Bytes = Uint8Array<ArrayBuffer>;
 const { size: packetBytes, fields: { keys: keysField, ready: readyField } } = layouts.release;
 const keyBytes = keysField.size / keysField.length;
 
-/** One silences both ends, the next finds them quiet (bpf/leave.h). */
+/** One silences both ends, the next finds them quiet (bpf/release.h). */
 const ROUNDS = 2;
 
 /**

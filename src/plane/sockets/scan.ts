@@ -6,7 +6,7 @@ import { changeControl } from "../../state/control.ts";
 const { size } = layouts.scanned;
 const { SCANNED_LISTENER, SCANNED_MPTCP_LISTENER, SCANNED_MEMBER, SCANNED_CLOSED } = enums.scanned_kind;
 
-/** A TCP socket as a scan of all descriptors finds it: see bpf/types.h. */
+/** A TCP socket as a scan of all descriptors finds it: see bpf/scan.h. */
 export type ScannedSocket = StructValue<typeof layouts, "scanned">;
 
 /** Two sockets of this host that are each other's peer. */
@@ -15,7 +15,7 @@ export interface Connection {
   server: ScannedSocket;
   /** Whose connections the server accepts, when it still listens: its owner is the one that the rules know. */
   listener?: ScannedSocket;
-  /** An MPTCP socket may have accepted the server's end: see exclusion_behind() in bpf/pairing.h. */
+  /** An MPTCP socket may have accepted the server's end: see exclusion_behind() in bpf/exclusion.h. */
   behindMptcp: boolean;
 }
 

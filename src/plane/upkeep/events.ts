@@ -30,7 +30,7 @@ type Event = StructValue<typeof layouts, "event">;
 
 /**
  * Does what cannot wait until somebody looks. Readers that were told by FIONREAD that there is less than there is
- * (bpf/habits.h) may wait for an edge that does not come: their sockets are released at once, where nothing redirected is unread,
+ * (bpf/fionread.h) may wait for an edge that does not come: their sockets are released at once, where nothing redirected is unread,
  * and get an edge; else an edge again and again until they have read what is there. Sockets that were reset, and have no
  * callback to leave by, are released (bpf/resets.h). And peers of ends that were closed with redirected bytes unread are to see a
  * reset (bpf/closing.h).

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Who may enter the sockhash at the handshake, by what the kernel, the configuration and the rules say, and by what is known of the
+ * programs. Each refusal is counted, so that status can tell why a connection was left to TCP. */
+#pragma once
+
+#include "answers.h"
+#include "connection.h"
+#include "control.h"
+#include "exclusion.h"
+#include "executable.h"
+#include "habits.h"
+#include "options.h"
+#include "refused.h"
+#include "rules.h"
+#include "socket.h"
+#include "unknown_programs.h"
+#include "worth.h"
+
+static __always_inline bool refuse_client(struct answer *answer, enum refusal reason)
+{
+	refuse_end(&answer->refused, reason);
+	return false;
+}
+
+static __always_inline bool excludes(enum exclusion exclusion, struct answer *answer)
+{
+	if (exclusion == EXCLUDED_PROTOCOL)
+		refuse_client(answer, REFUSED_PROTOCOL);
+	if (exclusion == EXCLUDED_KERNEL)
+		refuse_client(answer, REFUSED_KERNEL_SOCKET);
+	return exclusion != NOT_EXCLUDED;
+}
+
+/* @client: NULL when it is not known which that is */
+static __always_inline bool programs_may_enter(const struct executable *client, const struct executable *server,
+					       struct answer *answer)
+{
+	enum habit clients = client ? habit_of(client) : HABIT_UNKNOWN, servers = habit_of(server);
+
+	if (clients > HABIT_RECEIVES || servers > HABIT_RECEIVES)
+		return refuse_client(answer, REFUSED_HABIT);
+	if (!learns_first() || (clients == HABIT_RECEIVES && servers == HABIT_RECEIVES))
+		return true;
+	answer->to_observe = (clients == HABIT_UNKNOWN ? OBSERVE_CLIENT : 0) |
+			     (servers == HABIT_UNKNOWN ? OBSERVE_SERVER : 0);
+	return refuse_client(answer, REFUSED_UNKNOWN);
+}
+
+/* Not inlined: what it needs is on the stack only while it decides. */
+static __noinline enum decision rules_decide(struct sock *sk, const struct answer *answer)
+{
+	struct connection connection = {};
+
+	if (!rules_ask())
+		return ACCELERATE;
+	/* Rules may have come between the SYN and now. */
+	if (!get_ends(answer, &connection))
+		return NO_ACCEPT_RULE;
+	local_endpoint((void *)sk, &connection.client[0]);
+	remote_endpoint((void *)sk, &connection.server[0]);
+	connection.client_owner = owner_of(sk);
+	return decide_by_rules(&connection, true);
+}
+
+/* What connections of these programs are like was learnt (worth.h): where all enter at once, nothing is. */
+static __always_inline bool pays_to_enter(const struct executable *client, struct answer *answer)
+{
+	if (!learns_first())
+		return true;
+	switch (worth_of(client, &answer->server_executable, answer->port)) {
+	case WORTH_SHORT:
+		return refuse_client(answer, REFUSED_SHORT_LIVED);
+	case WORTH_BULK:
+		return refuse_client(answer, REFUSED_BULK);
+	default:
+		return true;
+	}
+}
+
+static __always_inline bool client_may_enter(struct sock *sk, struct answer *answer, const struct executable *executable)
+{
+	if (excludes(exclusion_of(sk), answer) || excludes(answer->exclusion, answer))
+		return false;
+	if (is_without_memory())
+		return refuse_client(answer, REFUSED_NO_MEMORY);
+	if (sends_zerocopy(sk))
+		return refuse_client(answer, REFUSED_HABIT);
+	if (!all_sockets && !nonblocking(sk))
+		return refuse_client(answer, REFUSED_BLOCKING_CLIENT);
+	if (!all_sockets && !answer->nonblocking)
+		return refuse_client(answer, REFUSED_BLOCKING_LISTENER);
+	switch (rules_decide(sk, answer)) {
+	case ACCELERATE:
+		return pays_to_enter(executable, answer) && programs_may_enter(executable, &answer->server_executable, answer);
+	case RETURN_RULE:
+		return refuse_client(answer, REFUSED_RETURN_RULE);
+	default:
+		return refuse_client(answer, REFUSED_NO_ACCEPT_RULE);
+	}
+}
+
+static __always_inline bool server_may_enter(struct sock *sk, __u8 *refused)
+{
+	if (has_ulp(sk))
+		refuse_end(refused, REFUSED_PROTOCOL);
+	else if (is_kernels(sk))
+		refuse_end(refused, REFUSED_KERNEL_SOCKET);
+	else if (sends_zerocopy(sk))
+		refuse_end(refused, REFUSED_HABIT);
+	return !*refused;
+}
