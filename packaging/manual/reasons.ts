@@ -17,10 +17,12 @@ const groups: { name: keyof typeof reasons; title: string; text: string }[] = [
 ];
 
 const sections = groups.map(({ name, title, text }) => {
-  const rows = Object.entries<{ words: string; remedy: string }>(reasons[name]).map(([reason, { words, remedy }]) =>
-    `| \`${reason}\` | ${words} | ${remedy} |`
-  );
-  return `## ${title}\n\n${text}\n\n| \`${name}\` | | what would remove it |\n| --- | --- | --- |\n${rows.join("\n")}\n`;
+  const rows = Object.entries<{ words: string; remedy: string }>(reasons[name]).map((
+    [reason, { words, remedy }],
+  ) => `| \`${reason}\` | ${words} | ${remedy} |`);
+  return `## ${title}\n\n${text}\n\n| \`${name}\` | | what would remove it |\n| --- | --- | --- |\n${
+    rows.join("\n")
+  }\n`;
 });
 
 const page = `<!-- Made from bpf/reasons.h by packaging/manual/reasons.ts. -->

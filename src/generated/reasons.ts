@@ -85,6 +85,12 @@ export const reasons = {
       "remedy":
         "that program stopped, or rules that part the connections; the rows neighbours of mda status say whose it is",
     },
+    "on_request": {
+      "place": 15,
+      "words": "an operator wants it on TCP for a while (mda pass)",
+      "remedy":
+        "nothing: it ends when its time is over, or mda pass is ended; mda status lists what was asked for",
+    },
   },
   "passed": {
     "unpaired": {
@@ -188,41 +194,47 @@ export const reasons = {
       "words": "a rule of a later configuration says so",
       "remedy": "that rule changed, then mda reload",
     },
-    "closed": {
+    "on_request": {
       "place": 3,
+      "words": "an operator wants it on TCP for a while (mda pass)",
+      "remedy":
+        "nothing: it ends when its time is over, or mda pass is ended; mda status lists what was asked for",
+    },
+    "closed": {
+      "place": 4,
       "words": "it was reset or has timed out, and its program has it open still",
       "remedy": "nothing: it is over",
     },
     "unpaired": {
-      "place": 4,
+      "place": 5,
       "words": "its peer has not entered",
       "remedy": "nothing: mda run adopts it when it looks next; without a process mda reload does",
     },
-    "with_peer": { "place": 5, "words": "its peer leaves", "remedy": "what its peer leaves for" },
+    "with_peer": { "place": 6, "words": "its peer leaves", "remedy": "what its peer leaves for" },
     "by_habit": {
-      "place": 6,
+      "place": 7,
       "words": "a program that has an end uses its sockets in a way that only TCP serves",
       "remedy":
         "an option of that program (haproxy: nosplice), and mda stopped and started, which forgets what it knew; else nothing",
     },
     "unknown": {
-      "place": 7,
+      "place": 8,
       "words": "a program has an end now of which nothing is known",
       "remedy": "nothing: it is adopted once the program is known",
     },
     "blocking": {
-      "place": 8,
+      "place": 9,
       "words": "it was put into blocking mode",
       "remedy":
         "a program that leaves its socket non-blocking, or --sockets all, for programs that are known to bear it",
     },
     "bulk": {
-      "place": 9,
+      "place": 10,
       "words": "its messages are large, and come from another CPU than their reader's",
       "remedy": "nothing: bulk is faster over TCP, and one that sends small messages again is adopted",
     },
     "without_memory": {
-      "place": 10,
+      "place": 11,
       "words": "TCP's memory, or that of the reader's cgroup, is used up",
       "remedy": "a larger net.ipv4.tcp_mem, or memory.max of the reader's cgroup",
     },

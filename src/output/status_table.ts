@@ -30,6 +30,7 @@ export function toTable(
     refused,
     refused_errors,
     left,
+    passing,
     neighbours,
     kept_off,
     rates,
@@ -57,6 +58,10 @@ export function toTable(
     ["programs: accelerated", count(programs.accelerated)],
     ["programs: learning", count(programs.learning)],
     ...programs.left.map(({ name, why }) => [`programs: ${why}`, name]),
+    ...passing.map(({ filter, process, until }) => [
+      "on request by TCP",
+      `${filter}, ${until === null ? "" : `until ${until.slice(0, 19)}Z, `}process ${process}`,
+    ]),
     ...neighbours.flatMap(rowsOfNeighbour),
     ...kept_off.flatMap(rowsOfReason),
   ];

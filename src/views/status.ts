@@ -11,6 +11,7 @@ import type { UnknownPrograms } from "../config/unknown.ts";
 import { readCounters, type ReasonCounts } from "./counters.ts";
 import { unknownName } from "../state/programs.ts";
 import { type HabitCounts, readHabits } from "./habits.ts";
+import { readPassRequests } from "../state/pass_requests.ts";
 import { firstDecision } from "../state/rules.ts";
 
 /** Takes a few ms. */
@@ -60,6 +61,8 @@ export interface Status {
     /** The others, whose connections are left to TCP. */
     left: { name: string; why: string }[];
   };
+  /** What operators have asked for with `mda pass`, and how long it holds: ISO 8601, null until who has asked ends. */
+  passing: { filter: string; process: number; until: string | null }[];
   /** Connections that each rule decided, in the order of the configuration file. */
   decided: number[];
 }
@@ -106,6 +109,7 @@ function* snapshotSteps(pinDir: string): Generator<void, Snapshot> {
   using sockets = open("sockets");
   using decisions = open("rule_decisions");
   using programs = open("programs");
+  using requests = open("pass_requests");
   const { cgroup, rules, hooks, unknown_programs, started_ms } = instance ? readInstance(instance) : {
     cgroup: "",
     rules: 0,
@@ -133,6 +137,11 @@ function* snapshotSteps(pinDir: string): Generator<void, Snapshot> {
     refused_errors: readErrors(errors),
     left: counted.left,
     programs: { hooks, unknown: unknownName(unknown_programs), ...known },
+    passing: (requests ? readPassRequests(requests) : []).map(({ words, pid, endsMs }) => ({
+      filter: words,
+      process: pid,
+      until: endsMs === null ? null : new Date(endsMs).toISOString(),
+    })),
     decided: control && decisions ? readDecisions(control, decisions, rules) : [],
   };
   return { status, habits: counts };

@@ -13,6 +13,8 @@ const commands = [
   "conns",
   "explain",
   "trace",
+  "pass",
+  "doctor",
   "completions",
 ];
 
