@@ -38,7 +38,7 @@
 	REFUSED(OTHER_SOCKMAP, "another sockmap with a program of its own has the socket", \
 		"that program stopped, or rules that part the connections; the rows neighbours of mda status say whose it is") \
 	REFUSED(ON_REQUEST, "an operator wants it on TCP for a while (mda pass)", \
-		"nothing: it ends when its time is over, or mda pass is ended; mda status lists what was asked for")
+		"the end of that mda pass, which mda status names")
 
 /* LEFT(NAME, words, remedy): a socket that went back to plain TCP before it closed. First those that come from elsewhere than a verdict, then
  * those that a verdict finds, the first of them first. */
@@ -48,7 +48,7 @@
 	LEFT(BY_RULE, "a rule of a later configuration says so", \
 		"that rule changed, then mda reload") \
 	LEFT(ON_REQUEST, "an operator wants it on TCP for a while (mda pass)", \
-		"nothing: it ends when its time is over, or mda pass is ended; mda status lists what was asked for") \
+		"the end of that mda pass, which mda status names") \
 	LEFT(CLOSED, "it was reset or has timed out, and its program has it open still", \
 		"nothing: it is over") \
 	LEFT(UNPAIRED, "its peer has not entered", \

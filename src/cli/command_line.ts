@@ -13,6 +13,7 @@ import { query } from "./declarations/query.ts";
 import { reload } from "./declarations/reload.ts";
 import { run } from "./declarations/run.ts";
 import { status } from "./declarations/status.ts";
+import { top } from "./declarations/top.ts";
 import { trace } from "./declarations/trace.ts";
 import { pinDir } from "./declarations/options.ts";
 
@@ -26,6 +27,7 @@ const commands = [
   check,
   status,
   conns,
+  top,
   explain,
   trace,
   pass,

@@ -88,8 +88,7 @@ export const reasons = {
     "on_request": {
       "place": 15,
       "words": "an operator wants it on TCP for a while (mda pass)",
-      "remedy":
-        "nothing: it ends when its time is over, or mda pass is ended; mda status lists what was asked for",
+      "remedy": "the end of that mda pass, which mda status names",
     },
   },
   "passed": {
@@ -197,8 +196,7 @@ export const reasons = {
     "on_request": {
       "place": 3,
       "words": "an operator wants it on TCP for a while (mda pass)",
-      "remedy":
-        "nothing: it ends when its time is over, or mda pass is ended; mda status lists what was asked for",
+      "remedy": "the end of that mda pass, which mda status names",
     },
     "closed": {
       "place": 4,

@@ -9,24 +9,22 @@ function isSigned(type: string): boolean {
   return type.startsWith("s");
 }
 
-/** Reads an integer, boolean or enum of `size` bytes. */
-export function readScalar(
-  view: DataView,
-  at: number,
+/** How an integer, boolean or enum of `size` bytes is read. */
+export function scalarReader(
   type: string,
   size: number,
-): number | bigint | boolean {
-  if (type === "bool") return view.getUint8(at) !== 0;
+): (view: DataView, at: number) => number | bigint | boolean {
+  if (type === "bool") return (view, at) => view.getUint8(at) !== 0;
   const signed = isSigned(type);
   switch (size) {
     case 1:
-      return signed ? view.getInt8(at) : view.getUint8(at);
+      return signed ? (view, at) => view.getInt8(at) : (view, at) => view.getUint8(at);
     case 2:
-      return signed ? view.getInt16(at, true) : view.getUint16(at, true);
+      return signed ? (view, at) => view.getInt16(at, true) : (view, at) => view.getUint16(at, true);
     case 4:
-      return signed ? view.getInt32(at, true) : view.getUint32(at, true);
+      return signed ? (view, at) => view.getInt32(at, true) : (view, at) => view.getUint32(at, true);
     default:
-      return signed ? view.getBigInt64(at, true) : view.getBigUint64(at, true);
+      return signed ? (view, at) => view.getBigInt64(at, true) : (view, at) => view.getBigUint64(at, true);
   }
 }
 

@@ -3,7 +3,7 @@
  * arm64.
  */
 
-import { readScalar, view, writeScalar } from "./scalar.ts";
+import { scalarReader, view, writeScalar } from "./scalar.ts";
 
 export interface FieldLayout {
   readonly offset: number;
@@ -65,7 +65,7 @@ export function readStruct<L extends Layouts, S extends keyof L & string>(
   offset = 0,
 ): StructValue<L, S> {
   need(layouts, name, bytes, offset);
-  return readFields(layouts, name, bytes, offset) as StructValue<L, S>;
+  return reader(layouts, name)(bytes, view(bytes), offset) as StructValue<L, S>;
 }
 
 /** Reads structs that follow each other, up to the end of the bytes. */
@@ -75,9 +75,10 @@ export function readStructs<L extends Layouts, S extends keyof L & string>(
   bytes: Uint8Array,
 ): StructValue<L, S>[] {
   const { size } = layouts[name];
+  const read = reader(layouts, name), all = view(bytes);
   return Array.from(
     { length: Math.floor(bytes.length / size) },
-    (_, index) => readStruct(layouts, name, bytes, index * size),
+    (_, index) => read(bytes, all, index * size) as StructValue<L, S>,
   );
 }
 
@@ -140,10 +141,10 @@ export function numberReader<L extends Layouts, S extends keyof L & string>(
 ): (at: number, field: keyof L[S]["fields"] & string) => number {
   const { fields } = layouts[name];
   const all = view(bytes);
-  return (at, field) => {
-    const { offset, type, size } = fields[field];
-    return readScalar(all, at + offset, type, size) as number;
-  };
+  const read = Object.fromEntries(
+    Object.entries(fields).map(([name, { type, size }]) => [name, scalarReader(type, size)]),
+  );
+  return (at, field) => read[field](all, at + fields[field].offset) as number;
 }
 
 function need(layouts: Layouts, name: string, bytes: Uint8Array, offset: number): void {
@@ -153,32 +154,46 @@ function need(layouts: Layouts, name: string, bytes: Uint8Array, offset: number)
   }
 }
 
-function readFields(
-  layouts: Layouts,
-  name: string,
-  bytes: Uint8Array,
-  base: number,
-): Record<string, unknown> {
-  const value: Record<string, unknown> = {};
-  for (const [fieldName, field] of Object.entries(layouts[name].fields)) {
-    value[fieldName] = readField(layouts, field, bytes, base + field.offset);
+/** Reads a value that lies at an offset of bytes, of which the view is. */
+type Read = (bytes: Uint8Array, view: DataView, at: number) => unknown;
+
+const known = new WeakMap<Layouts, Map<string, Read>>();
+
+/** How a struct is read. Found out once: lists of connections are thousands of them. */
+function reader(layouts: Layouts, name: string): Read {
+  const ofLayouts = known.get(layouts) ?? new Map<string, Read>();
+  known.set(layouts, ofLayouts);
+  let read = ofLayouts.get(name);
+  if (!read) {
+    const fields = Object.entries(layouts[name].fields)
+      .map(([key, field]) => ({ key, offset: field.offset, read: fieldReader(layouts, field) }));
+    read = (bytes, view, base) => {
+      const value: Record<string, unknown> = {};
+      for (const { key, offset, read } of fields) value[key] = read(bytes, view, base + offset);
+      return value;
+    };
+    ofLayouts.set(name, read);
   }
-  return value;
+  return read;
 }
 
-function readField(layouts: Layouts, field: FieldLayout, bytes: Uint8Array, at: number): unknown {
-  const element = (index: number, size: number) =>
-    field.type in layouts
-      ? readFields(layouts, field.type, bytes, at + index * size)
-      : readScalar(view(bytes), at + index * size, field.type, size);
-  if (field.length === undefined) return element(0, field.size);
-  const raw = bytes.slice(at, at + field.size);
-  if (field.type === "u8") return raw;
-  if (field.type === "char") {
-    const end = raw.indexOf(0);
-    return new TextDecoder().decode(end < 0 ? raw : raw.subarray(0, end));
+function fieldReader(layouts: Layouts, { length, size, type }: FieldLayout): Read {
+  if (length === undefined) return elementReader(layouts, type, size);
+  if (type === "u8") return (bytes, _view, at) => bytes.slice(at, at + size);
+  if (type === "char") {
+    return (bytes, _view, at) => {
+      const [text] = new TextDecoder().decode(bytes.subarray(at, at + size)).split("\0");
+      return text;
+    };
   }
-  return Array.from({ length: field.length }, (_, index) => element(index, field.size / field.length!));
+  const step = size / length, read = elementReader(layouts, type, step);
+  return (bytes, view, at) => Array.from({ length }, (_, index) => read(bytes, view, at + index * step));
+}
+
+function elementReader(layouts: Layouts, type: string, size: number): Read {
+  if (type in layouts) return reader(layouts, type);
+  const read = scalarReader(type, size);
+  return (_bytes, view, at) => read(view, at);
 }
 
 function writeFields(

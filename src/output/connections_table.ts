@@ -19,7 +19,7 @@ export function formatEndpoint({ address, port }: Endpoint): string {
 }
 
 /** Both names of an end, when NAT gives it two. */
-function names(end: ConnectionEnd, peer: ConnectionEnd): string {
+export function names(end: ConnectionEnd, peer: ConnectionEnd): string {
   const own = formatEndpoint(end.local), seen = formatEndpoint(peer.remote);
   return own === seen ? own : `${own}=${seen}`;
 }
@@ -28,7 +28,7 @@ const sum = (ends: ConnectionEnd[], count: (end: ConnectionEnd) => number | unde
   ends.reduce((total, end) => total + (count(end) ?? 0), 0);
 
 const ends = ({ client, server }: Connection) => [client, server];
-const unread = (end: ConnectionEnd) => end.unread.redirected + end.unread.tcp;
+export const unread = (end: ConnectionEnd) => end.unread.redirected + end.unread.tcp;
 const sent = ({ redirected, tcp }: ConnectionEnd) =>
   redirected && tcp ? `${shortBytes(redirected.bytes)}+${shortBytes(tcp.bytes)}` : "-";
 const duration = (seconds: number | null) => seconds === null ? "-" : shortDuration(seconds);

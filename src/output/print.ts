@@ -11,11 +11,12 @@ export type ConnsFormat = typeof connsFormats[number];
 /**
  * Writes to standard output. When nobody reads it any more (`mda check | head`), what is left is dropped.
  *
+ * @returns whether somebody reads it
  * @throws Error when it cannot be written: a file on a full disk
  */
-export function print(text: string): void {
+export function print(text: string): boolean {
   try {
-    write(Deno.stdout, text);
+    return write(Deno.stdout, text);
   } catch (error) {
     throw new Error(`Cannot write to standard output: ${(error as Error).message}`);
   }
@@ -43,16 +44,21 @@ export function setFailureOutputs(...outputs: ((text: string) => void)[]): void 
 }
 
 export async function printAs(format: Exclude<Format, "table">, value: unknown): Promise<void> {
-  if (format === "json") return print(JSON.stringify(value, null, 2) + "\n");
+  if (format === "json") {
+    print(JSON.stringify(value, null, 2) + "\n");
+    return;
+  }
   const { stringify } = await import("yaml"); // 10 ms that only this format needs
   print(stringify(value));
 }
 
-function write(stream: { writeSync(bytes: Uint8Array): number }, text: string): void {
+function write(stream: { writeSync(bytes: Uint8Array): number }, text: string): boolean {
   let rest = new TextEncoder().encode(text);
   try {
     while (rest.length > 0) rest = rest.subarray(stream.writeSync(rest));
+    return true;
   } catch (error) {
     if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
+    return false;
   }
 }

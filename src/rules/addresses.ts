@@ -28,7 +28,8 @@ export function isMappedSpelling(text: string, address: Address): boolean {
 }
 
 /** `192.0.2.1`, `fd00::1`. */
-export function formatAddress({ bytes }: Address): string {
+export function formatAddress({ family, bytes }: Address): string {
+  if (family === 4) return bytes.join(".");
   return ipaddr.fromByteArray([...bytes]).toString();
 }
 

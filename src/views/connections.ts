@@ -2,7 +2,7 @@ import { type Surroundings, surroundingsOfProcess } from "../host/container.ts";
 import { jiffiesPerSecond } from "../host/libc/mod.ts";
 import { processName } from "../host/process.ts";
 import { type Endpoint, endpointOf } from "./endpoints.ts";
-import type { ListedSocket, Lister } from "./lister.ts";
+import type { ListedLane, ListedSocket, Lister } from "./lister.ts";
 import { type Found, pairLanes, pairOthers } from "./pairs.ts";
 import { isInside, type Verdict, Verdicts } from "./why.ts";
 
@@ -42,49 +42,69 @@ export interface Connection extends Verdict {
   idle: number | null;
 }
 
+const NS = 1e9;
+
 /**
  * The connections of this host that have both ends here.
  *
  * @param all also those that have not entered, or have left
  */
 export function readConnections(lister: Lister, { all }: { all: boolean }): Connection[] {
-  const lanes = lister.lanes();
-  const sockets = new Map<bigint, ListedSocket>();
-  // The first of several descriptors: of who has had it the longest, most often.
-  for (const socket of lister.sockets()) if (!sockets.has(socket.sock)) sockets.set(socket.sock, socket);
-  const reader = new Reader();
-  const verdicts = new Verdicts(lister);
-  const byCookie = new Map<bigint, ListedSocket>();
-  for (const socket of sockets.values()) if (socket.cookie !== 0n) byCookie.set(socket.cookie, socket);
-  const inside = pairLanes(lanes).map(([client, server]) => ({
-    client: { lane: client, socket: client && byCookie.get(client.cookie) },
-    server: { lane: server, socket: server && byCookie.get(server.cookie) },
-  }));
-  const shown = new Set(
-    inside.flatMap(({ client, server }) => [client.lane?.cookie, server.lane?.cookie]),
-  );
-  const others = all
-    ? pairOthers([...sockets.values()].filter(({ cookie }) => cookie === 0n || !shown.has(cookie)))
-    : [];
-  return [
-    ...inside,
-    ...others.map(([client, server]) => ({ client: { socket: client }, server: { socket: server } })),
-  ]
-    .flatMap(({ client, server }: { client: Found; server: Found }) => {
-      const verdict = verdicts.of(client, server);
-      if (!all && !isInside(verdict)) return [];
-      return [reader.connection(client, server, verdict)];
-    });
+  return new ConnectionReader(lister).read({ all, sockets: oneOfEach(lister.sockets()) });
 }
 
-const NS = 1e9;
+/** The first of several descriptors of a socket: of who has had it the longest, most often. */
+export function oneOfEach(sockets: ListedSocket[]): ListedSocket[] {
+  const first = new Map<bigint, ListedSocket>();
+  for (const socket of sockets) if (!first.has(socket.sock)) first.set(socket.sock, socket);
+  return [...first.values()];
+}
 
-/** Reads each process once. */
-class Reader {
+/** Reads connections again and again. Each process is read once. */
+export class ConnectionReader {
   readonly #jiffiesPerSecond = jiffiesPerSecond();
   readonly #processes = new Map<number, { program: string | null; surroundings: Surroundings }>();
+  readonly #verdicts: Verdicts;
 
-  connection(client: Found, server: Found, verdict: Verdict): Connection {
+  constructor(private readonly lister: Lister) {
+    this.#verdicts = new Verdicts(lister);
+  }
+
+  /** As {@link readConnections} does. @param sockets as they were a while ago, perhaps: who has a socket seldom changes */
+  read(
+    { all, sockets, lanes = this.lister.lanes() }: {
+      all: boolean;
+      sockets: ListedSocket[];
+      lanes?: ListedLane[];
+    },
+  ): Connection[] {
+    const byCookie = new Map<bigint, ListedSocket>();
+    for (const socket of sockets) if (socket.cookie !== 0n) byCookie.set(socket.cookie, socket);
+    const inside = pairLanes(lanes).map(([client, server]) => ({
+      client: { lane: client, socket: client && byCookie.get(client.cookie) },
+      server: { lane: server, socket: server && byCookie.get(server.cookie) },
+    }));
+    const shown = new Set(
+      inside.flatMap(({ client, server }) => [client.lane?.cookie, server.lane?.cookie]),
+    );
+    const others = all ? pairOthers(sockets.filter(({ cookie }) => cookie === 0n || !shown.has(cookie))) : [];
+    return [
+      ...inside,
+      ...others.map(([client, server]) => ({ client: { socket: client }, server: { socket: server } })),
+    ]
+      .flatMap(({ client, server }: { client: Found; server: Found }) => {
+        const verdict = this.#verdicts.of(client, server);
+        if (!all && !isInside(verdict)) return [];
+        return [this.#connection(client, server, verdict)];
+      });
+  }
+
+  /** Processes have to be read again: another may have the number by now, or another name. */
+  forgetProcesses(): void {
+    this.#processes.clear();
+  }
+
+  #connection(client: Found, server: Found, verdict: Verdict): Connection {
     const lanes = [client.lane, server.lane].filter((lane) => lane !== undefined);
     const ages = lanes.map(({ age_ns }) => Number(age_ns) / NS);
     const moved = lanes.filter(({ messages, passed_messages }) => messages + passed_messages > 0n);

@@ -19,6 +19,11 @@ const keys: Record<SortKey, (connection: Connection) => number | string> = {
   port: ({ server }: Connection) => server.local.port,
 };
 
+/** What a connection is sorted by: the smallest goes first. */
+export function sortValue(connection: Connection, by: SortKey): number | string {
+  return keys[by](connection);
+}
+
 /** Sorted; what is alike stays in the order in which connections were made. */
 export function sortConnections(connections: Connection[], by: SortKey): Connection[] {
   const key = keys[by];

@@ -19,7 +19,8 @@ export function watchSeconds(value: unknown): number | undefined {
 }
 
 /** Reads an interval; undefined when it is none. */
-function readInterval(text: string): number | undefined {
+/** Reads an interval; undefined when it is none. */
+export function readInterval(text: string): number | undefined {
   const value = /^\d+(\.\d+)?$/.test(text) ? Number(text) : NaN;
   return value >= 0.1 && value <= WATCH_SECONDS_MAX ? value : undefined;
 }

@@ -115,6 +115,7 @@ Deno.test("bash offers every command and option", async () => {
     "completions",
     "conns",
     "explain",
+    "top",
     "trace",
     "pass",
     "help",

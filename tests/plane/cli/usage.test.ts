@@ -11,6 +11,7 @@ const commands = [
   "check",
   "status",
   "conns",
+  "top",
   "explain",
   "trace",
   "pass",

@@ -65,7 +65,7 @@ function importsOf(from: string): Import[] {
 }
 
 /** Parts of these rooms are no rooms of their own. */
-const withParts = ["generated", "host", "checks", "doctor"];
+const withParts = ["generated", "host", "checks", "doctor", "output"];
 
 function roomOf(path: string): string {
   const directory = dirname(path).replace("src/", "");
