@@ -14,6 +14,7 @@ const stepsOf: Partial<Record<string, StepName>> = {
   return_rule: "rules",
   no_accept_rule: "rules",
   by_rule: "rules",
+  on_request: "rules",
   short_lived: "worth",
   bulk: "worth",
   habit: "programs",

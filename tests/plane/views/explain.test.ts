@@ -49,6 +49,12 @@ const hops: Record<string, Hop> = {
     reason: "refused unknown",
     words: /^how novice-asks\[\d+\] receives is not known: it has read \d messages? that counts?/,
   },
+  bulk: {
+    listener: "bulk",
+    client: "bulk",
+    reason: "left bulk",
+    words: /^it has left: its messages are large, and come from another CPU/,
+  },
   outside: {
     isOutside: true,
     reason: "outside cgroup",

@@ -8,6 +8,10 @@ import os, selectors, socket, sys, time
 
 how = sys.argv[2:]
 blocks = "blocking" in how
+question = b"q" * (100_000 if "bulk" in how else 100)
+# Bulk is what goes from one CPU to another.
+if "bulk" in how:
+    os.sched_setaffinity(0, {sorted(os.sched_getaffinity(0))[0 if sys.argv[1] == "listen" else -1]})
 
 def answer(connection):
     if "splicing" in how:
@@ -16,9 +20,9 @@ def answer(connection):
         data = os.read(received, count) if count else b""
         os.close(received), os.close(spliced)
     else:
-        data = connection.recv(4096)
+        data = connection.recv(200_000)
     if data:
-        connection.send(data)
+        connection.send(b"a" if "bulk" in how else data)
     return data
 
 def listen():
@@ -49,7 +53,7 @@ def ask(port, times):
     selector.register(connection, selectors.EVENT_READ)
     asked = 0
     while times == 0 or asked < times:
-        connection.send(b"question")
+        connection.send(question)
         selector.select()
         connection.recv(4096)
         asked += 1
