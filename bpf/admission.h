@@ -94,6 +94,8 @@ static __always_inline bool client_may_enter(struct sock *sk, struct answer *ans
 		return pays_to_enter(executable, answer) && programs_may_enter(executable, &answer->server_executable, answer);
 	case RETURN_RULE:
 		return refuse_client(answer, REFUSED_RETURN_RULE);
+	case ASKED_TO_PASS:
+		return refuse_client(answer, REFUSED_ON_REQUEST);
 	default:
 		return refuse_client(answer, REFUSED_NO_ACCEPT_RULE);
 	}

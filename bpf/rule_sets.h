@@ -10,7 +10,11 @@
 #define RULES_MAX 256
 
 #define RULE_VALUES_MAX 4096
-/* A port range splits into at most 30 prefixes; two rule sets exist while one replaces the other. */
+/* Two rule sets exist while one replaces the other; `mda pass` has others, of one rule each. */
+#define RULE_SLOTS 2
+#define PASS_FILTERS_MAX 4
+#define RULE_SETS_MAX (RULE_SLOTS + PASS_FILTERS_MAX)
+/* A port range splits into at most 30 prefixes. */
 #define RULE_PREFIXES_MAX (2 * 30 * RULE_VALUES_MAX)
 
 /* Bit r is rule r, in the order of the configuration file. */
@@ -59,7 +63,7 @@ struct owner_key {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 2);
+	__uint(max_entries, RULE_SETS_MAX);
 	__type(key, __u32);
 	__type(value, struct rule_set);
 } rule_sets SEC(".maps");
@@ -91,7 +95,7 @@ struct {
 /* Connections that a rule decided: [rules_slot * RULES_MAX + rule]. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 2 * RULES_MAX);
+	__uint(max_entries, RULE_SETS_MAX * RULES_MAX);
 	__type(key, __u32);
 	__type(value, __u64);
 } rule_decisions SEC(".maps");

@@ -5,12 +5,14 @@
 
 #include "connection.h"
 #include "control.h"
+#include "pass_requests.h"
 #include "rule_sets.h"
 
 enum decision {
 	ACCELERATE,
 	RETURN_RULE,
 	NO_ACCEPT_RULE,
+	ASKED_TO_PASS,
 };
 
 static __always_inline void select_rules(struct rule_bits *selected, const struct rule_bits *more)
@@ -75,14 +77,14 @@ static __always_inline enum decision decided_by(__u32 slot, __u32 word, __u64 ma
 	return decision;
 }
 
-/* There are rules: without any, everything is accelerated. */
+/* Rules, or an operator, have a say: without any, everything is accelerated. */
 static __always_inline bool rules_ask(void)
 {
 	struct control *now = current_control();
 	struct rule_set *set;
 	__u32 slot;
 
-	if (!now)
+	if (!now || somebody_asks_to_pass())
 		return true;
 	slot = now->rules_slot & 1;
 	set = bpf_map_lookup_elem(&rule_sets, &slot);
@@ -90,18 +92,12 @@ static __always_inline bool rules_ask(void)
 }
 
 /* @counted: for the rule that decides, see rule_decisions */
-static __always_inline enum decision decide_by_rules(const struct connection *c, bool counted)
+static __always_inline enum decision decide_in_slot(const struct connection *c, __u32 slot, bool counted)
 {
 	struct rule_bits client, server, ports, uids, gids;
-	struct control *now;
-	struct rule_set *set;
 	bool accept_needed = false;
-	__u32 slot;
+	struct rule_set *set;
 
-	now = current_control();
-	if (!now)
-		return NO_ACCEPT_RULE;
-	slot = now->rules_slot & 1;
 	set = bpf_map_lookup_elem(&rule_sets, &slot);
 	if (!set)
 		return NO_ACCEPT_RULE;
@@ -144,4 +140,28 @@ static __always_inline enum decision decide_by_rules(const struct connection *c,
 			return decided_by(slot, i, matching, ACCELERATE, counted);
 	}
 	return NO_ACCEPT_RULE;
+}
+
+/* First what an operator asks for, then the rules: one after the other in a loop, so that they share their stack. */
+static __always_inline enum decision decide_by_rules(const struct connection *c, bool counted)
+{
+	struct control *now = current_control();
+	enum decision decision = NO_ACCEPT_RULE;
+	__u32 filter = PASS_FILTERS_MAX;
+
+	if (!now)
+		return NO_ACCEPT_RULE;
+	if (somebody_asks_to_pass())
+		filter = 0;
+#pragma clang loop unroll(disable)
+	for (; filter <= PASS_FILTERS_MAX; filter++) {
+		bool is_rules = filter == PASS_FILTERS_MAX;
+
+		if (!is_rules && !is_pass_filter_in_force(filter))
+			continue;
+		decision = decide_in_slot(c, is_rules ? now->rules_slot & 1 : RULE_SLOTS + filter, counted && is_rules);
+		if (!is_rules && decision == RETURN_RULE)
+			return ASKED_TO_PASS;
+	}
+	return decision;
 }

@@ -17,10 +17,12 @@ const groups: { name: keyof typeof reasons; title: string; text: string }[] = [
 ];
 
 const sections = groups.map(({ name, title, text }) => {
-  const rows = Object.entries<{ words: string }>(reasons[name]).map(([reason, { words }]) =>
-    `| \`${reason}\` | ${words} |`
-  );
-  return `## ${title}\n\n${text}\n\n| \`${name}\` | |\n| --- | --- |\n${rows.join("\n")}\n`;
+  const rows = Object.entries<{ words: string; remedy: string }>(reasons[name]).map((
+    [reason, { words, remedy }],
+  ) => `| \`${reason}\` | ${words} | ${remedy} |`);
+  return `## ${title}\n\n${text}\n\n| \`${name}\` | | what would remove it |\n| --- | --- | --- |\n${
+    rows.join("\n")
+  }\n`;
 });
 
 const page = `<!-- Made from bpf/reasons.h by packaging/manual/reasons.ts. -->
@@ -29,7 +31,7 @@ const page = `<!-- Made from bpf/reasons.h by packaging/manual/reasons.ts. -->
 
 Why bytes go over TCP, as \`mda status -o json\` and the metrics name it. The table of \`mda status\`
 has spaces for underscores. [Troubleshooting](troubleshooting.md#it-runs-and-little-is-accelerated)
-says what can be done.
+has more about some of them; \`mda explain\` says which keeps a connection off.
 
 ${sections.join("\n")}`;
 

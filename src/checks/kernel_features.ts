@@ -1,4 +1,5 @@
 import { close, cString } from "../host/libc/mod.ts";
+import { UnmetRequirement } from "../host/requirement.ts";
 import { abi, abiEnums } from "../generated/abi.ts";
 import { callForNumber } from "../libbpf/errors.ts";
 import { libbpf } from "../libbpf/library.ts";
@@ -133,14 +134,13 @@ function list(words: string[]): string {
   return words.length < 2 ? words.join() : `${words.slice(0, -1).join(", ")} and ${words.at(-1)}`;
 }
 
-/** @throws Error that names what this kernel lacks */
+/** @throws UnmetRequirement that names what this kernel lacks */
 export function checkKernelFeatures(): void {
   const missing = missingFeatures();
   if (missing.length === 0) return;
   const release = Deno.osRelease();
-  throw new Error(
-    `Cannot run on this kernel (${release}): it has no ${
-      missing.join(", no ")
-    }; mda needs Linux 5.10 or later, with what is named`,
+  throw new UnmetRequirement(
+    `Cannot run on this kernel (${release}): it has no ${missing.join(", no ")}`,
+    "mda needs Linux 5.10 or later, with what is named",
   );
 }

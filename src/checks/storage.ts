@@ -1,3 +1,4 @@
+import { UnmetRequirement } from "../host/requirement.ts";
 import type { KernelFeatures } from "./features.ts";
 
 /** What may explain that a socket can have no storage. */
@@ -16,7 +17,7 @@ const OPTMEM_MIN = 1024;
 /**
  * Every socket that enters the sockhash has a storage.
  *
- * @throws Error when the kernel had none for a socket of the probe, with what to do
+ * @throws UnmetRequirement when the kernel had none for a socket of the probe
  */
 export function checkStorage({ storage_error }: Pick<KernelFeatures, "storage_error">): void {
   if (!storage_error) return;
@@ -25,9 +26,10 @@ export function checkStorage({ storage_error }: Pick<KernelFeatures, "storage_er
     cpuinfo: read("/proc/cpuinfo") ?? "",
     optmemMax: Number(read("/proc/sys/net/core/optmem_max") ?? NaN) || undefined,
   });
-  throw new Error(
+  throw new UnmetRequirement(
     `Cannot create a socket storage (bpf_sk_storage_get): ${storage_error.code}, and without one no connection can be accelerated; ` +
-      `${cause}; ${remedy}`,
+      cause,
+    remedy,
   );
 }
 

@@ -5,7 +5,10 @@ import { check } from "./declarations/check.ts";
 import { conns } from "./declarations/conns.ts";
 import { completions } from "./declarations/completions.ts";
 import { disable } from "./declarations/disable.ts";
+import { doctor } from "./declarations/doctor.ts";
 import { enable } from "./declarations/enable.ts";
+import { explain } from "./declarations/explain.ts";
+import { pass } from "./declarations/pass.ts";
 import { query } from "./declarations/query.ts";
 import { reload } from "./declarations/reload.ts";
 import { run } from "./declarations/run.ts";
@@ -15,7 +18,22 @@ import { trace } from "./declarations/trace.ts";
 import { pinDir } from "./declarations/options.ts";
 
 /** In the order of --help. */
-const commands = [run, enable, disable, reload, query, check, status, conns, top, trace, completions];
+const commands = [
+  run,
+  enable,
+  disable,
+  reload,
+  query,
+  check,
+  status,
+  conns,
+  top,
+  explain,
+  trace,
+  pass,
+  doctor,
+  completions,
+];
 
 const text = `
 Examples:

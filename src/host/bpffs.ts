@@ -2,6 +2,7 @@ import { basename, dirname, join, resolve } from "node:path";
 import { SystemError } from "./libc/errno.ts";
 import * as libc from "./libc/mod.ts";
 import { readMounts } from "./mounts.ts";
+import { UnmetRequirement } from "./requirement.ts";
 
 const BPF_FS_MAGIC = 0xcafe4a11;
 const standardMount = "/sys/fs/bpf";
@@ -11,35 +12,40 @@ const standardMount = "/sys/fs/bpf";
  * bpffs at /sys/fs/bpf when the directory is to be below it and none is there.
  *
  * @returns whether the directory had to be created
- * @throws Error when it cannot take pins, with the remedy
+ * @throws UnmetRequirement when it cannot take pins
  */
 export function ensurePinDirectory(directory: string): boolean {
   const path = resolve(directory);
-  const fail = (why: string): never => refuse(path, why);
-  if (path === standardMount) {
-    fail(`it is the root of the bpffs; name a directory below it, such as ${path}/mda`);
-  }
-  let base = nearestDirectory(path);
-  if (!isBpffs(base) && isBelow(path, standardMount)) {
-    mountBpffs();
-    base = nearestDirectory(path);
-  }
-  if (!isBpffs(base)) {
-    fail(
-      `${base} is not on a bpffs; choose a directory below ${standardMount}`,
-    );
-  }
-  if (libc.filesystemOf(base).readOnly) {
-    fail(`the bpffs is read-only; make it writable: mount -o remount,rw ${mountOf(base)}`);
-  }
-  checkOwners(path, base);
-  if (base === path) return false;
+  if (checkPinDirectory(path) === "to be mounted") mountBpffs();
+  if (checkPinDirectory(path) === "there") return false;
   try {
     Deno.mkdirSync(path, { recursive: true, mode: 0o700 });
     return true;
   } catch (error) {
     throw new Error(`Cannot create the pin directory ${path}: ${(error as Error).message}`);
   }
+}
+
+/**
+ * Whether `directory` can take pins, or could once it is made, or once a bpffs is mounted at /sys/fs/bpf. Changes nothing.
+ *
+ * @throws UnmetRequirement when it cannot take pins
+ */
+export function checkPinDirectory(directory: string): "there" | "to be made" | "to be mounted" {
+  const path = resolve(directory);
+  if (path === standardMount) {
+    refuse(path, "it is the root of the bpffs", `name a directory below it, such as ${path}/mda`);
+  }
+  const base = nearestDirectory(path);
+  if (!isBpffs(base)) {
+    if (isBelow(path, standardMount) && !isBelow(base, standardMount)) return "to be mounted";
+    refuse(path, `${base} is not on a bpffs`, `choose a directory below ${standardMount}`);
+  }
+  if (libc.filesystemOf(base).readOnly) {
+    refuse(path, "the bpffs is read-only", `make it writable: mount -o remount,rw ${mountOf(base)}`);
+  }
+  checkOwners(path, base);
+  return base === path ? "there" : "to be made";
 }
 
 /**
@@ -54,7 +60,7 @@ export function namesIn(directory: string): string[] {
     if (error instanceof Deno.errors.NotFound) return [];
     if (error instanceof Deno.errors.NotADirectory) refuse(directory, "it is not a directory");
     if (error instanceof Deno.errors.PermissionDenied) {
-      refuse(directory, `user ${libc.geteuid()} may not look into it; run mda as root`);
+      refuse(directory, `user ${libc.geteuid()} may not look into it`, "run mda as root");
     }
     throw error;
   }
@@ -83,8 +89,8 @@ export function isBpffs(path: string): boolean {
   return libc.filesystemOf(path).magic === BPF_FS_MAGIC;
 }
 
-function refuse(path: string, why: string): never {
-  throw new Error(`Cannot use ${path} as the pin directory: ${why}`);
+function refuse(path: string, why: string, remedy?: string): never {
+  throw new UnmetRequirement(`Cannot use ${path} as the pin directory: ${why}`, remedy);
 }
 
 function remove(path: string, directory: string): void {
@@ -120,13 +126,13 @@ function checkOwners(path: string, base: string): void {
   for (let at = base;; at = dirname(at)) {
     const { uid, mode } = Deno.statSync(at);
     if (uid !== 0 && uid !== libc.geteuid()) {
-      refuse(path, `${at} belongs to user ${uid}, who could replace what is pinned there; choose another`);
+      refuse(path, `${at} belongs to user ${uid}, who could replace what is pinned there`, "choose another");
     }
     // In a sticky directory, as the root of a bpffs is by default, everyone may create but only owners may
     // replace.
     const exposed = (mode! & writableByOthers) !== 0 && (at === path || (mode! & sticky) === 0);
     if (exposed) {
-      refuse(path, `others can write to ${at} and so replace what is pinned there; chmod 0700 ${at}`);
+      refuse(path, `others can write to ${at} and so replace what is pinned there`, `chmod 0700 ${at}`);
     }
     if (at === "/") return;
   }

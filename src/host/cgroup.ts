@@ -1,6 +1,7 @@
 import { statSync } from "node:fs";
 import * as libc from "./libc/mod.ts";
 import { readMounts } from "./mounts.ts";
+import { UnmetRequirement } from "./requirement.ts";
 
 const CGROUP2_SUPER_MAGIC = 0x63677270;
 
@@ -11,7 +12,7 @@ export const ROOT_CGROUP = 1n;
  * The directory where the host's cgroup2 is mounted, the first if there are several. In a cgroup namespace that may be
  * a container's own cgroup, which is none.
  *
- * @throws Error that says how to mount it when it is not
+ * @throws UnmetRequirement when it is not mounted
  */
 export function findCgroup2(): string {
   const mounts = readMounts();
@@ -22,20 +23,21 @@ export function findCgroup2(): string {
   const found = v2.find((path) => statSync(path, { bigint: true }).ino === ROOT_CGROUP);
   if (found !== undefined) return found;
   if (v2.length > 0) {
-    throw new Error(
+    throw new UnmetRequirement(
       `Cannot find the host's cgroup: ${
         v2.join(", ")
-      } is a container's own, and with it nothing else is accelerated; ` +
-        "mount the host's /sys/fs/cgroup into the container (Kubernetes: hostPath) and name it with --cgroup, or share the " +
+      } is a container's own, and with it nothing else is accelerated`,
+      "mount the host's /sys/fs/cgroup into the container (Kubernetes: hostPath) and name it with --cgroup, or share the " +
         "host's cgroup namespace (docker run --cgroupns=host)",
     );
   }
   const v1 = mounts.some((mount) => mount.type === "cgroup")
     ? "this host mounts cgroup v1 only"
     : "none is mounted";
-  throw new Error(
-    `Cannot find a cgroup2 mount: ${v1}; mount one beside it with ` +
-      "`mkdir -p /run/cgroup2 && mount -t cgroup2 none /run/cgroup2`, or name a mounted one with --cgroup",
+  throw new UnmetRequirement(
+    `Cannot find a cgroup2 mount: ${v1}`,
+    "mount one beside it with `mkdir -p /run/cgroup2 && mount -t cgroup2 none /run/cgroup2`, or name a mounted one with " +
+      "--cgroup",
   );
 }
 
@@ -74,11 +76,11 @@ export interface OpenCgroup extends Disposable {
 /**
  * Opens a cgroup's directory, to attach programs to.
  *
- * @throws Error when it is no directory of a cgroup2
+ * @throws UnmetRequirement when it is no directory of a cgroup2
  */
 export function openCgroup(path: string): OpenCgroup {
-  const fail = (why: string): never => {
-    throw new Error(`Cannot use ${path} as the cgroup: ${why}`);
+  const fail = (why: string, remedy?: string): never => {
+    throw new UnmetRequirement(`Cannot use ${path} as the cgroup: ${why}`, remedy);
   };
   let isDirectory = false;
   try {
@@ -89,7 +91,7 @@ export function openCgroup(path: string): OpenCgroup {
   }
   if (!isDirectory) fail("it is not a directory");
   if (!isCgroup2(path)) {
-    fail("it is not on a cgroup2 filesystem; `grep cgroup2 /proc/mounts` shows where one is mounted");
+    fail("it is not on a cgroup2 filesystem", "`grep cgroup2 /proc/mounts` shows where one is mounted");
   }
   const fd = libc.open(path, libc.O_RDONLY | libc.O_DIRECTORY);
   return {

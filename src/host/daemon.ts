@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import * as libc from "./libc/mod.ts";
 import { Notifier } from "./notify.ts";
+import { ownArguments } from "./process.ts";
 
 /** How long a daemon may take until it is ready. */
 const READY_MS = 60_000;
@@ -177,11 +178,6 @@ async function stop(child: Deno.ChildProcess, end: Promise<unknown>): Promise<vo
   await Promise.race([end, sleep(STOP_MS)]);
   kill("SIGKILL");
   await end;
-}
-
-/** The arguments as the kernel has them: with those of `deno run` before, when mda runs from its source. */
-function ownArguments(): string[] {
-  return Deno.readTextFileSync("/proc/self/cmdline").split("\0").slice(1, -1);
 }
 
 /** Descriptors beyond 2 that a shell has left open stay with this process. */

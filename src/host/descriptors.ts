@@ -1,5 +1,6 @@
 import { commonAdvice, SystemError } from "./libc/errno.ts";
 import * as libc from "./libc/mod.ts";
+import { UnmetRequirement } from "./requirement.ts";
 
 /** So many more than are open at the start of a command are needed: 70 for a take-over, the rest for what a running mda does at once. */
 const NEEDED = 100;
@@ -11,14 +12,13 @@ export function isShortage(error: unknown): error is Error & { code: "EMFILE" | 
   return error instanceof Error && "code" in error && (error.code === "EMFILE" || error.code === "ENFILE");
 }
 
-/** @throws Error that says what to do when this process cannot have as many descriptors as mda needs */
+/** @throws UnmetRequirement when this process cannot have as many descriptors as mda needs */
 export function checkDescriptors(): void {
   const { there, failed } = tryToOpen(NEEDED);
   if (!failed) return;
-  throw new Error(
-    `Cannot work with so few descriptors: mda needs ${NEEDED} more than are open, and there are ${there} (${failed.code}); ${
-      commonAdvice[failed.code]
-    }`,
+  throw new UnmetRequirement(
+    `Cannot work with so few descriptors: mda needs ${NEEDED} more than are open, and there are ${there} (${failed.code})`,
+    commonAdvice[failed.code],
   );
 }
 

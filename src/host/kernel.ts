@@ -1,4 +1,5 @@
 import { geteuid } from "./libc/mod.ts";
+import { UnmetRequirement } from "./requirement.ts";
 
 /** Numbers of linux/capability.h. */
 const capabilities = {
@@ -22,7 +23,7 @@ export function effectiveCapabilities(): Set<Capability> {
 /**
  * Checks what can be known before anything is loaded: privileges, the kernel's BTF, lockdown.
  *
- * @throws Error with the first requirement that this host or process does not meet, and the remedy
+ * @throws UnmetRequirement of the first that this host or process does not meet
  */
 export function checkHost(): void {
   checkPrivileges();
@@ -30,13 +31,14 @@ export function checkHost(): void {
   checkLockdown();
 }
 
-function checkPrivileges(): void {
+/** @throws UnmetRequirement when this process may not load BPF programs */
+export function checkPrivileges(): void {
   // capable() asks for the capabilities in the initial user namespace, which alone maps every user id to
   // itself.
   if (!/^\s*0\s+0\s+4294967295\s*$/.test(Deno.readTextFileSync("/proc/self/uid_map"))) {
-    throw new Error(
-      "Cannot load BPF programs inside a user namespace: its root has no power over the host's kernel; run mda as the " +
-        "host's root (docker without userns-remap, no rootless container)",
+    throw new UnmetRequirement(
+      "Cannot load BPF programs inside a user namespace: its root has no power over the host's kernel",
+      "run mda as the host's root (docker without userns-remap, no rootless container)",
     );
   }
   const have = effectiveCapabilities();
@@ -49,29 +51,37 @@ function checkPrivileges(): void {
   if (lacking.length === 0) return;
   const uid = geteuid();
   if (uid !== 0) {
-    throw new Error(
-      `Cannot load BPF programs as user ${uid}: ${lacking.join(", ")} lacking; run mda as root or with them`,
+    throw new UnmetRequirement(
+      `Cannot load BPF programs as user ${uid}: ${lacking.join(", ")} lacking`,
+      "run mda as root or with them",
     );
   }
-  throw new Error(
-    `Cannot load BPF programs: root has no ${lacking.join(", ")} here; give the container or service these ` +
-      "capabilities (docker run --cap-add, securityContext.capabilities, CapabilityBoundingSet=)",
+  throw new UnmetRequirement(
+    `Cannot load BPF programs: root has no ${lacking.join(", ")} here`,
+    "give the container or service these capabilities (docker run --cap-add, securityContext.capabilities, " +
+      "CapabilityBoundingSet=)",
   );
 }
 
-function checkBtf(): void {
+/** @throws UnmetRequirement when the kernel does not say how its structures are laid out */
+export function checkBtf(): void {
   const path = "/sys/kernel/btf/vmlinux";
   try {
     Deno.statSync(path);
   } catch {
-    throw new Error(
-      `Cannot adapt the BPF programs to this kernel: ${path} is missing; mda needs a kernel built with ` +
-        "CONFIG_DEBUG_INFO_BTF=y, and /sys mounted",
+    throw new UnmetRequirement(
+      `Cannot adapt the BPF programs to this kernel: ${path} is missing`,
+      "mda needs a kernel built with CONFIG_DEBUG_INFO_BTF=y, and /sys mounted",
     );
   }
 }
 
-function checkLockdown(): void {
+/**
+ * Returns the level of lockdown; undefined where there is none or it cannot be seen.
+ *
+ * @throws UnmetRequirement when the kernel lets nobody read its structures
+ */
+export function checkLockdown(): string | undefined {
   let text = "";
   try {
     text = Deno.readTextFileSync("/sys/kernel/security/lockdown");
@@ -80,9 +90,11 @@ function checkLockdown(): void {
   }
   // LOCKDOWN_BPF_READ_KERNEL refuses bpf_probe_read_kernel in the level above integrity.
   if (text.includes("[confidentiality]")) {
-    throw new Error(
+    throw new UnmetRequirement(
       "Cannot read kernel structures from BPF: the kernel is locked down for confidentiality " +
-        "(/sys/kernel/security/lockdown); boot with lockdown=integrity or none",
+        "(/sys/kernel/security/lockdown)",
+      "boot with lockdown=integrity or none",
     );
   }
+  return /\[(\w+)\]/.exec(text)?.[1];
 }

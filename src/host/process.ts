@@ -41,6 +41,11 @@ export function ownName(): string {
   return argument0.slice(argument0.lastIndexOf("/") + 1);
 }
 
+/** This process's arguments as the kernel has them: with those of `deno run` before, when mda runs from its source. */
+export function ownArguments(): string[] {
+  return Deno.readTextFileSync("/proc/self/cmdline").split("\0").slice(1, -1);
+}
+
 function readProc(pid: number, file: string): string | undefined {
   try {
     return Deno.readTextFileSync(`/proc/${pid}/${file}`);

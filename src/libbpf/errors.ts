@@ -24,6 +24,8 @@ export class BpfError extends Error {
   readonly errno: number;
   /** The error's name: `EPERM`. */
   readonly code: string;
+  /** What to do, when that is known; it is the end of the message's first line. */
+  readonly remedy: string | undefined;
   /** What libbpf said, without the verifier's log. */
   readonly libbpfLines: readonly string[];
   /** The verifier's whole log, empty when it was not asked. */
@@ -49,6 +51,7 @@ export class BpfError extends Error {
       parts.push(`  the verifier's log${note}:`, ...shown.map((line) => `    ${line}`));
     }
     super(parts.join("\n"));
+    this.remedy = remedy;
     this.errno = errno;
     this.code = code;
     this.libbpfLines = said;

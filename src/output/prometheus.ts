@@ -91,7 +91,7 @@ const metrics: Metric[] = [
     ({ passed }) => byReason(passed),
   ),
   counter(
-    "mda_refusals_total",
+    "mda_refused_connections_total",
     "Connections left to TCP from the start.",
     ({ refused, refused_errors }) => [...byReason(refused), ...byReason(refused_errors, "error ")],
   ),

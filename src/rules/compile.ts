@@ -21,10 +21,10 @@ const PORT_BITS = port.port.size * 8;
 const PORT_COUNT = 1 << PORT_BITS;
 
 /**
- * The map entries of `rules` in one of the two slots, of which the kernel side reads one while the other is written.
+ * The map entries of `rules` in a slot. Of the first two the kernel side reads one while the other is written; each of the others is of one filter of `mda pass`.
  * `rules` must be within the limits that `parse` checks.
  */
-export function compile(rules: Rule[], slot: 0 | 1): CompiledRules {
+export function compile(rules: Rule[], slot: number): CompiledRules {
   return {
     rule_sets: { keys: u32(slot), values: compileRuleSet(rules) },
     rule_addresses: compileAddresses(rules, slot),

@@ -36,7 +36,7 @@ export interface Decision {
  */
 export function decide(rules: Rule[], connection: Connection): Decision {
   const find = (jump: Rule["jump"]) => {
-    const index = rules.findIndex((rule) => rule.jump === jump && matches(rule, connection));
+    const index = rules.findIndex((rule) => rule.jump === jump && !lackOf(rule, connection));
     return index < 0 ? undefined : { index, rule: rules[index] };
   };
   const returning = find("RETURN");
@@ -48,16 +48,36 @@ export function decide(rules: Rule[], connection: Connection): Decision {
     : { accelerated: true, reason: "there is no ACCEPT rule" };
 }
 
-/** Whether all of a rule's kinds of option match; a kind that it has no option of always does. */
-function matches(rule: Rule, { client, server }: Connection): boolean {
-  const ends = [client, server];
-  const inside = (end: End) =>
-    rule.addresses.some((prefix) => end.addresses.some((address) => contains(prefix, address)));
-  const hasPort = (end: End) => end.ports.some((port) => rule.ports.some((range) => isIn(range, port)));
-  return (rule.addresses.length === 0 || (rule.jump === "ACCEPT" ? ends.every(inside) : ends.some(inside))) &&
-    (rule.ports.length === 0 || ends.some(hasPort)) &&
-    (rule.uids.length === 0 || ends.some(({ uid = UNKNOWN_OWNER }) => rule.uids.includes(uid))) &&
-    (rule.gids.length === 0 || ends.some(({ gid = UNKNOWN_OWNER }) => rule.gids.includes(gid)));
+export type Side = "client" | "server";
+
+/** What keeps a rule from matching. */
+export interface Lack {
+  option: "ip" | "port" | "uid-owner" | "gid-owner";
+  /** The ends that have none of its values: both, but where a rule with -j ACCEPT needs both and one has. */
+  ends: Side[];
+}
+
+/** The first kind of option of a rule that does not match; a kind that it has no option of always does. */
+export function lackOf(rule: Rule, connection: Connection): Lack | undefined {
+  const sides: Side[] = ["client", "server"];
+  const lack = (option: Lack["option"], has: (end: End) => boolean, wanted: "all" | "some") => {
+    const ends = sides.filter((side) => !has(connection[side]));
+    return ends.length === 0 || (wanted === "some" && ends.length < sides.length)
+      ? undefined
+      : { option, ends };
+  };
+  const { addresses, ports, uids, gids, jump } = rule;
+  return (addresses.length > 0 &&
+    lack(
+      "ip",
+      (end) => addresses.some((prefix) => end.addresses.some((address) => contains(prefix, address))),
+      jump === "ACCEPT" ? "all" : "some",
+    )) ||
+    (ports.length > 0 &&
+      lack("port", (end) => end.ports.some((port) => ports.some((range) => isIn(range, port))), "some")) ||
+    (uids.length > 0 && lack("uid-owner", ({ uid = UNKNOWN_OWNER }) => uids.includes(uid), "some")) ||
+    (gids.length > 0 && lack("gid-owner", ({ gid = UNKNOWN_OWNER }) => gids.includes(gid), "some")) ||
+    undefined;
 }
 
 function isIn({ first, last }: PortRange, port: number): boolean {

@@ -32,6 +32,8 @@ export const mapNames = [
   "control",
   "instance",
   "reload_requests",
+  "pass_requests",
+  "passing_until",
   "counters",
   "refused_errors",
   "rule_sets",

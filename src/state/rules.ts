@@ -33,7 +33,8 @@ export function replaceRules(maps: RuleMaps, rules: Rule[], mode: Mode): void {
   changeControl(control, { mode: enums.mode[mode], rules_slot: slot });
 }
 
-function clearSlot(maps: RuleMaps, slot: number): void {
+/** Takes out what a slot has; its rule set is written with the next. */
+export function clearSlot(maps: RuleMaps, slot: number): void {
   const keyed = {
     rule_addresses: "address_prefix",
     rule_ports: "port_prefix",

@@ -38,3 +38,18 @@ export function readHabits(map: BpfMap | undefined): Habits {
       .map(({ name, habit }) => ({ name, why: names.find(({ value }) => value === habit)!.word })),
   };
 }
+
+const words: Record<Exclude<HabitName<keyof typeof enums.habit>, "unknown">, string> = {
+  receives: "receives with recv(2) and its like",
+  counts: "asks how much is unread (FIONREAD), which the kernel would answer wrong",
+  splices: "uses splice(2) on its sockets",
+  maps: "uses TCP_ZEROCOPY_RECEIVE",
+  urgent: "sends with MSG_OOB",
+  zerocopy: "sends with MSG_ZEROCOPY",
+  protocol: "sets a ULP, as kTLS, on connected sockets, or gives them to the kernel",
+};
+
+/** What a program does with its sockets, as it follows its name. @param habit enum habit, a known one */
+export function habitWords(habit: number): string {
+  return words[names.find(({ value }) => value === habit)!.word as keyof typeof words];
+}

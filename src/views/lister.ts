@@ -14,31 +14,34 @@ export type ListedLane = StructValue<typeof layouts, "listed_lane">;
 
 /** Looks at the sockets of this host, and at what the data plane of a pin directory has of them. Changes nothing. */
 export class Lister implements Disposable {
-  readonly #object: BpfObject;
+  readonly object: BpfObject;
 
-  /** @throws Error when the kernel refuses it, or this process may not */
-  constructor(pinDir: string) {
+  /**
+   * @param more programs of the data plane that are to be had besides
+   * @throws Error when the kernel refuses it, or this process may not
+   */
+  constructor(pinDir: string, more: readonly string[] = []) {
     const maps = openMaps(pinDir);
     try {
       // What it reads is read once: the object that reads with calls is for all kernels, and none has to be tried.
-      this.#object = openObject(objectBytes, "mda", {
-        only: ["list_sockets", "list_lanes"],
+      this.object = openObject(objectBytes, "mda", {
+        only: ["list_sockets", "list_lanes", ...more],
         reuse: maps,
       });
     } finally {
       for (const map of Object.values(maps)) map.close();
     }
     try {
-      load(this.#object);
+      load(this.object);
     } catch (error) {
-      this.#object.close();
+      this.object.close();
       throw error;
     }
   }
 
   /** Every TCP socket that a process has which can be seen from here, with each descriptor. */
   sockets(): ListedSocket[] {
-    return readStructs(layouts, "listed_socket", this.#object.program("list_sockets").iterate());
+    return readStructs(layouts, "listed_socket", this.object.program("list_sockets").iterate());
   }
 
   /** Every socket that has entered and is open, also of processes that cannot be seen. */
@@ -46,16 +49,16 @@ export class Lister implements Disposable {
     return readStructs(
       layouts,
       "listed_lane",
-      this.#object.program("list_lanes").iterate(this.#object.map("lanes")),
+      this.object.program("list_lanes").iterate(this.object.map("lanes")),
     );
   }
 
   /** A map of the data plane. */
   map(name: Parameters<BpfObject["map"]>[0]): ReturnType<BpfObject["map"]> {
-    return this.#object.map(name);
+    return this.object.map(name);
   }
 
   [Symbol.dispose](): void {
-    this.#object.close();
+    this.object.close();
   }
 }

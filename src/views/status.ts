@@ -11,6 +11,7 @@ import type { UnknownPrograms } from "../config/unknown.ts";
 import { readCounters, type ReasonCounts } from "./counters.ts";
 import { unknownName } from "../state/programs.ts";
 import { type HabitCounts, readHabits } from "./habits.ts";
+import { readPassRequests } from "../state/pass_requests.ts";
 import { firstDecision } from "../state/rules.ts";
 
 /** Takes a few ms. */
@@ -26,6 +27,8 @@ export interface Status {
   rules: number;
   /** The number of the mda that runs for it; null when it works without, or whose process is out of sight. */
   process: number | null;
+  /** When it was started, or taken over: ISO 8601; null when nothing is pinned. */
+  since: string | null;
   connections: {
     /** By their handshake, since the start. */
     paired: number;
@@ -58,6 +61,8 @@ export interface Status {
     /** The others, whose connections are left to TCP. */
     left: { name: string; why: string }[];
   };
+  /** What operators have asked for with `mda pass`, and how long it holds: ISO 8601, null until who has asked ends. */
+  passing: { filter: string; process: number; until: string | null }[];
   /** Connections that each rule decided, in the order of the configuration file. */
   decided: number[];
 }
@@ -104,9 +109,14 @@ function* snapshotSteps(pinDir: string): Generator<void, Snapshot> {
   using sockets = open("sockets");
   using decisions = open("rule_decisions");
   using programs = open("programs");
-  const { cgroup, rules, hooks, unknown_programs } = instance
-    ? readInstance(instance)
-    : { cgroup: "", rules: 0, hooks: "none", unknown_programs: enums.unknown_programs.UNKNOWN_LEARN };
+  using requests = open("pass_requests");
+  const { cgroup, rules, hooks, unknown_programs, started_ms } = instance ? readInstance(instance) : {
+    cgroup: "",
+    rules: 0,
+    hooks: "none",
+    unknown_programs: enums.unknown_programs.UNKNOWN_LEARN,
+    started_ms: 0n,
+  };
   const counted = readCounters(counters);
   const { counts, ...known } = readHabits(programs);
   const status: Status = {
@@ -114,6 +124,7 @@ function* snapshotSteps(pinDir: string): Generator<void, Snapshot> {
     cgroup,
     rules,
     process: pinDirectoryHolder(pinDir) ?? null,
+    since: started_ms === 0n ? null : new Date(Number(started_ms)).toISOString(),
     connections: {
       paired: counted.connections_paired,
       adopted: counted.connections_adopted,
@@ -126,6 +137,11 @@ function* snapshotSteps(pinDir: string): Generator<void, Snapshot> {
     refused_errors: readErrors(errors),
     left: counted.left,
     programs: { hooks, unknown: unknownName(unknown_programs), ...known },
+    passing: (requests ? readPassRequests(requests) : []).map(({ words, pid, endsMs }) => ({
+      filter: words,
+      process: pid,
+      until: endsMs === null ? null : new Date(endsMs).toISOString(),
+    })),
     decided: control && decisions ? readDecisions(control, decisions, rules) : [],
   };
   return { status, habits: counts };

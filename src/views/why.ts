@@ -1,11 +1,13 @@
 import { enums, layouts, maps } from "../generated/layouts.ts";
 import { reasons } from "../generated/reasons.ts";
 import { readStruct, u32, u64 } from "../libbpf/struct.ts";
+import { type Instance, readInstance } from "../state/instance.ts";
 import type { Found } from "./pairs.ts";
 import type { ListedSocket, Lister } from "./lister.ts";
 import type { State } from "./words.ts";
 
 const { HABIT_UNKNOWN, HABIT_RECEIVES } = enums.habit;
+const { UNKNOWN_FAST } = enums.unknown_programs;
 
 /** Why a connection is redirected now, or is not. */
 export interface Verdict {
@@ -14,7 +16,11 @@ export interface Verdict {
   reason: string | null;
   /** The same in words. */
   why: string;
+  /** What would remove the reason, when it is one of the table. */
+  remedy?: string;
 }
+
+type Named = Pick<Verdict, "reason" | "why" | "remedy">;
 
 /** Whether both ends are in the sockhash. */
 export function isInside({ state }: Verdict): boolean {
@@ -24,10 +30,10 @@ export function isInside({ state }: Verdict): boolean {
 type Group = keyof typeof reasons;
 
 /** The reason of a group that has a place in its counter. */
-function named(group: Group, place: number): Pick<Verdict, "reason" | "why"> | undefined {
-  const all: Record<string, { place: number; words: string }> = reasons[group];
-  for (const [name, { place: its, words }] of Object.entries(all)) {
-    if (its === place) return { reason: `${group} ${name}`, why: words };
+export function named(group: Group, place: number): Named | undefined {
+  const all: Record<string, { place: number; words: string; remedy: string }> = reasons[group];
+  for (const [name, { place: its, words, remedy }] of Object.entries(all)) {
+    if (its === place) return { reason: `${group} ${name}`, why: words, remedy };
   }
 }
 
@@ -35,9 +41,9 @@ function named(group: Group, place: number): Pick<Verdict, "reason" | "why"> | u
 export function reasonNamed<G extends Group>(
   group: G,
   name: keyof typeof reasons[G] & string,
-): Pick<Verdict, "reason" | "why"> {
-  const { words } = reasons[group][name] as { words: string };
-  return { reason: `${group} ${name}`, why: words };
+): Named & { remedy: string } {
+  const { words, remedy } = reasons[group][name] as { words: string; remedy: string };
+  return { reason: `${group} ${name}`, why: words, remedy };
 }
 
 /** Finds out why connections are where they are, from the maps of a data plane. */
@@ -77,7 +83,7 @@ export class Verdicts {
       : { state: "left", reason: null, why: "mda was stopped meanwhile" };
   }
 
-  #departure(cookie: bigint): Pick<Verdict, "reason" | "why"> | undefined {
+  #departure(cookie: bigint): Named | undefined {
     const bytes = this.lister.map("departures").lookup(u64(cookie));
     if (!bytes) return undefined;
     const { why } = readStruct(layouts, "departure", bytes);
@@ -85,19 +91,23 @@ export class Verdicts {
   }
 
   #outside(ends: Found[]): Verdict {
-    for (const { socket } of ends) {
-      const why = socket && socket.cookie !== 0n && this.#refusal(socket.cookie);
-      if (why) return { state: "refused", ...why };
+    const sockets = ends.map(({ socket }) => socket).filter((socket) => socket !== undefined);
+    const now = () => obstacle(sockets, readInstance(this.lister.map("instance")));
+    const noted = sockets.filter(({ cookie }) => cookie !== 0n);
+    for (const { cookie } of noted) {
+      const why = this.#refusal(cookie);
+      // What was not known then may be now.
+      const isOld = why?.reason === "refused unknown";
+      if (why) return { state: "refused", ...why, ...isOld && now().reason !== null ? now() : {} };
     }
-    for (const { socket } of ends) {
-      const why = socket && socket.cookie !== 0n && this.#departure(socket.cookie);
+    for (const { cookie } of noted) {
+      const why = this.#departure(cookie);
       if (why) return { state: "left", ...why };
     }
-    const sockets = ends.map(({ socket }) => socket).filter((socket) => socket !== undefined);
-    return { state: "outside", ...obstacle(sockets) };
+    return { state: "outside", ...now() };
   }
 
-  #refusal(cookie: bigint): Pick<Verdict, "reason" | "why"> | undefined {
+  #refusal(cookie: bigint): Named | undefined {
     const place = Number(cookie % BigInt(maps.refusals.maxEntries));
     const bytes = this.lister.map("refusals").lookup(u32(place));
     if (!bytes) return undefined;
@@ -109,19 +119,25 @@ export class Verdicts {
 const idle: Verdict = { state: "idle", reason: null, why: "nothing was sent since it has entered" };
 
 /** What keeps a connection out, as far as its sockets show now: nobody has noted it. */
-function obstacle(sockets: ListedSocket[]): Pick<Verdict, "reason" | "why"> {
+function obstacle(sockets: ListedSocket[], { all_sockets, unknown_programs }: Instance): Named {
   if (sockets.some(({ protocol }) => protocol)) return reasonNamed("refused", "protocol");
   if (sockets.some(({ is_kernels }) => is_kernels)) return reasonNamed("refused", "kernel_socket");
   if (sockets.some(({ in_cgroup }) => !in_cgroup)) {
-    return { reason: "outside cgroup", why: "an end is outside of the cgroup that mda follows" };
+    return {
+      ...reasonNamed("refused", "not_local"),
+      reason: "outside cgroup",
+      why: "an end is outside of the cgroup that mda follows",
+    };
   }
   if (sockets.some(({ in_sockmap }) => in_sockmap)) return reasonNamed("refused", "other_sockmap");
   if (sockets.some(({ habit }) => habit > HABIT_RECEIVES)) return reasonNamed("refused", "habit");
   const [client, server] = sockets;
-  if (client?.blocking) return reasonNamed("refused", "blocking_client");
-  if (server?.blocking) {
-    return { reason: "refused blocking_listener", why: "the server's socket is in blocking mode" };
+  if (client?.blocking && !all_sockets) return reasonNamed("refused", "blocking_client");
+  if (server?.blocking && !all_sockets) {
+    return { ...reasonNamed("refused", "blocking_listener"), why: "the server's socket is in blocking mode" };
   }
-  if (sockets.some(({ habit }) => habit === HABIT_UNKNOWN)) return reasonNamed("refused", "unknown");
+  if (sockets.some(({ habit }) => habit === HABIT_UNKNOWN) && unknown_programs !== UNKNOWN_FAST) {
+    return reasonNamed("refused", "unknown");
+  }
   return { reason: null, why: "it was open before mda came, and is adopted when mda run looks next" };
 }

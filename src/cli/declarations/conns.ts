@@ -1,16 +1,8 @@
 import { connsFormats } from "../../output/print.ts";
 import { sortKeys } from "../../views/words.ts";
 import { declare } from "./declaration.ts";
+import { watchAgain, watchSeconds } from "./watch.ts";
 import { filter, filterText } from "./filter.ts";
-
-const WATCH_SECONDS = 2;
-const WATCH_SECONDS_MAX = 3600;
-
-/** Reads an interval; undefined when it is none. */
-export function readInterval(text: string): number | undefined {
-  const value = /^\d+(\.\d+)?$/.test(text) ? Number(text) : NaN;
-  return value >= 0.1 && value <= WATCH_SECONDS_MAX ? value : undefined;
-}
 
 export const conns = declare({
   name: "conns",
@@ -19,14 +11,7 @@ export const conns = declare({
     ...filter,
     all: { letter: "a", words: "also those that are not accelerated" },
     sort: { value: "KEY", words: "what to sort by", choices: sortKeys, default: "bytes" },
-    watch: {
-      letter: "w",
-      value: "SECONDS",
-      mayLackValue: true,
-      words: `again and again, every ${WATCH_SECONDS} seconds if not told`,
-      parse: readInterval,
-      expects: `It is a number from 0.1 to ${WATCH_SECONDS_MAX}.`,
-    },
+    watch: watchAgain,
     output: {
       letter: "o",
       value: "FORMAT",
@@ -50,6 +35,6 @@ IDLE the time since the last message.`,
   run: async ({ watch, ...options }) =>
     (await import("../commands/conns.ts")).conns({
       ...options as Omit<import("../commands/conns.ts").ConnsOptions, "watch">,
-      watch: watch as unknown === true ? WATCH_SECONDS : watch as number | undefined,
+      watch: watchSeconds(watch),
     }),
 });

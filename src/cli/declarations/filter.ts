@@ -45,11 +45,14 @@ const state: List<State> = {
   expects: `It is one of ${states.join(", ")}.`,
 };
 
-/** What filters a connection by what rules know of it, and by its programs. */
-export const ruleFilter = { ip, port, uidOwner, gidOwner, program };
+/** What filters a connection as rules do. */
+export const ruleFilter = { ip, port, uidOwner, gidOwner };
+
+/** The same, and by its programs. */
+export const programFilter = { ...ruleFilter, program };
 
 /** All filters of connections that are there. */
-export const filter = { ...ruleFilter, pid, pod, state };
+export const filter = { ...programFilter, pid, pod, state };
 
 export const filterText = `Filters are as in chain lines, and each takes several values, one of which must
 match at either end. --program and --pod take the beginning of a name too; --pod

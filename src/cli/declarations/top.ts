@@ -1,7 +1,8 @@
 import { sortKeys } from "../../views/words.ts";
-import { readInterval } from "./conns.ts";
+
 import { declare } from "./declaration.ts";
 import { filter, filterText } from "./filter.ts";
+import { readInterval } from "./watch.ts";
 
 const DELAY_SECONDS = 2;
 

@@ -1,11 +1,11 @@
 import { declare } from "./declaration.ts";
-import { ruleFilter } from "./filter.ts";
+import { programFilter } from "./filter.ts";
 
 export const trace = declare({
   name: "trace",
   words: "print what happens to connections, as it happens",
   options: {
-    ...ruleFilter,
+    ...programFilter,
     count: {
       letter: "n",
       value: "COUNT",

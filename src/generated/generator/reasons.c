@@ -4,10 +4,10 @@
 #include "../../../bpf/reasons.h"
 
 /* clang-format off */
-#define ROW(group, NAME, words) ROW_IS [#group, #NAME, words] ROW_ENDS
-#define ROW_OF_REFUSAL(NAME, words) ROW(refused, NAME, words)
-#define ROW_OF_PASS(NAME, urgency, lasts, words) ROW(passed, NAME, words)
-#define ROW_OF_DEPARTURE(NAME, words) ROW(left, NAME, words)
+#define ROW(group, NAME, words, remedy) ROW_IS [#group, #NAME, words, remedy] ROW_ENDS
+#define ROW_OF_REFUSAL(NAME, words, remedy) ROW(refused, NAME, words, remedy)
+#define ROW_OF_PASS(NAME, urgency, lasts, words, remedy) ROW(passed, NAME, words, remedy)
+#define ROW_OF_DEPARTURE(NAME, words, remedy) ROW(left, NAME, words, remedy)
 
 REFUSALS(ROW_OF_REFUSAL)
 PASSES(ROW_OF_PASS)

@@ -39,10 +39,13 @@ export class SystemError extends Error {
   readonly errno: number;
   /** The error's name: `EPERM`. */
   readonly code: string;
+  /** What to do, when that is known; it is the end of the message. */
+  readonly remedy: string | undefined;
 
   /** @param task what was tried and on what, as it follows "Cannot": `open /sys/fs/bpf/mda` */
   constructor(task: string, errno: number, advice = commonAdvice[errnoName(errno)] ?? "") {
     super(`Cannot ${task}: ${describeErrno(errno)}${advice && `; ${advice}`}`);
+    this.remedy = advice || undefined;
     this.errno = errno;
     this.code = errnoName(errno);
   }

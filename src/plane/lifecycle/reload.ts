@@ -2,12 +2,10 @@ import { resolve } from "node:path";
 import { load } from "../../config/load.ts";
 import type { Rule } from "../../rules/rules.ts";
 import { checkHost } from "../../host/kernel.ts";
-import { adoptOnceKnown, type AdoptOptions } from "../sockets/adopt.ts";
-import { probeKernel } from "../../checks/features.ts";
+import { adoptHere } from "./adopt_here.ts";
 import { checkVersion, whatIsPinned } from "../../state/found.ts";
 import { lockOrFindRunning } from "../../state/holder.ts";
 import { describeInstance, type Instance, readInstance } from "../../state/instance.ts";
-import { loadDataPlane } from "../object.ts";
 import { openMaps, openPinnedMap } from "../../state/pins.ts";
 import { unknownName } from "../../state/programs.ts";
 import { askForReload } from "../../state/requests.ts";
@@ -103,21 +101,4 @@ async function tell(pid: number, pinDir: string, reapply: boolean): Promise<void
     await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
   }
   throw new Error(`Cannot reload: process ${pid} has not followed within ${FOLLOW_MS / 1000} s`);
-}
-
-async function adoptHere(pinDir: string, options: AdoptOptions): Promise<void> {
-  const features = probeKernel();
-  if (!features.iterates_files) return;
-  const reuse = openMaps(pinDir);
-  try {
-    using object = loadDataPlane({
-      features,
-      allSockets: options.allSockets,
-      unknownPrograms: options.unknownPrograms,
-      reuse,
-    });
-    await adoptOnceKnown(object, options);
-  } finally {
-    for (const map of Object.values(reuse)) map.close();
-  }
 }

@@ -12,7 +12,10 @@ const commands = [
   "status",
   "conns",
   "top",
+  "explain",
   "trace",
+  "pass",
+  "doctor",
   "completions",
 ];
 
@@ -78,6 +81,13 @@ const mistakes: [args: string, message: RegExp][] = [
   ],
   ["check --config", /^mda: option '-c, --config <FILE>' argument missing\n$/],
   ["check file", /^mda: too many arguments for 'check'/],
+  ["explain --src 10.0.0.1", /^mda: --dst is missing: rules look at both ends\n$/],
+  ["explain --dst 10.0.0.1", /^mda: --src is missing: rules look at both ends\n$/],
+  [
+    "explain --src 10.0.0.1 --dst 10.0.0.2:0",
+    /^mda: option '--dst <ADDR:PORT>' argument '10\.0\.0\.2:0' is invalid\. It is as 10\.0\.0\.1, .*\n$/,
+  ],
+  ["explain --uid 0", /^mda: --uid and --gid go with --src and --dst; .*\n$/],
   ["completions", /^mda: missing required argument 'SHELL'\n$/],
   ["completions tcsh", /^mda: .*'tcsh' is invalid.*bash, zsh, fish\.\n$/],
 ];

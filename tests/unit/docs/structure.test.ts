@@ -28,6 +28,7 @@ const rooms: [name: string, mayImport: string][] = [
   ["plane/sockets", "all above but views"],
   ["plane/upkeep", "all above"],
   ["plane/lifecycle", "all above"],
+  ["doctor", "all above"],
   ["output", "all above but plane"],
   ["log", "text, host, output"],
   ["http", "text, host, views, output"],
@@ -64,7 +65,7 @@ function importsOf(from: string): Import[] {
 }
 
 /** Parts of these rooms are no rooms of their own. */
-const withParts = ["generated", "host", "checks", "output"];
+const withParts = ["generated", "host", "checks", "doctor", "output"];
 
 function roomOf(path: string): string {
   const directory = dirname(path).replace("src/", "");

@@ -12,13 +12,13 @@
 #define LENGTH(array) (sizeof(array) / sizeof(*(array)))
 #define PRINTED_MAX 20
 
-#define NAME_OF_PASS(NAME, urgency, lasts, words) #NAME,
-#define NAME_OF_LEAVE(NAME, words) #NAME,
+#define NAME_OF_PASS(NAME, urgency, lasts, words, remedy) #NAME,
+#define NAME_OF_LEAVE(NAME, words, remedy) #NAME,
 static const char *const passes[] = { PASSES(NAME_OF_PASS) };
 static const char *const departures[] = { "STAY", DEPARTURES(NAME_OF_LEAVE) };
 static const char *const handovers[] = { "no handover", "handover passes", "handover redirects", "handover refuses" };
 
-#define URGENCY_OF(NAME, urgency, lasts, words) urgency,
+#define URGENCY_OF(NAME, urgency, lasts, words, remedy) urgency,
 static const enum urgency urgencies[] = { PASSES(URGENCY_OF) };
 
 /* What the facts say of reasons to pass. LEAVING and UNKNOWN follow from `leaves` and `wishes`, PEER_LEFT from the redirection. */

@@ -45,7 +45,7 @@ Deno.test("no combination of facts breaks a promise, and each reason is reached"
   assert.deepEqual([code, counted(said, "broken")], [0, 0], said);
   assert.ok(counted(said, "combinations") > (oneIn > 1 ? 1e6 : 1e9), said);
   for (const action of ["redirect", "pass", "refuse"]) assert.ok(counted(said, action) > 0, action);
-  const elsewhere = { passed: ["peer_left"], left: ["half_closed", "by_rule", "closed"] };
+  const elsewhere = { passed: ["peer_left"], left: ["half_closed", "by_rule", "on_request", "closed"] };
   for (const name of Object.keys(reasons.passed)) {
     const reached = counted(said, `reason ${name.toUpperCase()}`) > 0;
     assert.equal(reached, !elsewhere.passed.includes(name), `passed ${name}`);
