@@ -28,7 +28,7 @@ const keys: [string, string][] = [
   ["a", "also connections that are not accelerated"],
   ["Space Z", "pause, and go on"],
   ["d", "seconds between readings"],
-  ["arrows PgUp PgDn Home End", "move"],
+  ["arrows", "move, as PgUp, PgDn, Home and End do"],
   ["Ctrl-L", "draw the screen again"],
   ["q F10 Ctrl-C", "quit"],
 ];
