@@ -1,5 +1,6 @@
 /** What kernels are known to do wrong around a sockmap, or not at all: tried, but where that would do harm. */
 import { enums } from "../generated/layouts.ts";
+import { readText } from "../host/read.ts";
 import { isBefore, type KernelVersion, sourceVersion } from "../host/release.ts";
 import { type Check, ok, warn } from "./check.ts";
 
@@ -80,10 +81,10 @@ export function hasMptcpFault(version: KernelVersion): boolean {
 export const mptcp: Check = {
   name: "MPTCP",
   run() {
-    const enabled = read("/proc/sys/net/mptcp/enabled");
+    const enabled = readText("/proc/sys/net/mptcp/enabled")?.trim();
     if (enabled === undefined) return ok("not in this kernel", { enabled: null });
     const release = Deno.osRelease();
-    const fault = hasMptcpFault(sourceVersion(release, read("/proc/version") ?? ""));
+    const fault = hasMptcpFault(sourceVersion(release, readText("/proc/version") ?? ""));
     const facts = { enabled: enabled === "1", fault };
     const on = enabled === "1" ? "on in this network namespace" : "off in this network namespace";
     if (!fault) return ok(`${on}; mda leaves its connections to TCP`, facts);
@@ -95,11 +96,3 @@ export const mptcp: Check = {
     );
   },
 };
-
-function read(path: string): string | undefined {
-  try {
-    return Deno.readTextFileSync(path).trim();
-  } catch {
-    return undefined;
-  }
-}

@@ -1,6 +1,7 @@
 /** Memory for mda, and TCP's own. */
 import { dirname } from "node:path";
 import { readMounts } from "../host/mounts.ts";
+import { readText } from "../host/read.ts";
 import { type Check, ok, warn } from "./check.ts";
 
 /** What mda takes with the default of --max-connections, in bytes. */
@@ -37,8 +38,8 @@ export const memory: Check = {
 export const tcpMemory: Check = {
   name: "TCP memory",
   run() {
-    const [low, pressure, high] = (read("/proc/sys/net/ipv4/tcp_mem") ?? "").split(/\s+/).map(Number);
-    const used = Number(/^TCP: .*\bmem (\d+)/m.exec(read("/proc/net/sockstat") ?? "")?.[1]);
+    const [low, pressure, high] = (readText("/proc/sys/net/ipv4/tcp_mem") ?? "").split(/\s+/).map(Number);
+    const used = Number(/^TCP: .*\bmem (\d+)/m.exec(readText("/proc/net/sockstat") ?? "")?.[1]);
     if (!high || Number.isNaN(used)) return ok("not to be seen here");
     const facts = { used_pages: used, tcp_mem: [low, pressure, high] };
     const part = `${megabytes(used * PAGE)} of ${megabytes(high * PAGE)} (net.ipv4.tcp_mem)`;
@@ -62,7 +63,7 @@ interface Limit {
 /** The limits of this process's memory that its cgroup and those above it have, as far as they are to be seen. */
 function cgroupLimits(): Limit[] {
   const found: Limit[] = [];
-  for (const line of (read("/proc/self/cgroup") ?? "").split("\n")) {
+  for (const line of (readText("/proc/self/cgroup") ?? "").split("\n")) {
     const [, controllers, path] = line.split(/:(.*?):/);
     const v2 = controllers === "";
     if (!v2 && !controllers?.split(",").includes("memory")) continue;
@@ -75,8 +76,8 @@ function cgroupLimits(): Limit[] {
       : ["memory.limit_in_bytes", "memory.usage_in_bytes"];
     for (let at = path;; at = dirname(at)) {
       const directory = `${mount}${at === "/" ? "" : at}`;
-      const limit = Number(read(`${directory}/${limitFile}`)),
-        used = Number(read(`${directory}/${usedFile}`));
+      const limit = Number(readText(`${directory}/${limitFile}`)),
+        used = Number(readText(`${directory}/${usedFile}`));
       // "max", and what cgroup v1 has for none.
       if (limit < 2 ** 60 && !Number.isNaN(used)) found.push({ path: directory, limit, left: limit - used });
       if (at === "/") break;
@@ -88,14 +89,6 @@ function cgroupLimits(): Limit[] {
 const megabytes = (bytes: number) => `${Math.round(bytes / 1e6).toLocaleString("en")} MB`;
 
 function kilobytes(file: string, name: string): number | undefined {
-  const value = new RegExp(`^${name}:\\s*(\\d+) kB`, "m").exec(read(file) ?? "")?.[1];
+  const value = new RegExp(`^${name}:\\s*(\\d+) kB`, "m").exec(readText(file) ?? "")?.[1];
   return value === undefined ? undefined : Number(value) * 1024;
-}
-
-function read(path: string): string | undefined {
-  try {
-    return Deno.readTextFileSync(path).trim();
-  } catch {
-    return undefined;
-  }
 }

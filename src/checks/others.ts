@@ -3,6 +3,7 @@ import { findCgroup2 } from "../host/cgroup.ts";
 import { SystemError } from "../host/libc/errno.ts";
 import * as libc from "../host/libc/mod.ts";
 import { processName } from "../host/process.ts";
+import { readLink, readText } from "../host/read.ts";
 import { findObstacle } from "../host/reach.ts";
 import { plural } from "../text/plural.ts";
 import { type Check, failure, ok, warn } from "./check.ts";
@@ -44,19 +45,19 @@ export const reach: Check = {
 function tryToReach() {
   const end = performance.now() + REACH_MS;
   const seen = new Set<string>();
-  const own = linkOf("/proc/self/ns/pid");
+  const own = readLink("/proc/self/ns/pid");
   const refused: { pid: number; name: string; why: string }[] = [];
   let reached = 0, containers = 0;
   for (const { name } of Deno.readDirSync("/proc")) {
     const pid = Number(name);
     if (!Number.isInteger(pid) || pid === Deno.pid) continue;
     if (performance.now() > end || seen.size >= REACH_MAX) break;
-    const place = `${read(`/proc/${pid}/cgroup`)} ${processName(pid)}`;
+    const place = `${readText(`/proc/${pid}/cgroup`)} ${processName(pid)}`;
     if (seen.has(place)) continue;
     const fd = socketOf(pid);
     if (fd === undefined) continue;
     seen.add(place);
-    const inContainer = linkOf(`/proc/${pid}/ns/pid`) !== own;
+    const inContainer = readLink(`/proc/${pid}/ns/pid`) !== own;
     try {
       copy(pid, fd);
       reached++;
@@ -82,28 +83,12 @@ function copy(pid: number, fd: number): void {
 function socketOf(pid: number): number | undefined {
   try {
     for (const { name } of Deno.readDirSync(`/proc/${pid}/fd`)) {
-      if (linkOf(`/proc/${pid}/fd/${name}`)?.startsWith("socket:")) return Number(name);
+      if (readLink(`/proc/${pid}/fd/${name}`)?.startsWith("socket:")) return Number(name);
     }
   } catch {
     // It has ended.
   }
   return undefined;
-}
-
-function linkOf(path: string): string | undefined {
-  try {
-    return Deno.readLinkSync(path);
-  } catch {
-    return undefined;
-  }
-}
-
-function read(path: string): string {
-  try {
-    return Deno.readTextFileSync(path);
-  } catch {
-    return "";
-  }
 }
 
 export const neighbours: Check = {

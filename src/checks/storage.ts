@@ -1,3 +1,4 @@
+import { readText } from "../host/read.ts";
 import { UnmetRequirement } from "../host/requirement.ts";
 import type { KernelFeatures } from "./features.ts";
 
@@ -23,8 +24,8 @@ export function checkStorage({ storage_error }: Pick<KernelFeatures, "storage_er
   if (!storage_error) return;
   const { cause, remedy } = explainNoStorage({
     release: Deno.osRelease(),
-    cpuinfo: read("/proc/cpuinfo") ?? "",
-    optmemMax: Number(read("/proc/sys/net/core/optmem_max") ?? NaN) || undefined,
+    cpuinfo: readText("/proc/cpuinfo") ?? "",
+    optmemMax: Number(readText("/proc/sys/net/core/optmem_max") ?? NaN) || undefined,
   });
   throw new UnmetRequirement(
     `Cannot create a socket storage (bpf_sk_storage_get): ${storage_error.code}, and without one no connection can be accelerated; ` +
@@ -75,12 +76,4 @@ function lackingInstruction(cpuinfo: string) {
 function isFrom(release: string, major: number, minor: number): boolean {
   const [, a, b] = /^(\d+)\.(\d+)/.exec(release) ?? [];
   return Number(a) > major || Number(a) === major && Number(b) >= minor;
-}
-
-function read(path: string): string | undefined {
-  try {
-    return Deno.readTextFileSync(path);
-  } catch {
-    return undefined;
-  }
 }

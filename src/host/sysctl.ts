@@ -1,9 +1,7 @@
+import { readText } from "./read.ts";
+
 /** A sysctl that is a number, of this network namespace where it is one of those; undefined where it is not there. */
 export function readSysctl(name: string): number | undefined {
-  try {
-    const text = Deno.readTextFileSync(`/proc/sys/${name.replaceAll(".", "/")}`).trim();
-    return /^-?\d+$/.test(text) ? Number(text) : undefined;
-  } catch {
-    return undefined;
-  }
+  const text = readText(`/proc/sys/${name.replaceAll(".", "/")}`)?.trim() ?? "";
+  return /^-?\d+$/.test(text) ? Number(text) : undefined;
 }

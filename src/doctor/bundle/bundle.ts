@@ -1,5 +1,6 @@
 import { createTarGzip } from "nanotar";
 import { readMounts } from "../../host/mounts.ts";
+import { readText } from "../../host/read.ts";
 import { checkVersion } from "../../state/found.ts";
 import { readStatus, type Status } from "../../views/status.ts";
 import type { Report } from "../doctor.ts";
@@ -102,11 +103,6 @@ function* hostNames(): Generator<string> {
   const name = Deno.hostname();
   yield name;
   yield name.split(".")[0];
-  let resolver = "";
-  try {
-    resolver = Deno.readTextFileSync("/etc/resolv.conf");
-  } catch {
-    // Nobody asks for names here.
-  }
+  const resolver = readText("/etc/resolv.conf") ?? "";
   for (const [, domains] of resolver.matchAll(/^(?:search|domain)\s+(.*)$/gm)) yield* domains.split(/\s+/);
 }

@@ -1,5 +1,6 @@
 import { gunzipSync } from "node:zlib";
 import { readKernelLog } from "../../host/kernel_log.ts";
+import { readText } from "../../host/read.ts";
 
 const options =
   /^(?:# )?CONFIG_(?:\w*BPF\w*|BPF_STREAM_PARSER|NET_SOCK_MSG|CGROUPS|CGROUP_\w+|SOCK_CGROUP_DATA|INET|IPV6|TCP_MD5SIG|TLS\w*|MPTCP\w*|SMC\w*|DEBUG_INFO_BTF\w*|KPROBES?\w*|KPROBE_EVENTS|UPROBE_EVENTS|FTRACE\w*|FUNCTION_TRACER|DYNAMIC_FTRACE\w*|FPROBE|SECURITY_LOCKDOWN\w*|SECURITY_YAMA|LSM|PREEMPT\w*|MEMCG\w*|NF_CONNTRACK|NF_NAT|NETFILTER_XT_TARGET_REDIRECT|IP_VS|X86_CMPXCHG\w*|ARM64_LSE\w*|HZ)[ =]/;
@@ -16,14 +17,8 @@ function readConfiguration(): string | undefined {
   } catch {
     // CONFIG_IKCONFIG_PROC is not set.
   }
-  for (const path of [`/boot/config-${Deno.osRelease()}`, `/lib/modules/${Deno.osRelease()}/config`]) {
-    try {
-      return Deno.readTextFileSync(path);
-    } catch {
-      // A distribution keeps it in one of these.
-    }
-  }
-  return undefined;
+  const release = Deno.osRelease();
+  return readText(`/boot/config-${release}`) ?? readText(`/lib/modules/${release}/config`);
 }
 
 const LINES_MAX = 1000;

@@ -1,5 +1,6 @@
 import { SystemError } from "../../host/libc/errno.ts";
 import { inNewNetworkNamespace } from "../../host/network_namespace.ts";
+import { readText } from "../../host/read.ts";
 import { Connection } from "./connection.ts";
 import { NotTried } from "./not_tried.ts";
 
@@ -30,11 +31,7 @@ export function openThroughNat(): Connection {
 
 /** To load its modules would leave the host other than it was. */
 function hasNat(): boolean {
-  try {
-    return Deno.readTextFileSync("/proc/kallsyms").includes(" nf_nat_setup_info");
-  } catch {
-    return false;
-  }
+  return readText("/proc/kallsyms")?.includes(" nf_nat_setup_info") ?? false;
 }
 
 const tables = "table ip mda { chain output { type nat hook output priority -100;";
@@ -50,7 +47,7 @@ function redirect(from: number, to: number): void {
       "--to-ports",
       `${to}`,
     ],
-    ["nft", `${tables} tcp dport ${from} redirect to :${to}; } }`],
+    ["nft", `${tables} tcp dport ${from} redirect to :${to}; }; }`],
   ];
   const said: string[] = [];
   for (const [program, ...args] of attempts) {

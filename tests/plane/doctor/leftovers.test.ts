@@ -59,6 +59,15 @@ Deno.test("what a doctor that was killed has left is removed by the next one", a
   Deno.removeSync(config);
 });
 
+Deno.test("two at once are not in each other's way", async () => {
+  await using cgroup = createCgroup("doctor");
+  for (const report of await Promise.all([examine({ cgroup }), examine({ cgroup })])) {
+    const failed = report.checks.filter(({ verdict }) => verdict === "FAIL");
+    assert.deepEqual(failed, []);
+  }
+  assert.deepEqual(trialsOf(cgroup.path), []);
+});
+
 Deno.test("a running mda goes on, and so do its connections", async () => {
   await using cgroup = createCgroup("doctor");
   await using mda = await Mda.start({ cgroup });
