@@ -43,13 +43,13 @@ export function setFailureOutputs(...outputs: ((text: string) => void)[]): void 
   failureOutputs = outputs;
 }
 
-export async function printAs(format: Exclude<Format, "table">, value: unknown): Promise<void> {
+export async function printAs(format: Exclude<Format, "table">, value: unknown): Promise<boolean> {
   if (format === "json") {
     print(JSON.stringify(value, null, 2) + "\n");
     return;
   }
   const { stringify } = await import("yaml"); // 10 ms that only this format needs
-  print(stringify(value));
+  return print(stringify(value));
 }
 
 function write(stream: { writeSync(bytes: Uint8Array): number }, text: string): boolean {

@@ -22,6 +22,13 @@ export interface FilterOptions {
 
 export type Filter = (connection: Connection) => boolean;
 
+/** Whether anything is asked for at all. */
+export function isFiltered(
+  { ip, port, uidOwner, gidOwner, pid, program, pod, state }: FilterOptions,
+): boolean {
+  return [ip, port, uidOwner, gidOwner, pid, program, pod, state].some((values) => values !== undefined);
+}
+
 /** @throws Error that names the option and its value when that is none */
 export function makeFilter(options: FilterOptions): Filter {
   const rule = ruleOf(options);

@@ -3,7 +3,7 @@ import { type ConnsFormat, print, printAs } from "../../output/print.ts";
 import { terminalWidth } from "../../output/table.ts";
 import { plural } from "../../text/plural.ts";
 import { type Connection, readConnections } from "../../views/connections.ts";
-import { type Filter, type FilterOptions, makeFilter } from "../../views/filter.ts";
+import { type Filter, type FilterOptions, isFiltered, makeFilter } from "../../views/filter.ts";
 import { Lister } from "../../views/lister.ts";
 import { sortConnections } from "../../views/sort.ts";
 import type { SortKey } from "../../views/words.ts";
@@ -27,26 +27,25 @@ export async function conns(options: ConnsOptions): Promise<number> {
   await checkRunning("list connections", pinDir);
   using lister = new Lister(pinDir);
   for (;;) {
-    await show(lister, filter, options);
-    if (watch === undefined) return 0;
+    if (!await show(lister, filter, options) || watch === undefined) return 0;
     await sleep(watch * 1000);
   }
 }
 
-async function show(
-  lister: Lister,
-  filter: Filter,
-  { all = false, sort, watch, output }: ConnsOptions,
-): Promise<void> {
-  // Who asks for a state that only these have wants to see them.
-  const connections = sortConnections(readConnections(lister, { all }).filter(filter), sort);
+/** Returns whether somebody reads it. */
+async function show(lister: Lister, filter: Filter, options: ConnsOptions): Promise<boolean> {
+  const { all = false, sort, watch, output } = options;
+  const found = readConnections(lister, { all }).filter(filter);
+  // A host may have many that mda has nothing to do with: they are shown to who asks for some.
+  const concerned = isFiltered(options) ? found : found.filter(({ reason }) => reason !== "outside cgroup");
+  const connections = sortConnections(concerned, sort);
   if (output === "json" || output === "yaml") return await printAs(output, connections);
   const clear = watch !== undefined && Deno.stdout.isTerminal() ? "\x1b[H\x1b[2J" : "";
   const lines = connectionLines(connections, {
     isWide: output === "wide",
     width: output === "wide" ? undefined : terminalWidth(),
   });
-  print(`${clear}${lines.join("\n")}\n${watch === undefined ? "" : summary(connections)}`);
+  return print(`${clear}${lines.join("\n")}\n${watch === undefined ? "" : summary(connections)}`);
 }
 
 function summary(connections: Connection[]): string {

@@ -52,7 +52,7 @@ export async function trace({ pinDir, output, count = Infinity, ...options }: Tr
     let goesOn = true;
     while (goesOn && left > 0) {
       goesOn = await records.next();
-      if (lines.length > 0) print(`${lines.join("\n")}\n`);
+      if (lines.length > 0 && !print(`${lines.join("\n")}\n`)) break;
       lines = [];
     }
     tick();

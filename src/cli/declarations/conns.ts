@@ -9,7 +9,10 @@ export const conns = declare({
   words: "show connections, and why each is redirected or is not",
   options: {
     ...filter,
-    all: { letter: "a", words: "also those that are not accelerated" },
+    all: {
+      letter: "a",
+      words: "also those that are not accelerated; outside of the cgroup with a filter only",
+    },
     sort: { value: "KEY", words: "what to sort by", choices: sortKeys, default: "bytes" },
     watch: watchAgain,
     output: {

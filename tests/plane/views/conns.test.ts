@@ -89,7 +89,7 @@ Deno.test("mda conns fits 80 columns and says the essential there, and has more 
   };
   // Deno clears the line that it stands on where its input is no terminal.
   const linesOf = (text: string) =>
-    text.replace(/^(\x1b\[\d?[A-Z])+/, "").replaceAll("\r", "").trimEnd().split("\n");
+    text.slice(text.indexOf("STATE")).replaceAll("\r", "").trimEnd().split("\n");
   const narrow = linesOf((await onTerminal(80)).stdout);
   assert.equal(narrow.length, 11);
   for (const line of narrow) assert.ok(line.length <= 80, line);
