@@ -43,11 +43,9 @@ export function setFailureOutputs(...outputs: ((text: string) => void)[]): void 
   failureOutputs = outputs;
 }
 
+/** Writes a value as a program reads it. Returns whether somebody reads it. */
 export async function printAs(format: Exclude<Format, "table">, value: unknown): Promise<boolean> {
-  if (format === "json") {
-    print(JSON.stringify(value, null, 2) + "\n");
-    return;
-  }
+  if (format === "json") return print(`${JSON.stringify(value, null, 2)}\n`);
   const { stringify } = await import("yaml"); // 10 ms that only this format needs
   return print(stringify(value));
 }

@@ -35,7 +35,7 @@ async function show(
   const { enabled, cgroup } = status;
   const neighbours = enabled ? (await findNeighbours({ pinDir, cgroup })).found : [];
   const report: StatusReport = { ...status, neighbours, kept_off: keptOff(status), ...rates && { rates } };
-  if (output !== "table") return await printAs(output, report);
+  if (output !== "table") return void await printAs(output, report);
   const clear = watch !== undefined && Deno.stdout.isTerminal() ? "\x1b[H\x1b[2J" : "";
   print(`${clear}${toTable(report)}${watch === undefined || clear ? "" : "\n"}`);
 }
