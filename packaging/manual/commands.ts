@@ -31,7 +31,11 @@ export function readCommands(): { program: CommandWords; commands: CommandWords[
     program: words(program, help.visibleOptions(program), "mda COMMAND [OPTION...]"),
     commands: program.commands.map((command) => {
       const args = command.registeredArguments.map((argument) => ` ${argument.name()}`).join("");
-      return words(command, [...command.options], `mda ${command.name()}${args} [OPTION...]`);
+      return words(
+        command,
+        command.options.filter(({ hidden }) => !hidden),
+        `mda ${command.name()}${args} [OPTION...]`,
+      );
     }),
   };
 }

@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { getLogger } from "@logtape/logtape";
 import { isEnabled, readSnapshot } from "../views/status.ts";
-import type { MetricsAddress } from "./address.ts";
+import type { ListenAddress } from "../host/listen_address.ts";
+import { explainListening, listenAt } from "../host/listeners.ts";
 import { createExposition, type Exposition, type Reloads } from "../output/prometheus.ts";
 
 const log = getLogger("mda");
@@ -27,7 +28,7 @@ interface Answer {
  * clients for ever, and node:http takes 1.6 MB of memory.
  */
 export class MetricsServer implements Disposable {
-  readonly #listener: Deno.TcpListener;
+  #listener: Deno.TcpListener;
   readonly #pinDir: string;
   readonly #reloads: Reloads = { succeeded: 0, failed: 0, lastSuccessMs: undefined, lastFailed: false };
   #ready = false;
@@ -39,10 +40,20 @@ export class MetricsServer implements Disposable {
   #quietUntil = 0;
   #reading: Promise<string> | undefined;
 
-  /** @throws Error when nobody can listen there, such as when the port is in use */
-  constructor(address: MetricsAddress, pinDir: string) {
+  /**
+   * @param at where to listen, or what listens there already
+   * @throws Error when nobody can listen there, such as when the port is in use
+   */
+  constructor(at: ListenAddress | Deno.TcpListener, pinDir: string) {
     this.#pinDir = pinDir;
-    this.#listener = listen(address);
+    this.#listener = "accept" in at ? at : listen(at);
+    this.#accept();
+  }
+
+  /** Goes on where `listener` listens, and only there; who is being served is served to the end. */
+  moveTo(listener: Deno.TcpListener): void {
+    this.#listener.close();
+    this.#listener = listener;
     this.#accept();
   }
 
@@ -69,11 +80,12 @@ export class MetricsServer implements Disposable {
   }
 
   async #accept(): Promise<void> {
+    const listener = this.#listener;
     let quietUntil = 0;
     for (;;) {
       let client: Deno.TcpConn;
       try {
-        client = await this.#listener.accept();
+        client = await listener.accept();
       } catch (error) {
         if (error instanceof Deno.errors.BadResource || error instanceof Deno.errors.Interrupted) return;
         if (performance.now() > quietUntil) {
@@ -170,31 +182,11 @@ function failure(error: Error): Answer {
   return { status: "500 Internal Server Error", body: `${error.message}\n` };
 }
 
-function listen({ address, port }: MetricsAddress): Deno.TcpListener {
-  const bind = (hostname: string) => {
-    try {
-      return Deno.listen({ hostname, port });
-    } catch (error) {
-      const shown = address === undefined ? `port ${port}` : `${hostname} port ${port}`;
-      const why = error instanceof Deno.errors.AddrInUse
-        ? "it is in use (EADDRINUSE); another one is named with --metrics"
-        : error instanceof Deno.errors.AddrNotAvailable
-        ? "this host does not have the address (EADDRNOTAVAIL); :PORT is all addresses"
-        : (error as Error).message;
-      throw new Error(`Cannot serve metrics on ${shown}: ${why}`);
-    }
-  };
-  if (address !== undefined) return bind(address);
-  // Of both families, where there is IPv6.
-  return bind(hasIpv6() ? "::" : "0.0.0.0");
-}
-
-function hasIpv6(): boolean {
+function listen(address: ListenAddress): Deno.TcpListener {
   try {
-    Deno.listen({ hostname: "::", port: 0 }).close();
-    return true;
-  } catch {
-    return false;
+    return listenAt(address);
+  } catch (error) {
+    throw new Error(`Cannot serve metrics on ${explainListening(address, "metrics", error as Error)}`);
   }
 }
 

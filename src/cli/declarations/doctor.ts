@@ -1,12 +1,12 @@
 import { declare } from "./declaration.ts";
-import { cgroup, config, output } from "./options.ts";
+import { config, output, setting } from "./options.ts";
 
 export const doctor = declare({
   name: "doctor",
   words: "examine this host from top to bottom, and try the real thing",
   options: {
     config,
-    cgroup,
+    cgroup: setting.cgroup,
     trial: { words: "look only: try no connections", default: true },
     bundle: { value: "FILE", words: "write all of it into a .tar.gz, for a report about a fault" },
     redact: { words: "leave addresses and names in the bundle as they are", default: true },

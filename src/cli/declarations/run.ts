@@ -1,40 +1,17 @@
 import { declare } from "./declaration.ts";
-import {
-  adopt,
-  cgroup,
-  config,
-  daemon,
-  drainTimeout,
-  keep,
-  logFile,
-  logFormat,
-  maxConnections,
-  metrics,
-  pidFile,
-  sockets,
-  unknown,
-  watch,
-} from "./options.ts";
+import { config, daemon, setting } from "./options.ts";
 import { aboutSockets, aboutUnknown } from "./paragraphs.ts";
+
+// Every command has --pin-dir.
+const { pinDir: _pinDir, ...runSettings } = setting;
 
 export const run = declare({
   name: "run",
   words: "accelerate until SIGINT or SIGTERM, also as a daemon",
   options: {
     config,
-    cgroup,
-    sockets,
-    unknown,
-    adopt,
-    watch,
-    drainTimeout,
-    keep,
-    maxConnections,
+    ...runSettings,
     daemon,
-    pidFile,
-    logFile,
-    logFormat,
-    metrics,
   },
   text: [
     `\
@@ -44,6 +21,10 @@ there is a mistake in it, the rules that hold stay.`,
     `\
 With --keep the next mda run takes over where this one has stopped, which no
 connection notices: for upgrades. "mda disable" ends what is left on.`,
+    `\
+All of this can be in the file as "set" lines (set mode daemon), or in the
+environment (MDA_MODE=daemon); mda check says what holds. The command line wins,
+also by the opposites of switches: --adopt, --no-watch, --no-keep.`,
     "With --metrics it answers GET /metrics, /healthz and /readyz there.",
     aboutSockets,
     aboutUnknown,
@@ -55,5 +36,5 @@ connection notices: for upgrades. "mda disable" ends what is left on.`,
     "mda run --daemon --log-file /var/log/mda.log",
     "mda run --metrics 127.0.0.1:9464",
   ],
-  run: async (options) => (await import("../commands/run.ts")).run(options),
+  run: async (options, { said }) => (await import("../commands/run.ts")).run(options, said),
 });

@@ -12,7 +12,6 @@ export async function adoptHere(pinDir: string, options: AdoptOptions): Promise<
     using object = loadDataPlane({
       features,
       allSockets: options.allSockets,
-      unknownPrograms: options.unknownPrograms,
       reuse,
     });
     await adoptOnceKnown(object, options);

@@ -3,7 +3,7 @@ import { obstacleToOthersSockets } from "../../host/reach.ts";
 import type { DataPlane } from "../data_plane.ts";
 import { handOver } from "../sockets/handover.ts";
 import { memoryKeeper } from "../sockets/memory.ts";
-import { Adopter } from "./adopter.ts";
+import { ADOPT_MS, Adopter } from "./adopter.ts";
 import { attachment, warnFull } from "./attachment.ts";
 import { handleEvents } from "./events.ts";
 import { heartbeat } from "./heartbeat.ts";
@@ -17,7 +17,7 @@ import { Shortage } from "./shortage.ts";
 const log = getLogger("mda");
 
 export interface UpkeepOptions {
-  /** Whether connections that are there are put into the sockhash. */
+  /** Whether connections that are there are put into the sockhash; asked each time, as a reload may change it. */
   adopt: boolean;
 }
 
@@ -35,7 +35,7 @@ export interface Upkeep extends AsyncDisposable {
  * attaches to the cgroup again when it was removed and is back, and warns when the sockhash is full and of neighbours. One file
  * a duty; this one says which there are, and what calls them in time.
  */
-export function startUpkeep(plane: DataPlane, { adopt }: UpkeepOptions): Upkeep {
+export function startUpkeep(plane: DataPlane, options: UpkeepOptions): Upkeep {
   const ending = new AbortController();
   const { signal } = ending;
   const scans = plane.features.iterates_files;
@@ -45,7 +45,7 @@ export function startUpkeep(plane: DataPlane, { adopt }: UpkeepOptions): Upkeep 
   if (obstacle) {
     log.warn(
       `${obstacle}; connections ${
-        adopt ? alreadyOpen : ""
+        options.adopt ? alreadyOpen : ""
       }whose readers wait for edges (EPOLLET), stay on TCP`,
     );
   }
@@ -54,13 +54,14 @@ export function startUpkeep(plane: DataPlane, { adopt }: UpkeepOptions): Upkeep 
   const adopter = new Adopter(plane, full, obstacle === undefined, shortage, signal);
   const keepDoing = (action: () => number | Promise<number>) => repeat(action, shortage, signal);
   keepDoing(leaver(plane));
-  const learn = learner(plane, () => adopt && scans && adopter.adoptSoon(), shortage, signal);
+  const adoptSoon = () => options.adopt && scans && adopter.adoptSoon();
+  const learn = learner(plane, adoptSoon, shortage, signal);
   keepDoing(() => learn());
   const handling = handleEvents(plane.object, () => attempt(() => learn(true), shortage), shortage, signal);
   const memory = memoryKeeper(
     plane.object,
     scans && obstacle === undefined,
-    () => adopt && scans && adopter.adoptSoon(),
+    adoptSoon,
   );
   keepDoing(memory);
   const resets = plane.features.sees_resets ? watchResets(plane) : undefined;
@@ -70,7 +71,7 @@ export function startUpkeep(plane: DataPlane, { adopt }: UpkeepOptions): Upkeep 
   if (scans) {
     keepDoing(heartbeat(plane, obstacle === undefined, shortage));
     keepDoing(() => (handOver(plane.object), LOOK_MS));
-    if (adopt) keepDoing(() => adopter.adopt());
+    keepDoing(() => options.adopt ? adopter.adopt() : ADOPT_MS);
   }
   return {
     adopt: (options) => void (scans && adopter.adopt(options)),

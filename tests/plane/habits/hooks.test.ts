@@ -29,7 +29,7 @@ for (const hooks of kinds) {
     try {
       ensurePinDirectory(pinDir);
       const features = { ...probeKernel(), hooks };
-      using object = loadDataPlane({ features, allSockets: false, unknownPrograms: "learn" });
+      using object = loadDataPlane({ features, allSockets: false });
       replaceRules(object, [], "MODE_REDIRECT");
       changeControl(object.map("control"), { all_watched: 1, learning: 1 });
       object.program("redirect").attachToSockets(object.map("sockets"));

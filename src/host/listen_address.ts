@@ -1,17 +1,22 @@
 import { isIP } from "node:net";
 
 /** Where to listen; on all addresses when there is none. */
-export interface MetricsAddress {
+export interface ListenAddress {
   address: string | undefined;
   port: number;
 }
 
 /** Reads `127.0.0.1:9464`, `[::1]:9464` or `:9464`; undefined when it is none of these. Names are not looked up. */
-export function parseMetricsAddress(text: string): MetricsAddress | undefined {
+export function parseListenAddress(text: string): ListenAddress | undefined {
   const [, ipv6, ipv4, digits] = /^(?:\[([^\]]*)\]|([^:]*)):(\d{1,5})$/.exec(text) ?? [];
   const port = Number(digits);
   if (!(port >= 1 && port <= 65535)) return undefined;
   if (ipv6 !== undefined) return isIP(ipv6) === 6 ? { address: ipv6, port } : undefined;
   if (ipv4 === "") return { address: undefined, port };
   return isIP(ipv4) === 4 ? { address: ipv4, port } : undefined;
+}
+
+/** As it is written: what {@link parseListenAddress} reads. */
+export function formatListenAddress({ address = "", port }: ListenAddress): string {
+  return `${isIP(address) === 6 ? `[${address}]` : address}:${port}`;
 }
