@@ -3,7 +3,7 @@ import { basename, dirname, join } from "node:path";
 import type { ListenAddress } from "../host/listen_address.ts";
 import { listenerOf, tryToListen } from "../host/listeners.ts";
 import { closest } from "../text/closest.ts";
-import { quote } from "../text/visible.ts";
+import { visible } from "../text/visible.ts";
 import type { Setting } from "./settings.ts";
 
 /**
@@ -26,11 +26,11 @@ export function findMisplaced(
 
 function explainDirectory(path: string): string | undefined {
   try {
-    return Deno.statSync(path).isDirectory ? undefined : `${quote(path)} is not a directory`;
+    return Deno.statSync(path).isDirectory ? undefined : `${visible(path)} is not a directory`;
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) return undefined;
     const near = nearest(path);
-    return `there is no directory ${quote(path)}${near ? `: did you mean ${near}?` : " (ENOENT)"}`;
+    return `there is no directory ${visible(path)}${near ? `: did you mean ${visible(near)}?` : " (ENOENT)"}`;
   }
 }
 

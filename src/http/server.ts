@@ -28,7 +28,7 @@ interface Answer {
  * clients for ever, and node:http takes 1.6 MB of memory.
  */
 export class MetricsServer implements Disposable {
-  #listener: Deno.TcpListener;
+  #listener: Deno.TcpListener | undefined;
   readonly #pinDir: string;
   readonly #reloads: Reloads = { succeeded: 0, failed: 0, lastSuccessMs: undefined, lastFailed: false };
   #ready = false;
@@ -52,9 +52,15 @@ export class MetricsServer implements Disposable {
 
   /** Goes on where `listener` listens, and only there; who is being served is served to the end. */
   moveTo(listener: Deno.TcpListener): void {
-    this.#listener.close();
+    this.leave();
     this.#listener = listener;
     this.#accept();
+  }
+
+  /** Listens nowhere until it is moved. */
+  leave(): void {
+    this.#listener?.close();
+    this.#listener = undefined;
   }
 
   ready(): void {
@@ -76,11 +82,11 @@ export class MetricsServer implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#listener.close();
+    this.leave();
   }
 
   async #accept(): Promise<void> {
-    const listener = this.#listener;
+    const listener = this.#listener!;
     let quietUntil = 0;
     for (;;) {
       let client: Deno.TcpConn;

@@ -1,3 +1,5 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { getLogger } from "@logtape/logtape";
 import type { Settings } from "../../config/settings.ts";
 import { ConfigurationError } from "../../config/mistakes.ts";
 import { formatListenAddress, type ListenAddress } from "../../host/listen_address.ts";
@@ -6,13 +8,17 @@ import type { MetricsServer } from "../../http/server.ts";
 import { changeLog } from "../../log/log.ts";
 import type { Change, Supervisor } from "../../plane/lifecycle/supervisor.ts";
 
+const log = getLogger("mda");
+
+/** How long a port of its own may take to be free. */
+const FREE_MS = 2000;
+const LOOK_MS = 5;
+
 /** What a running mda serves, beside who supervises it: both are told how it is, and a reload moves the server. */
 export class Serving implements Supervisor, Disposable {
   #server: MetricsServer | undefined;
   #at: ListenAddress | undefined;
   #isReady = false;
-  /** No two servers are made at once. */
-  #made: Promise<unknown> = Promise.resolve();
 
   constructor(
     private readonly supervisor: Supervisor,
@@ -41,15 +47,16 @@ export class Serving implements Supervisor, Disposable {
 
   /** What listens is there before anything changes: a port in use changes nothing. */
   changing({ metrics, logFormat, logLevel }: Settings): Change {
-    const before = this.#at;
-    let listener = isSame(metrics, before) ? undefined : this.#listen(metrics);
+    const stays = isSame(metrics, this.#at);
+    let listener = stays ? undefined : this.#listen(metrics);
     return {
       putInForce: () => {
         changeLog(logFormat, logLevel);
-        if (isSame(metrics, before)) return;
-        if (!listener) this.#end();
+        if (stays) return;
+        if (!metrics) this.#end();
+        else if (!listener) void this.#moveOnPort(metrics);
         else if (this.#server) this.#server.moveTo(listener);
-        else void this.#make(metrics!, listener);
+        else void this.#make(metrics, listener);
         this.#at = metrics;
         listener = undefined;
       },
@@ -81,11 +88,15 @@ export class Serving implements Supervisor, Disposable {
     this.#at = undefined;
   }
 
+  /** Undefined also where the port is this one's own at another address: nobody has it at one and at all of them. */
   #listen(at: ListenAddress | undefined): Deno.TcpListener | undefined {
     if (!at) return undefined;
     try {
       return listenAt(at);
     } catch (error) {
+      if (error instanceof Deno.errors.AddrInUse && this.#server && this.#at?.port === at.port) {
+        return undefined;
+      }
       throw new ConfigurationError(
         this.config,
         `Cannot serve metrics on ${explainListening(at, "metrics", error as Error)}`,
@@ -93,10 +104,28 @@ export class Serving implements Supervisor, Disposable {
     }
   }
 
+  /** The port is free as soon as Deno has seen the end of what waits for clients there. */
+  async #moveOnPort(at: ListenAddress): Promise<void> {
+    this.#server!.leave();
+    for (const end = performance.now() + FREE_MS;;) {
+      await sleep(LOOK_MS);
+      if (this.#at !== at) return;
+      try {
+        return this.#server!.moveTo(listenAt(at));
+      } catch (error) {
+        if (performance.now() < end) continue;
+        log.error(`Cannot serve metrics on ${explainListening(at, "metrics", error as Error)}`);
+        return this.#end();
+      }
+    }
+  }
+
   /** Its parts are loaded only where there is one. */
   async #make(at: ListenAddress, listens: ListenAddress | Deno.TcpListener): Promise<void> {
     this.#at = at;
     const { MetricsServer } = await import("../../http/server.ts");
+    // A later reload has found another place meanwhile.
+    if (this.#at !== at) return "close" in listens ? listens.close() : undefined;
     this.#server = new MetricsServer(listens, this.pinDir);
     if (this.#isReady) this.#server.ready();
   }
