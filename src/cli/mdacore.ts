@@ -2,6 +2,7 @@ import { parseArgs } from "node:util";
 import { defaultConfig } from "../config/defaults.ts";
 import { inForce } from "../config/in_force.ts";
 import { readConfiguration } from "../config/load.ts";
+import { settingOf } from "../config/settings.ts";
 import { print, printError } from "../output/print.ts";
 
 /** Exit statuses of oncn-mda's mdacore: its FAILED, and its ERROR (-1) as the shell sees it. */
@@ -73,10 +74,12 @@ function isWord(word: string): word is Word {
 async function execute(word: Word, config: string = defaultConfig): Promise<number> {
   const configuration = readConfiguration(config);
   const { values, wrongVariables } = inForce(configuration, {}, { names: [] });
-  for (const wrong of wrongVariables.values()) throw new Error(`Cannot use ${wrong}`);
   const { pinDir, cgroup, sockets, unknown, adopt, maxConnections, drainTimeout } = values;
   switch (word) {
     case "enable": {
+      for (const [name, wrong] of wrongVariables) {
+        if (!settingOf(name).needsProcess) throw new Error(`Cannot use ${wrong}`);
+      }
       const { enable } = await import("./commands/enable.ts");
       return await enable({ config, cgroup, pinDir, sockets, unknown, adopt, maxConnections }, {
         configuration,

@@ -14,8 +14,8 @@ import { ConfigMapVolume } from "./config_map.ts";
 import { Container } from "./container.ts";
 import { build, buildWith, type Manifest, packaging, podOf, type PodSpec } from "./manifests.ts";
 
-/** What the probes need. */
-const set = "set watch yes\nset metrics :9464\n";
+/** What the pod is to go on with. */
+const set = "set watch yes\nset metrics :9464\nset drain-timeout 20\n";
 
 /** A node with a pod's network, a cgroup in the place of all pods, and the ConfigMap's volume. */
 class Node implements AsyncDisposable {
