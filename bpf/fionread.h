@@ -61,7 +61,7 @@ static __always_inline void note_asks(struct program *program, struct sock *sk)
  * end: wrk asks so. */
 static __always_inline bool does_not_mind(const struct program *program, struct sock *sk)
 {
-	return (program->asks & ASKS_EMPTY || !learns_first()) && is_watched_by_level(sk);
+	return (program->asks & ASKS_EMPTY || unknown_programs == UNKNOWN_FAST) && is_watched_by_level(sk);
 }
 
 /* What a program asks with FIONREAD is not always answered right inside of the sockhash. */

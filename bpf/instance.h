@@ -4,14 +4,9 @@
 
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
+#include "unknown_programs.h"
 
 #define PATH_BYTES 1024
-
-enum unknown_programs {
-	UNKNOWN_STRICT, /* TCP, until they are, and for ever when they have splice(2) */
-	UNKNOWN_LEARN, /* TCP, until they are */
-	UNKNOWN_FAST, /* redirected from the first byte on */
-};
 
 struct instance {
 	__u32 pid; /* first in every version; in the PID namespace it was started in; 0: no process belongs to it */
@@ -19,7 +14,7 @@ struct instance {
 	__u64 started_ms; /* since 1970 */
 	char layout[16]; /* a hash of what maps are like and mean: equal ones can share them */
 	__u32 all_sockets;
-	enum unknown_programs unknown_programs; /* what becomes of programs whose habits are not known */
+	enum unknown_programs unknown_programs;
 	char hooks[16]; /* where it can be seen how */
 	char cgroup[PATH_BYTES];
 	char config[PATH_BYTES];

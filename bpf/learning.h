@@ -60,7 +60,7 @@ static __noinline int count_received(const struct executable *executable, __u32 
 			learn(executable, HABIT_COUNTS);
 		return 0;
 	}
-	if (unknown_programs() != UNKNOWN_STRICT || (program->in_code & (CODE_CHECKED | CODE_SPLICES)) == CODE_CHECKED)
+	if (unknown_programs != UNKNOWN_STRICT || (program->in_code & (CODE_CHECKED | CODE_SPLICES)) == CODE_CHECKED)
 		learn(executable, HABIT_RECEIVES);
 	return 0;
 }

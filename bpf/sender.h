@@ -46,5 +46,5 @@ static __always_inline void find_habits(struct found *found, const struct lane *
 	found->peer_habit = program ? program->habit : HABIT_UNKNOWN;
 	/* Who redirects to programs that are not known takes the risk. */
 	found->peer_can_splice = program && (program->in_code & CODE_SPLICES ||
-					     (!(program->in_code & CODE_CHECKED) && learns_first()));
+					     (!(program->in_code & CODE_CHECKED) && unknown_programs != UNKNOWN_FAST));
 }

@@ -1,22 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* What becomes of programs whose habits are not known (habits.h): what the configuration says, and a reload may change. */
+/* What becomes of programs whose habits are not known (habits.h): what the configuration says. */
 #pragma once
 
 #include <stdbool.h>
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
-#include "instance.h"
 
-static __always_inline enum unknown_programs unknown_programs(void)
-{
-	__u32 zero = 0;
-	const struct instance *ours = bpf_map_lookup_elem(&instance, &zero);
+enum unknown_programs {
+	UNKNOWN_STRICT, /* TCP, until they are, and for ever when they have splice(2) */
+	UNKNOWN_LEARN, /* TCP, until they are */
+	UNKNOWN_FAST, /* redirected from the first byte on */
+};
 
-	return ours ? ours->unknown_programs : UNKNOWN_STRICT;
-}
+const volatile enum unknown_programs unknown_programs = UNKNOWN_LEARN;
 
 /* A program has to be known before anything is redirected to it. */
 static __always_inline bool learns_first(void)
 {
-	return unknown_programs() != UNKNOWN_FAST;
+	return unknown_programs != UNKNOWN_FAST;
 }

@@ -615,8 +615,8 @@ export const enums = {
     "HABIT_PROTOCOL": 7,
   },
   "in_code": { "CODE_CHECKED": 1, "CODE_SPLICES": 2, "CODE_COUNTS": 4, "CODE_MAPS": 8, "CODE_WATCHED": 16 },
-  "unknown_programs": { "UNKNOWN_STRICT": 0, "UNKNOWN_LEARN": 1, "UNKNOWN_FAST": 2 },
   "edge_time": { "EDGE_WHEN_READ": 0, "EDGE_AT_ONCE": 1 },
+  "unknown_programs": { "UNKNOWN_STRICT": 0, "UNKNOWN_LEARN": 1, "UNKNOWN_FAST": 2 },
   "request_state": { "REQUEST_WAITS": 0, "REQUEST_DONE": 1, "REQUEST_FAILED": 2 },
   "sock_flags": {
     "SOCK_URGINLINE": 0,
@@ -692,6 +692,7 @@ export const variables = {
   "refresh_jiffies": "u32",
   "registers_at": "u32",
   "sees_habits": "bool",
+  "unknown_programs": "enum unknown_programs",
 } as const;
 
 /** The programs, and the functions that the verifier looks at by themselves. */

@@ -8,6 +8,8 @@ import { isArm64 } from "../host/architecture.ts";
 import { jiffiesPerSecond } from "../host/libc/mod.ts";
 import { type KernelFeatures } from "../checks/features.ts";
 import { hookPrograms } from "./programs/hooks.ts";
+import type { UnknownPrograms } from "../config/unknown.ts";
+import { unknownNumber } from "../state/programs.ts";
 import { load } from "../checks/load.ts";
 import type { MapName } from "../state/pins.ts";
 
@@ -21,6 +23,8 @@ export interface ObjectOptions {
   features: KernelFeatures;
   /** Also sockets in blocking mode. */
   allSockets: boolean;
+  /** What becomes of programs of which it is not known how they receive. */
+  unknownPrograms: UnknownPrograms;
   /** How many connections can be in the sockhash at once, where the maps are made anew. */
   maxConnections?: number;
   /** Maps to use instead of new ones. */
@@ -29,7 +33,7 @@ export interface ObjectOptions {
 
 /** Loads the data plane's programs, with maps of their own or with those of a data plane that is there. */
 export function loadDataPlane(
-  { features, allSockets, maxConnections, reuse = {} }: ObjectOptions,
+  { features, allSockets, unknownPrograms, maxConnections, reuse = {} }: ObjectOptions,
 ): BpfObject {
   const sizes: Partial<Record<MapName, number>> = {
     pairings: pairings(),
@@ -42,6 +46,7 @@ export function loadDataPlane(
       ...constants,
       is_arm64: isArm64,
       all_sockets: allSockets,
+      unknown_programs: unknownNumber(unknownPrograms),
       sees_habits: features.hooks !== "none",
       heartbeat_jiffies: HEARTBEAT_SECONDS * jiffiesPerSecond(),
       refresh_jiffies: REFRESH_SECONDS * jiffiesPerSecond(),

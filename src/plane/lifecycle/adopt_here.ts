@@ -12,6 +12,7 @@ export async function adoptHere(pinDir: string, options: AdoptOptions): Promise<
     using object = loadDataPlane({
       features,
       allSockets: options.allSockets,
+      unknownPrograms: options.unknownPrograms,
       reuse,
     });
     await adoptOnceKnown(object, options);

@@ -53,7 +53,7 @@ export async function startDataPlane(options: StartOptions): Promise<StartedData
   let retired: Retired | undefined;
   let mine = found === "nothing";
   try {
-    object = loadDataPlane({ features, allSockets, maxConnections, reuse });
+    object = loadDataPlane({ features, allSockets, unknownPrograms, maxConnections, reuse });
     if (reuse) warnOfSize(object, maxConnections);
     if (found === "other maps") {
       retired = openRetired(pinDir);

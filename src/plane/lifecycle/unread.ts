@@ -54,7 +54,7 @@ export async function resetUnread(
 function allMembers(): ScannedSocket[] {
   const features = probeKernel();
   if (!features.iterates_files) return [];
-  using object = loadDataPlane({ features, allSockets: true, maxConnections: 1 });
+  using object = loadDataPlane({ features, allSockets: true, unknownPrograms: "learn", maxConnections: 1 });
   changeControl(object.map("control"), { cgroup_id: ROOT_CGROUP });
   return findMembers(scanDescriptors(object, { members: true }));
 }

@@ -26,7 +26,7 @@ export async function openWaker(pinDir: string): Promise<Waker | undefined> {
     checkHost();
     const features = probeKernel();
     if (!features.iterates_files) return undefined;
-    const object = loadDataPlane({ features, allSockets: false, reuse: maps });
+    const object = loadDataPlane({ features, allSockets: false, unknownPrograms: "learn", reuse: maps });
     return { wake: () => wake(object), [Symbol.dispose]: () => object.close() };
   } catch (error) {
     log.debug(`readers cannot be woken: ${(error as Error).message}`);

@@ -7,8 +7,7 @@ import { type HookKind, probeKernel } from "../../../src/checks/features.ts";
 import { everything, Hooks } from "../../../src/plane/programs/hooks.ts";
 import { loadDataPlane } from "../../../src/plane/object.ts";
 import { hookNames } from "../../../src/state/pins.ts";
-import { describeInstance } from "../../../src/state/instance.ts";
-import { readPrograms, unknownNumber } from "../../../src/state/programs.ts";
+import { readPrograms } from "../../../src/state/programs.ts";
 import { replaceRules } from "../../../src/state/rules.ts";
 import { attach } from "../../../src/plane/attach.ts";
 import { enums } from "../../../src/generated/layouts.ts";
@@ -30,9 +29,8 @@ for (const hooks of kinds) {
     try {
       ensurePinDirectory(pinDir);
       const features = { ...probeKernel(), hooks };
-      using object = loadDataPlane({ features, allSockets: false });
+      using object = loadDataPlane({ features, allSockets: false, unknownPrograms: "learn" });
       replaceRules(object, [], "MODE_REDIRECT");
-      describeInstance(object.map("instance"), { unknown_programs: unknownNumber("learn") });
       changeControl(object.map("control"), { all_watched: 1, learning: 1 });
       object.program("redirect").attachToSockets(object.map("sockets"));
       new Hooks(object, features, pinDir).watch(everything);
