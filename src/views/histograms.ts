@@ -1,6 +1,7 @@
 import { enums, layouts, maps } from "../generated/layouts.ts";
 import { reasons } from "../generated/reasons.ts";
 import type { BpfMap } from "../libbpf/map.ts";
+import { possibleCpus } from "../libbpf/per_cpu.ts";
 import { readStruct, u32 } from "../libbpf/struct.ts";
 
 const { HISTOGRAM_KINDS: KINDS, ...kinds } = enums.histogram_kind;
@@ -29,6 +30,9 @@ export interface Histograms {
 /** A connection that neither has left. */
 const ENDED = "ended";
 
+/** Of one CPU each; takes some ms. */
+const VALUES_A_STEP = 400;
+
 const names = Object.entries(kinds).map(([name, kind]) => ({
   kind: kind as number,
   word: name.replace("HISTOGRAM_", "").toLowerCase() as HistogramKind,
@@ -45,8 +49,14 @@ const ways = [
  */
 export function* readHistograms(map: BpfMap | undefined): Generator<void, Histograms> {
   const connections: Histograms["connections"] = {};
+  const valuesOfWay = names.length * (map ? possibleCpus() : 0);
+  let values = 0;
   for (const { way, place } of ways) {
-    yield;
+    values += valuesOfWay;
+    if (values > VALUES_A_STEP) {
+      values = 0;
+      yield;
+    }
     const found = names.map(({ word, kind }) => [word, readHistogram(map, place * KINDS + kind)] as const);
     if (way === ENDED || found.some(([, { buckets }]) => buckets.some((count) => count > 0))) {
       connections[way] = Object.fromEntries(found) as Record<HistogramKind, Histogram>;
