@@ -1,9 +1,10 @@
 /** The histograms of `mda run --metrics`: each connection that has ended is in them once, with all that it had redirected. */
 import assert from "node:assert/strict";
 import { createCgroup } from "../../lab/cgroup.ts";
-import { Mda } from "../../lab/mda.ts";
+import { Mda, runMda } from "../../lab/mda.ts";
 import { run } from "../../lab/program.ts";
 import { freePort, startRedis } from "../../lab/servers.ts";
+import { Older } from "../../lab/streams/older.ts";
 import { sleep, waitFor } from "../../lab/wait.ts";
 import { freeAddress, labelsKey, scrape, type Scraped, type ScrapedHistogram } from "./scrape.ts";
 
@@ -77,6 +78,41 @@ Deno.test("a histogram's buckets have each value in all that it fits into", asyn
       const counts = bounds.map((bound) => buckets[bound]);
       assert.deepEqual(counts, counts.toSorted((a, b) => a - b));
     }
+  }
+  await mda.stop();
+});
+
+Deno.test("connections that leave and are adopted again are in the histograms each time, by the reason to leave", async () => {
+  await using cgroup = createCgroup("metrics");
+  await using older = await Older.start({ cgroup });
+  const { address, url } = freeAddress();
+  const all = "chain -j ACCEPT\n", none = "chain -j RETURN\n";
+  await using mda = await Mda.start({ cgroup, config: all, args: ["--metrics", address] });
+  const rule = async (text: string, active: number) => {
+    Deno.writeTextFileSync(mda.configFile, text);
+    const { code, stderr } = await runMda(["--pin-dir", mda.pinDir, "reload", "--reapply"]);
+    assert.equal(code, 0, stderr);
+    await waitFor("the sockets", async () => (await mda.status()).connections.active === active);
+  };
+  for (const times of [1, 2]) {
+    await rule(all, 10);
+    await older.trips(20, 300);
+    await rule(none, 0);
+    // Both ends of each have left.
+    const scraped = await waitFor("all to be counted", async () => {
+      const now = await scrape(url);
+      return total(now, "mda_connection_messages").count === 10 * times && now;
+    }, { timeoutMs: 20_000 });
+    const { redirected, left } = await mda.status();
+    assert.ok(redirected.messages > 200 * times, JSON.stringify(redirected));
+    assert.equal(total(scraped, "mda_connection_messages").sum, redirected.messages);
+    assert.equal(total(scraped, "mda_connection_bytes").sum, redirected.bytes);
+    const counted = scraped.get("mda_connection_age_seconds")!.histograms;
+    for (const labels of counted.keys()) {
+      const { reason } = JSON.parse(labels);
+      assert.ok(reason === "ended" || left[reason as keyof typeof left] > 0, reason);
+    }
+    assert.equal(counted.get(labelsKey({ reason: "ended" }))!.count, 0);
   }
   await mda.stop();
 });
