@@ -21,6 +21,8 @@ interface Group {
 }
 const groups: Group[] = parse(alerts).groups;
 
+const alertNames = groups.flatMap(({ rules }) => rules.flatMap(({ alert }) => alert ?? []));
+
 /** What a dashboard's panels ask, with a value for each of Grafana's variables. */
 const questions = [...dashboard.matchAll(/"expr": ("(?:[^"\\]|\\.)*")/g)].map(([, text]) =>
   (JSON.parse(text) as string).replaceAll("$instance", ".*").replaceAll("$__rate_interval", "1m")
@@ -58,9 +60,12 @@ Deno.test("each alert comes when it is to come, and none when all is well", asyn
   const { code, stdout, stderr } = await testAlerts(alerts);
   assert.equal(code, 0, stdout + stderr);
   const tested = Deno.readTextFileSync(alertTests);
-  for (const name of groups.flatMap(({ rules }) => rules.flatMap(({ alert }) => alert ?? []))) {
-    assert.ok(tested.includes(name), name);
-  }
+  for (const name of alertNames) assert.ok(tested.includes(name), name);
+});
+
+Deno.test("docs/metrics.md has every alert", () => {
+  const page = Deno.readTextFileSync(new URL("../../../docs/metrics.md", import.meta.url));
+  assert.deepEqual([...page.matchAll(/^\| `(Mda\w+)` \|/gm)].map(([, name]) => name), alertNames);
 });
 
 Deno.test("a threshold that is another fails the tests of the alerts", async () => {
