@@ -23,8 +23,9 @@ enum histogram_kind {
 	HISTOGRAM_KINDS,
 };
 
-/* The one that is not by how a connection has ended: us from the handshake to the first redirected message. */
-#define HISTOGRAM_FIRST_MESSAGE (LEAVE_END * HISTOGRAM_KINDS)
+/* After the last of these: us from the handshake to the first redirected message. */
+#define HISTOGRAM_FIRST_MESSAGE LEAVE_END
+#define HISTOGRAM_PLACES (LEAVE_END * HISTOGRAM_KINDS + 1)
 
 /* One a CPU. */
 struct histogram {
@@ -35,7 +36,7 @@ struct histogram {
 /* At enum leave * HISTOGRAM_KINDS + kind. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, HISTOGRAM_FIRST_MESSAGE + 1);
+	__uint(max_entries, HISTOGRAM_PLACES);
 	__type(key, __u32);
 	__type(value, struct histogram);
 } histograms SEC(".maps");
@@ -61,8 +62,9 @@ static __always_inline __u32 power_above(__u64 value)
 
 /* Not inlined, nor static: the verifier looks at it once.
  * @shift: the first bucket has all up to 2^shift */
-__noinline int observe_value(__u32 place, __u64 value, __u32 shift)
+__noinline int observe_value(__u32 how, enum histogram_kind kind, __u64 value, __u32 shift)
 {
+	__u32 place = how * HISTOGRAM_KINDS + kind;
 	struct histogram *mine = bpf_map_lookup_elem(&histograms, &place);
 	__u32 power = power_above(value);
 	__u32 bucket = power > shift ? power - shift : 0;
@@ -76,12 +78,17 @@ __noinline int observe_value(__u32 place, __u64 value, __u32 shift)
 	return 0;
 }
 
-static __noinline int observe_of(__u32 how, enum histogram_kind kind, __u64 value)
+/* How a connection was, as it has ended. */
+__noinline int observe_connection(__u32 how, __u64 age, __u64 messages, __u64 bytes)
 {
-	__u32 shift = kind == HISTOGRAM_AGE ? AGE_SHIFT : kind == HISTOGRAM_BYTES ? BYTES_SHIFT :
-										    0;
-
-	return observe_value(how * HISTOGRAM_KINDS + kind, value, shift);
+	if (how >= LEAVE_END)
+		return 0;
+	observe_value(how, HISTOGRAM_AGE, age, AGE_SHIFT);
+	observe_value(how, HISTOGRAM_MESSAGES, messages, 0);
+	observe_value(how, HISTOGRAM_BYTES, bytes, BYTES_SHIFT);
+	if (messages)
+		observe_value(how, HISTOGRAM_MESSAGE_BYTES, bytes / messages, 0);
+	return 0;
 }
 
 static __always_inline bool knows_live_peer(const struct lane *lane)
@@ -99,27 +106,20 @@ static __always_inline __u64 age_of(const struct lane *lane)
  * when it leaves. A client that leaves with its peer has its peer's reason. */
 static __noinline int has_been(struct lane *lane, __u32 how)
 {
-	__u64 messages = lane->messages, bytes = lane->bytes, age = age_of(lane);
+	__u64 messages = lane->messages - lane->messages_before, bytes = lane->bytes - lane->bytes_before;
 
 	if (lane->key & 1 || lane->is_counted)
 		return 0;
 	lane->is_counted = 1;
 	if (knows_live_peer(lane)) {
+		__u32 why = peer_notice(lane).leave;
+
 		messages += account_at(lane->peer.lane, messages);
 		bytes += account_at(lane->peer.lane, bytes);
-		if (how == LEAVE_WITH_PEER && peer_notice(lane).leave)
-			how = peer_notice(lane).leave;
+		if (how == LEAVE_WITH_PEER && why)
+			how = why;
 	}
-	if (how >= LEAVE_END)
-		return 0;
-	messages -= lane->messages_before;
-	bytes -= lane->bytes_before;
-	observe_of(how, HISTOGRAM_AGE, age);
-	observe_of(how, HISTOGRAM_MESSAGES, messages);
-	observe_of(how, HISTOGRAM_BYTES, bytes);
-	if (messages)
-		observe_of(how, HISTOGRAM_MESSAGE_BYTES, bytes / messages);
-	return 0;
+	return observe_connection(how, age_of(lane), messages, bytes);
 }
 
 /* The first message of this end was redirected. It counts when it is the first of the connection, and that has entered by its handshake. */
@@ -127,5 +127,5 @@ static __noinline int has_first_message(struct lane *lane)
 {
 	if (!lane->callbacks || (knows_live_peer(lane) && account_at(lane->peer.lane, messages)))
 		return 0;
-	return observe_value(HISTOGRAM_FIRST_MESSAGE, age_of(lane), 0);
+	return observe_value(HISTOGRAM_FIRST_MESSAGE, 0, age_of(lane), 0);
 }

@@ -628,6 +628,13 @@ export const enums = {
   "edge_time": { "EDGE_WHEN_READ": 0, "EDGE_AT_ONCE": 1 },
   "unknown_programs": { "UNKNOWN_STRICT": 0, "UNKNOWN_LEARN": 1, "UNKNOWN_FAST": 2 },
   "request_state": { "REQUEST_WAITS": 0, "REQUEST_DONE": 1, "REQUEST_FAILED": 2 },
+  "histogram_kind": {
+    "HISTOGRAM_AGE": 0,
+    "HISTOGRAM_MESSAGES": 1,
+    "HISTOGRAM_BYTES": 2,
+    "HISTOGRAM_MESSAGE_BYTES": 3,
+    "HISTOGRAM_KINDS": 4,
+  },
   "sock_flags": {
     "SOCK_URGINLINE": 0,
     "SOCK_RCVTSTAMP": 1,
@@ -636,13 +643,6 @@ export const enums = {
     "SOCK_MEMALLOC": 4,
   },
   "decision": { "ACCELERATE": 0, "RETURN_RULE": 1, "NO_ACCEPT_RULE": 2, "ASKED_TO_PASS": 3 },
-  "histogram_kind": {
-    "HISTOGRAM_AGE": 0,
-    "HISTOGRAM_MESSAGES": 1,
-    "HISTOGRAM_BYTES": 2,
-    "HISTOGRAM_MESSAGE_BYTES": 3,
-    "HISTOGRAM_KINDS": 4,
-  },
   "trace_kind": {
     "TRACE_PAIRED": 0,
     "TRACE_ADOPTED": 1,
@@ -732,6 +732,7 @@ export const functions = [
   "list_sockets",
   "measure",
   "memory_is_short",
+  "observe_connection",
   "observe_value",
   "peer_is_watched_by_level",
   "redirect",
