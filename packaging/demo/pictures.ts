@@ -27,7 +27,7 @@ const PORTS = { nginx: 8080, app: 8000, redis: 6379 };
 const pictures: Record<string, { columns: number; commands: string[] }> = {
   conns: { columns: 116, commands: ["mda conns", `mda conns --all --port ${PORTS.redis}`] },
   top: { columns: 106, commands: ["mda top --all -n 1"] },
-  explain: { columns: 116, commands: [`mda explain --port ${PORTS.redis} --program worker`] },
+  explain: { columns: 118, commands: [`mda explain --port ${PORTS.redis} --program worker`] },
   doctor: { columns: 100, commands: ["mda doctor"] },
 };
 
