@@ -11,14 +11,14 @@ const CONNECTIONS_MAX = 10_000_000;
 /** Of the program itself: every command has it. */
 export const pinDir: OptionDeclaration<string> = {
   value: "DIR",
-  words: "directory on bpffs, one for each running mda",
+  words: "directory on bpffs where mda keeps its state; each running mda needs its own",
   default: defaults.pinDir,
 };
 
 export const config: OptionDeclaration<string> = {
   letter: "c",
   value: "FILE",
-  words: "the rules: chain lines",
+  words: "file with the rules (chain lines)",
   default: defaults.config,
 };
 
@@ -26,7 +26,7 @@ export const config: OptionDeclaration<string> = {
 export const otherConfig: OptionDeclaration<string | undefined> = {
   letter: "c",
   value: "FILE",
-  words: "the rules (default: the file that is in use)",
+  words: "file with the rules (default: the one that is in use)",
 };
 
 export const cgroup: OptionDeclaration<string | undefined> = {
@@ -75,13 +75,13 @@ export const keep: OptionDeclaration<boolean | undefined> = {
 
 export const maxConnections: OptionDeclaration<number | undefined> = {
   value: "COUNT",
-  words: "accelerated at once (default: 131072)",
+  words: "how many can be accelerated at once (default: 131072)",
   parse: (text) => numberIn(text, /^\d+$/, 1, CONNECTIONS_MAX),
   expects: `It is a number from 1 to ${CONNECTIONS_MAX}.`,
 };
 
 export const daemon: OptionDeclaration<boolean | undefined> = {
-  words: "return as soon as connections are accelerated, and go on",
+  words: "go on in the background once connections are accelerated",
 };
 
 export const pidFile: OptionDeclaration<string | undefined> = {
@@ -109,11 +109,11 @@ export const metrics: OptionDeclaration<MetricsAddress | undefined> = {
 };
 
 export const force: OptionDeclaration<boolean | undefined> = {
-  words: "then reset the connections that have unread bytes",
+  words: "after that, reset the connections that have unread bytes",
 };
 
 export const reapply: OptionDeclaration<boolean | undefined> = {
-  words: "also for the connections that are there",
+  words: "also apply the new rules to open connections",
 };
 
 export const output: OptionDeclaration<Format> = {
