@@ -74,6 +74,7 @@ build() {
 	else
 		prepare_target
 	fi
+	bundle_page
 	collect_licenses
 	bundle
 	link_binary
