@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import type { StatusReport } from "../../../src/output/status_table.ts";
 import { Browser, type BrowserPage } from "../../lab/browser.ts";
 import { createCgroup } from "../../lab/cgroup.ts";
+import { removePins } from "../../lab/mda.ts";
 import { run, start } from "../../lab/program.ts";
 import { freePort, startRedis } from "../../lab/servers.ts";
 import { connecting } from "../../lab/talking.ts";
@@ -148,6 +149,24 @@ Deno.test("a page that is open when mda stops says so, and goes on with the next
   assert.equal(await page.text("[role=alert]"), "");
   await next.crash();
   await page.shows("[role=alert]", /^mda has stopped, or cannot be reached/);
+});
+
+Deno.test("the page says that it cannot read when mda's pins are gone, or are another program's", async () => {
+  await using cgroup = createCgroup("web");
+  const { mda, url } = await startWeb(cgroup);
+  await using _mda = mda;
+  await using browser = await Browser.start();
+  const page = await browser.open(url);
+  await page.shows(".badge", /^accelerating$/);
+  removePins(mda.pinDir);
+  await page.shows("[role=alert]", /^Acceleration is off: nothing is attached/);
+  assert.equal(await page.text(".badge"), "not accelerating");
+  Deno.mkdirSync(`${mda.pinDir}/control`, { recursive: true });
+  try {
+    await page.shows("[role=alert]", /^mda cannot read what goes on: /);
+  } finally {
+    Deno.removeSync(`${mda.pinDir}/control`);
+  }
 });
 
 Deno.test("with a token nothing is shown to who gives another, and all to who gives it, in the form or in the address", async () => {
