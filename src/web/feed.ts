@@ -2,7 +2,7 @@ import manifest from "../../deno.json" with { type: "json" };
 import { load } from "../config/load.ts";
 import { printRule } from "../config/print.ts";
 import { keptOff } from "../views/kept_off.ts";
-import { readSnapshot } from "../views/status.ts";
+import { readStatusInSteps } from "../views/status.ts";
 import { Watch } from "../views/watch.ts";
 import { flowsOf } from "./flows.ts";
 import type { Moment, RuleHits } from "./moment.ts";
@@ -91,7 +91,7 @@ export class Feed implements Disposable {
   }
 
   async #moment(watch: Watch): Promise<Moment> {
-    const { status } = await readSnapshot(this.pinDir);
+    const status = await readStatusInSteps(this.pinDir);
     const { connections, totals } = await watch.read({ all: true });
     const rules = this.#rules?.length === status.decided.length ? this.#rules : null;
     return {

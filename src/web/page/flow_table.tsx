@@ -98,7 +98,7 @@ function FlowRow({ client, server, port, flow }: Row) {
       <th scope="row">{client}</th>
       <td>{server}</td>
       <td class="number">{port}</td>
-      <td class={accelerated ? "fast" : "tcp"}>{accelerated ? "— past TCP" : "- - TCP"}</td>
+      <td class={`way ${accelerated ? "fast" : "tcp"}`}>{accelerated ? "— past TCP" : "- - TCP"}</td>
       <td class="number">{count(connections)}</td>
       <td class="number">{rate ? rateOf(messagesOf(rate)) : "not counted"}</td>
       <td class="number">{rate && accelerated ? shortBytes(rate.bytes) : "–"}</td>
