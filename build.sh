@@ -76,6 +76,7 @@ build() {
 	else
 		prepare_target
 	fi
+	bundle_page
 	collect_licenses
 	bundle
 	link_binary

@@ -3,6 +3,7 @@ import { type UnknownPrograms, unknownPrograms } from "../../config/unknown.ts";
 import { type MetricsAddress, parseMetricsAddress } from "../../http/address.ts";
 import { type Format, formats } from "../../output/print.ts";
 import type { OptionDeclaration } from "./declaration.ts";
+import { parseWebAddress, type WebAddress } from "../../web/address.ts";
 import { defaults } from "../../config/defaults.ts";
 
 const SECONDS_MAX = 3600;
@@ -106,6 +107,18 @@ export const metrics: OptionDeclaration<MetricsAddress | undefined> = {
   words: "serve metrics for Prometheus over HTTP (:PORT for all addresses)",
   parse: parseMetricsAddress,
   expects: "It is as 127.0.0.1:9464, [::1]:9464, or :9464 for all addresses.",
+};
+
+export const web: OptionDeclaration<WebAddress | undefined> = {
+  value: "ADDR:PORT",
+  words: "serve a page that shows what it does (:PORT for this host only)",
+  parse: parseWebAddress,
+  expects: "It is as 127.0.0.1:9465, [::1]:9465, or :9465 for this host only.",
+};
+
+export const webTokenFile: OptionDeclaration<string | undefined> = {
+  value: "FILE",
+  words: "has the token that the page asks for: other addresses need one",
 };
 
 export const force: OptionDeclaration<boolean | undefined> = {
