@@ -38,30 +38,28 @@ const path = `${findCgroup2()}/mda-pictures`;
 const pinDir = "/sys/fs/bpf/mda-pictures";
 const config = "/run/mda-pictures.conf";
 
-const interrupted = new Promise<never>((_resolve, reject) => {
-  for (const signal of ["SIGINT", "SIGTERM"] as const) {
-    Deno.addSignalListener(signal, () => reject(new Error(`Stopped by ${signal}`)));
-  }
-});
+const stop = new AbortController();
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  Deno.addSignalListener(signal, () => stop.abort(new Error(`Stopped by ${signal}`)));
+}
 
-// What runs is ended also when this is interrupted.
-const stack = new AsyncDisposableStack();
 try {
-  await Promise.race([makePictures(), interrupted]);
+  await makePictures();
 } catch (error) {
   console.error(`pictures: ${(error as Error).message}`);
   Deno.exitCode = 1;
-} finally {
-  await stack.disposeAsync();
 }
 Deno.exit();
 
 async function makePictures(): Promise<void> {
   if (existsSync(path)) {
-    throw new Error(`Cannot make pictures: ${path} is there, so somebody else makes some`);
+    throw new Error(
+      `Cannot make pictures: ${path} is there: others make some, or were killed (try: rmdir it)`,
+    );
   }
-  const cgroup = stack.use(new Cgroup(path));
-  const netns = stack.use(await createNetns("pictures"));
+  await using cgroup = new Cgroup(path);
+  await using netns = await createNetns("pictures");
+  await using stack = new AsyncDisposableStack();
   const place: Place = { cgroup, netns };
   const add = (role: string, ...ports: number[]): Program =>
     stack.use(start(place, ["python3", script, role, ...ports.map(String)]));
@@ -90,6 +88,7 @@ async function makePictures(): Promise<void> {
   for (const [name, { columns, commands }] of Object.entries(pictures)) {
     const lines: Run[][] = [];
     for (const command of commands) {
+      stop.signal.throwIfAborted();
       if (lines.length > 0) lines.push([]);
       lines.push(promptFor(command), ...cutLines(await linesOf(command, columns)));
     }
@@ -99,6 +98,7 @@ async function makePictures(): Promise<void> {
 
 /** Whether every pair of programs that can be is accelerated by now. */
 async function isAccelerated(): Promise<boolean> {
+  stop.signal.throwIfAborted();
   const { stdout } = await tryRun({}, [binary, "conns", "--pin-dir", pinDir, "-o", "json"]);
   const connections: Connection[] = JSON.parse(stdout);
   const pairs = connections.filter(({ state }) => state === "redirected")

@@ -2,6 +2,8 @@
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { connectionLines } from "../../../src/output/connections_table.ts";
+import { textOf } from "../../../src/output/top/line.ts";
+import { tableOf } from "../../../src/output/top/table.ts";
 
 const docs = fileURLToPath(new URL("../../../docs/", import.meta.url));
 const BYTES_MAX = 60_000;
@@ -34,12 +36,19 @@ Deno.test("pictures of commands are small, fetch nothing, and show the commands 
   }
 });
 
-Deno.test("docs/conns.svg has the columns that mda conns has: ./build.sh pictures makes it again", () => {
-  const { svg } = pictures.find(({ name }) => name === "conns.svg")!;
-  const titles = connectionLines([], { isWide: false })[0].split(/ {2,}/);
-  const shown = wordsOf(svg).filter((words) => /^[A-Z]+$/.test(words));
-  assert.deepEqual(shown.filter((title) => !titles.includes(title)), []);
-  for (const title of ["STATE", "CLIENT", "SERVER", "PORT", "REASON"]) {
-    assert.ok(shown.includes(title), title);
-  }
-});
+const tables = {
+  conns: connectionLines([], { isWide: false })[0],
+  top: textOf(tableOf([], { sort: "bytes" })[0]),
+};
+
+for (const [name, head] of Object.entries(tables)) {
+  Deno.test(`docs/${name}.svg has columns of mda ${name}: ./build.sh pictures makes it again`, () => {
+    const { svg } = pictures.find((picture) => picture.name === `${name}.svg`)!;
+    const titles = head.trim().split(/ {2,}/);
+    const shown = wordsOf(svg).filter((words) => /^[A-Z/*]+$/.test(words));
+    assert.deepEqual(shown.filter((title) => !titles.includes(title)), []);
+    for (const title of ["STATE", "CLIENT", "SERVER", "PORT", "REASON"]) {
+      assert.ok(shown.includes(title), title);
+    }
+  });
+}
