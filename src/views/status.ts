@@ -92,8 +92,16 @@ export function readStatus(pinDir: string): Status {
 }
 
 /** As readStatus(), and lets everything else in this process go on meanwhile. */
+export async function readStatusInSteps(pinDir: string): Promise<Status> {
+  return (await inSteps(statusSteps(pinDir))).status;
+}
+
+/** The same with what only metrics have. */
 export async function readSnapshot(pinDir: string): Promise<Snapshot> {
-  const steps = snapshotSteps(pinDir);
+  return await inSteps(snapshotSteps(pinDir));
+}
+
+async function inSteps<T>(steps: Generator<void, T>): Promise<T> {
   for (;;) {
     const { done, value } = steps.next();
     if (done) return value;
