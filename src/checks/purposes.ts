@@ -52,6 +52,10 @@ export const purposes: Record<typeof functions[number] | ProbeProgram, Purpose> 
     does: "lists what the data plane knows of each socket",
     without: "connections could not be shown",
   },
+  rules_decide: {
+    does: "asks the rules about a new connection",
+    without: "nothing can be accelerated",
+  },
   judge: {
     does: "says what the rules have decided for connections that are open already",
     without: "none of them could be adopted, and none leave by new rules",

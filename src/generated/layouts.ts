@@ -737,6 +737,7 @@ export const functions = [
   "peer_is_watched_by_level",
   "redirect",
   "release_key",
+  "rules_decide",
   "scan_sockets",
   "sees_inq",
   "sees_ioctl",
