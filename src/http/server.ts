@@ -1,7 +1,7 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { getLogger } from "@logtape/logtape";
 import { isEnabled, readSnapshot } from "../views/status.ts";
 import type { MetricsAddress } from "./address.ts";
+import { acceptClients, writeAll } from "./clients.ts";
 import { listen } from "./listen.ts";
 import { readHead } from "./request.ts";
 import { createExposition, type Exposition, type Reloads } from "../output/prometheus.ts";
@@ -44,7 +44,11 @@ export class MetricsServer implements Disposable {
   constructor(address: MetricsAddress, pinDir: string) {
     this.#pinDir = pinDir;
     this.#listener = listen(address, { what: "metrics", option: "--metrics" });
-    this.#accept();
+    acceptClients(this.#listener, "metrics", (client) => {
+      // Who holds connections must not keep a probe out.
+      if (this.#clients.size >= CLIENTS_MAX) this.#clients.values().next().value!();
+      this.#serve(client);
+    });
   }
 
   ready(): void {
@@ -67,27 +71,6 @@ export class MetricsServer implements Disposable {
 
   [Symbol.dispose](): void {
     this.#listener.close();
-  }
-
-  async #accept(): Promise<void> {
-    let quietUntil = 0;
-    for (;;) {
-      let client: Deno.TcpConn;
-      try {
-        client = await this.#listener.accept();
-      } catch (error) {
-        if (error instanceof Deno.errors.BadResource || error instanceof Deno.errors.Interrupted) return;
-        if (performance.now() > quietUntil) {
-          log.warn(`Cannot accept a connection for metrics: ${(error as Error).message}`);
-          quietUntil = performance.now() + QUIET_MS;
-        }
-        await sleep(FRESH_MS);
-        continue;
-      }
-      // Who holds connections must not keep a probe out.
-      if (this.#clients.size >= CLIENTS_MAX) this.#clients.values().next().value!();
-      this.#serve(client);
-    }
   }
 
   async #serve(client: Deno.TcpConn): Promise<void> {
@@ -185,6 +168,5 @@ async function send(client: Deno.TcpConn, request: string, answer: Answer): Prom
   const parts = request.startsWith("HEAD ")
     ? [new TextEncoder().encode(head)]
     : [new TextEncoder().encode(head), bytes];
-  let rest = new Uint8Array(await new Blob(parts).arrayBuffer());
-  while (rest.length > 0) rest = rest.subarray(await client.write(rest));
+  await writeAll(client, ...parts);
 }

@@ -1,5 +1,5 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { getLogger } from "@logtape/logtape";
+import { acceptClients, writeAll } from "../http/clients.ts";
 import { listen } from "../http/listen.ts";
 import { readHead } from "../http/request.ts";
 import { isLoopback, urlOf, type WebAddress } from "./address.ts";
@@ -17,8 +17,6 @@ const CLIENT_MS = 3000;
 const CLIENTS_MAX = 32;
 /** Pages that are open. */
 const STREAMS_MAX = 16;
-/** What goes on failing is said again after so long. */
-const QUIET_MS = 60_000;
 
 /** With these the page loads nothing from anywhere else, is in no frame, and says nowhere where it was. */
 const headers = {
@@ -63,7 +61,11 @@ export class WebServer implements Disposable {
     this.#listener = listen(address, { what: "the page", option: "--web" });
     this.#feed = new Feed(pinDir, config);
     this.#history = new History(pinDir, (step) => this.#feed.tell("step", step));
-    this.#accept();
+    acceptClients(this.#listener, "the page", (client) => {
+      // Who holds connections must not keep others out.
+      if (this.#asking.size >= CLIENTS_MAX) this.#asking.values().next().value!();
+      this.#serve(client);
+    });
     log.info(`the page is at ${urlOf(address)}`);
   }
 
@@ -87,27 +89,6 @@ export class WebServer implements Disposable {
     this.#history[Symbol.dispose]();
     for (const stream of this.#streams) stream.close();
     for (const close of this.#asking) close();
-  }
-
-  async #accept(): Promise<void> {
-    let quietUntil = 0;
-    for (;;) {
-      let client: Deno.TcpConn;
-      try {
-        client = await this.#listener.accept();
-      } catch (error) {
-        if (error instanceof Deno.errors.BadResource || error instanceof Deno.errors.Interrupted) return;
-        if (performance.now() > quietUntil) {
-          log.warn(`Cannot accept a connection for the page: ${(error as Error).message}`);
-          quietUntil = performance.now() + QUIET_MS;
-        }
-        await sleep(1000);
-        continue;
-      }
-      // Who holds connections must not keep others out.
-      if (this.#asking.size >= CLIENTS_MAX) this.#asking.values().next().value!();
-      this.#serve(client);
-    }
   }
 
   async #serve(client: Deno.TcpConn): Promise<void> {
@@ -176,6 +157,5 @@ async function send(
     ...status.startsWith("401") && { "WWW-Authenticate": "Bearer" },
   });
   const parts = [new TextEncoder().encode(head), ...hasBody ? [bytes] : []];
-  let rest = new Uint8Array(await new Blob(parts).arrayBuffer());
-  while (rest.length > 0) rest = rest.subarray(await client.write(rest));
+  await writeAll(client, ...parts);
 }

@@ -1,3 +1,5 @@
+import { writeAll } from "../http/clients.ts";
+
 /** Who does not read for so long is gone. */
 const STUCK_MS = 30_000;
 
@@ -44,8 +46,7 @@ export class Stream {
     const timer = setTimeout(() => this.close(), STUCK_MS);
     try {
       for (let next; (next = this.#waiting.shift()) && !this.#isClosed;) {
-        let rest = new TextEncoder().encode(next.text);
-        while (rest.length > 0) rest = rest.subarray(await this.client.write(rest));
+        await writeAll(this.client, new TextEncoder().encode(next.text));
       }
     } catch {
       this.close();

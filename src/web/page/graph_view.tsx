@@ -1,5 +1,5 @@
 /// <reference lib="dom" />
-import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { plural } from "../../text/plural.ts";
 import type { Moment } from "../moment.ts";
 import { Canvas } from "./canvas.ts";
@@ -19,12 +19,13 @@ export function GraphView({ moment, by, setBy, selected, select }: Properties) {
   const element = useRef<HTMLCanvasElement>(null);
   const [canvas, setCanvas] = useState<Canvas | null>(null);
   const graph = useMemo(() => graphOf(moment.nodes, moment.flows, by), [moment, by]);
-  useEffect(() => {
+  // Before it is to be seen: a key may come at once.
+  useLayoutEffect(() => {
     const canvas = new Canvas(element.current!, select);
     setCanvas(canvas);
     return () => canvas.close();
   }, []);
-  useEffect(() => canvas?.show(graph, selected), [canvas, graph, selected]);
+  useLayoutEffect(() => canvas?.show(graph, selected), [canvas, graph, selected]);
   const summary = graph.nodes.length === 0
     ? "There are no connections between programs of this host now."
     : `${plural(graph.nodes.length, "node")}, ${plural(graph.edges.length, "edge")}.`;
