@@ -1,3 +1,4 @@
+import { getPriority, setPriority } from "node:os";
 import { canCopyMessages } from "../../checks/features.ts";
 import { parseCaptureFilter } from "../../config/capture_filter.ts";
 import { RingBuffer } from "../../libbpf/ring_buffer.ts";
@@ -23,6 +24,8 @@ export interface DumpOptions extends ProcessFilter, Omit<LineOptions, "snapLengt
   snapshotLength: number;
 }
 
+/** Who sends goes first: where they take all of the CPU, packets are lost instead. */
+const NICE = 15;
 /** Between two looks at the ring buffer, which has room for much more than is sent meanwhile. */
 const LOOK_MS = 5;
 /** Records between two moments in which signals and the lease are looked after. */
@@ -98,6 +101,7 @@ export async function dump(
   };
   for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, stop);
   try {
+    setPriority(0, Math.max(NICE, getPriority(0)));
     startDump(pinDir);
     printError("mda: dumping; Ctrl-C ends it\n");
     while (goesOn && isRead && captured < count) {
