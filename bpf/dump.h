@@ -89,7 +89,7 @@ __noinline int dump_part(struct sk_msg_md *msg)
 	head->bytes = bytes;
 	message->left -= bytes;
 	if (bpf_msg_pull_data(msg, head->offset, head->offset + bytes, 0) || write_part(head, msg->data, bytes))
-		lose_part(bytes);
+		lose_part();
 	return 1;
 }
 
@@ -160,13 +160,13 @@ static __noinline int note_message(struct sk_msg_md *msg, struct lane *lane, str
 static __noinline int dump_message(struct sk_msg_md *msg, struct lane *lane, struct sock *own, __u32 passed)
 {
 	if (!note_message(msg, lane, own, passed)) {
-		lose_part(msg->size);
+		lose_part();
 		return 0;
 	}
 	for (int i = 0; i < DUMP_PARTS_MAX; i++) {
 		if (!dump_part(msg))
 			return 0;
 	}
-	lose_part(0); /* its end */
+	lose_part(); /* its end */
 	return 0;
 }

@@ -46,7 +46,6 @@ struct dumped_message {
 struct dumping {
 	__u64 until_ns; /* CLOCK_MONOTONIC */
 	__u64 lost; /* parts for which there was no room */
-	__u64 lost_bytes;
 	__u32 pid; /* in its own PID namespace */
 	__u32 pad;
 };
@@ -81,15 +80,13 @@ static __always_inline struct dumping *dumped_to(void)
 	return now && now->until_ns && now->until_ns > bpf_ktime_get_ns() ? now : NULL;
 }
 
-static __always_inline void lose_part(__u32 bytes)
+static __always_inline void lose_part(void)
 {
 	__u32 zero = 0;
 	struct dumping *now = bpf_map_lookup_elem(&dumping, &zero);
 
-	if (!now)
-		return;
-	__sync_fetch_and_add(&now->lost, 1);
-	__sync_fetch_and_add(&now->lost_bytes, bytes);
+	if (now)
+		__sync_fetch_and_add(&now->lost, 1);
 }
 
 /* From now on every message is looked at anew. */

@@ -145,13 +145,12 @@ export const layouts = {
     },
   },
   "dumping": {
-    "size": 32,
+    "size": 24,
     "fields": {
       "until_ns": { "offset": 0, "size": 8, "type": "u64" },
       "lost": { "offset": 8, "size": 8, "type": "u64" },
-      "lost_bytes": { "offset": 16, "size": 8, "type": "u64" },
-      "pid": { "offset": 24, "size": 4, "type": "u32" },
-      "pad": { "offset": 28, "size": 4, "type": "u32" },
+      "pid": { "offset": 16, "size": 4, "type": "u32" },
+      "pad": { "offset": 20, "size": 4, "type": "u32" },
     },
   },
   "instance": {
