@@ -179,5 +179,5 @@ Deno.test("mda dump counts what it has no room for, in the file too; after one t
   await using next = await startDump(mda, "-c", "1", "-X");
   await older.trips(1, 100);
   assert.equal((await next.ended()).code, 0);
-  assert.match(next.stdout, /^\t0x0000:  4500 [0-9a-f]{4} 0000 4000 4006 ([0-9a-f]{4} ?){3}  E/m);
+  assert.match(next.stdout, /^\t0x0000: {2}4500 [0-9a-f]{4} 0000 4000 4006 ([0-9a-f]{4} ?){3} {2}E/m);
 });

@@ -97,10 +97,10 @@ Deno.test("lines are tcpdump's: numbers from 1 on, and bytes as text or numbers"
   ]);
   assert.equal(lines({ quick: true })[0], "IP 10.0.0.1.40000 > 10.0.0.2.6379: tcp 6\n");
   assert.match(lines({ ascii: true, quick: true })[0], /^IP .*\nE.*PING\n\n$/s);
-  assert.match(lines({ hex: true })[0], /\n\t0x0020:  5018 ffff [0-9a-f]{4} 0000 5049 4e47 0d0a\n$/);
+  assert.match(lines({ hex: true })[0], /\n\t0x0020: {2}5018 ffff [0-9a-f]{4} 0000 5049 4e47 0d0a\n$/);
   assert.match(
     lines({ hexAscii: true })[0],
-    /\n\t0x0000:  4500 002e 0000 4000 4006 [0-9a-f]{4} 0a00 0001  E\.\.\.\.\.@\.@\./,
+    /\n\t0x0000: {2}4500 002e 0000 4000 4006 [0-9a-f]{4} 0a00 0001 {2}E\.\.\.\.\.@\.@\./,
   );
   assert.match(lines({ noTime: false })[0], /^\d\d:\d\d:\d\d\.123456 IP /);
 });
