@@ -12,6 +12,7 @@
 #include "facts.h"
 #include "fast_path.h"
 #include "habits.h"
+#include "histograms.h"
 #include "lane.h"
 #include "leave.h"
 #include "pairing.h"
@@ -121,9 +122,15 @@ static __always_inline int apply(struct sk_msg_md *msg, struct lane *lane, struc
 	if (verdict->action == REFUSE)
 		return SK_DROP;
 	if (verdict->action == REDIRECT) {
+		bool is_first = !lane->messages;
+		int result;
+
 		if (lane->notice.passes)
 			lane->notice.passes = 0;
-		return redirect_to_peer(msg, lane, bpf_jiffies64());
+		result = redirect_to_peer(msg, lane, bpf_jiffies64());
+		if (is_first && lane->messages)
+			has_first_message(lane);
+		return result;
 	}
 	if (verdict->leaves_now && found->is_alone && lane->quiet != QUIET)
 		lane->quiet = QUIET;

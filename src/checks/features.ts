@@ -63,9 +63,9 @@ export function probeKernel(): KernelFeatures {
   return { ...found, hooks: tryHooks(found.constants.fionread_counts) };
 }
 
-/** Whether an sk_msg program may copy the messages that it sees. */
+/** Whether an sk_msg program may copy the messages that it sees. Verifiers before Linux 6.2 do not follow it. */
 export function canCopyMessages(): boolean {
-  return loads("copy_message");
+  return loads("cast_address") && loads("copy_message");
 }
 
 /** On most kernels all of these load: opening the probe takes more time than loading it. */
@@ -91,7 +91,7 @@ function tryOneByOne(): Omit<KernelFeatures, "hooks"> {
   load(object);
   const { constants, storage_error } = tryRedirecting(object);
   return {
-    constants: { casts_addresses: loads("cast_address"), can_dump: loads("copy_message"), ...constants },
+    constants: { casts_addresses: loads("cast_address"), can_dump: canCopyMessages(), ...constants },
     iterates_files: loads("iterate_files"),
     sees_resets: loads("hook_reset"),
     storage_error,

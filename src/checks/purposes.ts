@@ -69,6 +69,7 @@ export const purposes: Record<typeof functions[number] | ProbeProgram, Purpose> 
     without: "mda could not stop without breaking connections",
   },
   count_pass: { does: "counts messages that go to TCP", without: "nothing can be accelerated" },
+  observe_value: { does: "counts what connections were like", without: "nothing can be accelerated" },
   count_unread: { does: "counts what a reader has not read", without: "nothing can be accelerated" },
   memory_is_short: {
     does: "looks whether TCP has memory for a message",

@@ -153,6 +153,13 @@ export const layouts = {
       "pad": { "offset": 20, "size": 4, "type": "u32" },
     },
   },
+  "histogram": {
+    "size": 264,
+    "fields": {
+      "sum": { "offset": 0, "size": 8, "type": "u64" },
+      "buckets": { "offset": 8, "size": 256, "type": "u64", "length": 32 },
+    },
+  },
   "instance": {
     "size": 2104,
     "fields": {
@@ -235,7 +242,7 @@ export const layouts = {
     },
   },
   "lane": {
-    "size": 416,
+    "size": 440,
     "fields": {
       "notice": { "offset": 0, "size": 8, "type": "notice" },
       "left_at_ns": { "offset": 8, "size": 8, "type": "u64" },
@@ -273,12 +280,15 @@ export const layouts = {
       "peer_can_splice": { "offset": 236, "size": 4, "type": "u32" },
       "callbacks": { "offset": 240, "size": 4, "type": "u32" },
       "handed_over": { "offset": 244, "size": 4, "type": "u32" },
-      "fin_held_ns": { "offset": 248, "size": 8, "type": "u64" },
-      "worth": { "offset": 256, "size": 8, "type": "u64" },
-      "handshake": { "offset": 264, "size": 8, "type": "handshake" },
-      "facts": { "offset": 272, "size": 24, "type": "facts" },
-      "found": { "offset": 296, "size": 104, "type": "found" },
-      "verdict": { "offset": 400, "size": 16, "type": "verdict" },
+      "messages_before": { "offset": 248, "size": 8, "type": "u64" },
+      "bytes_before": { "offset": 256, "size": 8, "type": "u64" },
+      "is_counted": { "offset": 264, "size": 8, "type": "u64" },
+      "fin_held_ns": { "offset": 272, "size": 8, "type": "u64" },
+      "worth": { "offset": 280, "size": 8, "type": "u64" },
+      "handshake": { "offset": 288, "size": 8, "type": "handshake" },
+      "facts": { "offset": 296, "size": 24, "type": "facts" },
+      "found": { "offset": 320, "size": 104, "type": "found" },
+      "verdict": { "offset": 424, "size": 16, "type": "verdict" },
     },
   },
   "learnt": {
@@ -669,6 +679,13 @@ export const enums = {
     "SOCK_MEMALLOC": 4,
   },
   "decision": { "ACCELERATE": 0, "RETURN_RULE": 1, "NO_ACCEPT_RULE": 2, "ASKED_TO_PASS": 3 },
+  "histogram_kind": {
+    "HISTOGRAM_AGE": 0,
+    "HISTOGRAM_MESSAGES": 1,
+    "HISTOGRAM_BYTES": 2,
+    "HISTOGRAM_MESSAGE_BYTES": 3,
+    "HISTOGRAM_KINDS": 4,
+  },
   "trace_kind": {
     "TRACE_PAIRED": 0,
     "TRACE_ADOPTED": 1,
@@ -700,6 +717,7 @@ export const maps = {
   "dumps": { "type": 27, "maxEntries": 4194304 },
   "edges_wanted": { "type": 9, "maxEntries": 1024, "key": "u64", "value": "enum edge_time" },
   "events": { "type": 27, "maxEntries": 65536 },
+  "histograms": { "type": 6, "maxEntries": 49, "key": "u32", "value": "histogram" },
   "instance": { "type": 2, "maxEntries": 1, "key": "u32", "value": "instance" },
   "lanes": { "type": 24, "maxEntries": 0, "key": "s32", "value": "lane" },
   "learnt": { "type": 2, "maxEntries": 1, "key": "u32", "value": "learnt" },
@@ -762,6 +780,7 @@ export const functions = [
   "list_sockets",
   "measure",
   "memory_is_short",
+  "observe_value",
   "peer_is_watched_by_level",
   "redirect",
   "release_key",

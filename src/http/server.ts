@@ -2,6 +2,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { getLogger } from "@logtape/logtape";
 import { isEnabled, readSnapshot } from "../views/status.ts";
 import type { MetricsAddress } from "./address.ts";
+import { listen } from "./listen.ts";
+import { readHead } from "./request.ts";
 import { createExposition, type Exposition, type Reloads } from "../output/prometheus.ts";
 
 const log = getLogger("mda");
@@ -9,7 +11,6 @@ const log = getLogger("mda");
 /** How long a client may take to ask and to read the answer. */
 const CLIENT_MS = 3000;
 const CLIENTS_MAX = 16;
-const REQUEST_BYTES_MAX = 8192;
 /** How long a text is given out again; it takes at most one part in so many of the time. */
 const FRESH_MS = 1000;
 const READ_SHARE = 10;
@@ -42,7 +43,7 @@ export class MetricsServer implements Disposable {
   /** @throws Error when nobody can listen there, such as when the port is in use */
   constructor(address: MetricsAddress, pinDir: string) {
     this.#pinDir = pinDir;
-    this.#listener = listen(address);
+    this.#listener = listen(address, { what: "metrics", option: "--metrics" });
     this.#accept();
   }
 
@@ -168,46 +169,6 @@ export class MetricsServer implements Disposable {
 
 function failure(error: Error): Answer {
   return { status: "500 Internal Server Error", body: `${error.message}\n` };
-}
-
-function listen({ address, port }: MetricsAddress): Deno.TcpListener {
-  const bind = (hostname: string) => {
-    try {
-      return Deno.listen({ hostname, port });
-    } catch (error) {
-      const shown = address === undefined ? `port ${port}` : `${hostname} port ${port}`;
-      const why = error instanceof Deno.errors.AddrInUse
-        ? "it is in use (EADDRINUSE); another one is named with --metrics"
-        : error instanceof Deno.errors.AddrNotAvailable
-        ? "this host does not have the address (EADDRNOTAVAIL); :PORT is all addresses"
-        : (error as Error).message;
-      throw new Error(`Cannot serve metrics on ${shown}: ${why}`);
-    }
-  };
-  if (address !== undefined) return bind(address);
-  // Of both families, where there is IPv6.
-  return bind(hasIpv6() ? "::" : "0.0.0.0");
-}
-
-function hasIpv6(): boolean {
-  try {
-    Deno.listen({ hostname: "::", port: 0 }).close();
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-/** A request's first line and headers; undefined when it is too long or ends early. */
-async function readHead(client: Deno.TcpConn): Promise<string | undefined> {
-  const buffer = new Uint8Array(REQUEST_BYTES_MAX);
-  for (let length = 0; length < buffer.length;) {
-    const count = await client.read(buffer.subarray(length));
-    if (count === null) return undefined;
-    length += count;
-    const text = new TextDecoder("latin1").decode(buffer.subarray(0, length));
-    if (text.includes("\r\n\r\n")) return text;
-  }
 }
 
 async function send(client: Deno.TcpConn, request: string, answer: Answer): Promise<void> {

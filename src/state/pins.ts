@@ -38,6 +38,7 @@ export const mapNames = [
   "pass_requests",
   "passing_until",
   "counters",
+  "histograms",
   "refused_errors",
   "rule_sets",
   "rule_addresses",

@@ -7,6 +7,8 @@ import { Signals } from "../../host/signals.ts";
 import { createPidFile } from "../../host/pid_file.ts";
 import type { MetricsAddress } from "../../http/address.ts";
 import type { MetricsServer } from "../../http/server.ts";
+import type { WebAddress } from "../../web/address.ts";
+import type { WebServer } from "../../web/server.ts";
 import { type DataPlaneOptions, runDataPlane, type Supervisor } from "../../plane/lifecycle/run.ts";
 import { defaults } from "../../config/defaults.ts";
 import { configureLog, type LogFormat, reopenLog } from "../../log/log.ts";
@@ -27,6 +29,9 @@ export interface RunOptions extends DataPlaneOptions {
   logFormat: LogFormat;
   /** Where to serve metrics; nowhere when absent. */
   metrics?: MetricsAddress;
+  /** Where to serve the page, and the file with its token. */
+  web?: WebAddress;
+  webTokenFile?: string;
 }
 
 /** Accelerates until a signal ends it. Returns the exit status. */
@@ -41,12 +46,13 @@ export async function run(options: RunOptions): Promise<number> {
   const log = new CopiedLog(daemonLog(options.logFile), new StandardError());
   daemon.beforeReady = () => log.endCopy();
   configureLog(options.logFormat, log);
-  const { config, cgroup, pinDir, pidFile = defaults.pidFile } = options;
+  const { config, cgroup, pinDir, pidFile = defaults.pidFile, webTokenFile } = options;
   const absolute = {
     config: resolve(config),
     cgroup: cgroup && resolve(cgroup),
     pinDir: resolve(pinDir),
     pidFile: resolve(pidFile),
+    webTokenFile: webTokenFile && resolve(webTokenFile),
   };
   // It must not keep a filesystem from being unmounted.
   Deno.chdir("/");
@@ -54,7 +60,7 @@ export async function run(options: RunOptions): Promise<number> {
 }
 
 async function runHere(
-  { pidFile, metrics, ...options }: RunOptions,
+  { pidFile, metrics, web, webTokenFile, ...options }: RunOptions,
   supervisor: Supervisor,
 ): Promise<number> {
   checkDescriptors();
@@ -62,7 +68,9 @@ async function runHere(
   using _pidFile = pidFile ? createPidFile(pidFile) : undefined;
   // What listens is there before anything is attached: a port in use changes nothing.
   using server = metrics && await serveMetrics(metrics, options.pinDir);
-  await runDataPlane(options, server ? tellingBoth(supervisor, server) : supervisor, signals);
+  using page = web && await servePage(web, webTokenFile, options);
+  const told = [server, page].filter((told) => told !== undefined);
+  await runDataPlane(options, told.length > 0 ? tellingAll(supervisor, told) : supervisor, signals);
   return 0;
 }
 
@@ -71,16 +79,30 @@ async function serveMetrics(address: MetricsAddress, pinDir: string): Promise<Me
   return new MetricsServer(address, pinDir);
 }
 
-function tellingBoth(supervisor: Supervisor, server: MetricsServer): Supervisor {
+async function servePage(
+  address: WebAddress,
+  tokenFile: string | undefined,
+  { pinDir, config }: DataPlaneOptions,
+): Promise<WebServer> {
+  const { WebServer } = await import("../../web/server.ts");
+  const { Token } = await import("../../web/token.ts");
+  const token = tokenFile === undefined ? undefined : Token.read(tokenFile);
+  return new WebServer(address, { pinDir, config: resolve(config), token });
+}
+
+function tellingAll(
+  supervisor: Supervisor,
+  servers: { ready(): void; reloaded(success: boolean): void; stopping(): void }[],
+): Supervisor {
   return {
     ready(status) {
-      server.ready();
+      for (const server of servers) server.ready();
       supervisor.ready(status);
     },
     reloading: () => supervisor.reloading(),
-    reloaded: (success) => server.reloaded(success),
+    reloaded: (success) => servers.forEach((server) => server.reloaded(success)),
     stopping() {
-      server.stopping();
+      for (const server of servers) server.stopping();
       supervisor.stopping();
     },
     alive: () => supervisor.alive(),

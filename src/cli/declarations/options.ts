@@ -3,6 +3,7 @@ import { type UnknownPrograms, unknownPrograms } from "../../config/unknown.ts";
 import { type MetricsAddress, parseMetricsAddress } from "../../http/address.ts";
 import { type Format, formats } from "../../output/print.ts";
 import type { OptionDeclaration } from "./declaration.ts";
+import { parseWebAddress, type WebAddress } from "../../web/address.ts";
 import { defaults } from "../../config/defaults.ts";
 
 const SECONDS_MAX = 3600;
@@ -11,14 +12,14 @@ const CONNECTIONS_MAX = 10_000_000;
 /** Of the program itself: every command has it. */
 export const pinDir: OptionDeclaration<string> = {
   value: "DIR",
-  words: "directory on bpffs, one for each running mda",
+  words: "directory on bpffs where mda keeps its state; each running mda needs its own",
   default: defaults.pinDir,
 };
 
 export const config: OptionDeclaration<string> = {
   letter: "c",
   value: "FILE",
-  words: "the rules: chain lines",
+  words: "file with the rules (chain lines)",
   default: defaults.config,
 };
 
@@ -26,7 +27,7 @@ export const config: OptionDeclaration<string> = {
 export const otherConfig: OptionDeclaration<string | undefined> = {
   letter: "c",
   value: "FILE",
-  words: "the rules (default: the file that is in use)",
+  words: "file with the rules (default: the one that is in use)",
 };
 
 export const cgroup: OptionDeclaration<string | undefined> = {
@@ -75,13 +76,13 @@ export const keep: OptionDeclaration<boolean | undefined> = {
 
 export const maxConnections: OptionDeclaration<number | undefined> = {
   value: "COUNT",
-  words: "accelerated at once (default: 131072)",
+  words: "how many can be accelerated at once (default: 131072)",
   parse: (text) => numberIn(text, /^\d+$/, 1, CONNECTIONS_MAX),
   expects: `It is a number from 1 to ${CONNECTIONS_MAX}.`,
 };
 
 export const daemon: OptionDeclaration<boolean | undefined> = {
-  words: "return as soon as connections are accelerated, and go on",
+  words: "go on in the background once connections are accelerated",
 };
 
 export const pidFile: OptionDeclaration<string | undefined> = {
@@ -108,12 +109,24 @@ export const metrics: OptionDeclaration<MetricsAddress | undefined> = {
   expects: "It is as 127.0.0.1:9464, [::1]:9464, or :9464 for all addresses.",
 };
 
+export const web: OptionDeclaration<WebAddress | undefined> = {
+  value: "ADDR:PORT",
+  words: "serve a page that shows what it does (:PORT for this host only)",
+  parse: parseWebAddress,
+  expects: "It is as 127.0.0.1:9465, [::1]:9465, or :9465 for this host only.",
+};
+
+export const webTokenFile: OptionDeclaration<string | undefined> = {
+  value: "FILE",
+  words: "has the token that the page asks for: other addresses need one",
+};
+
 export const force: OptionDeclaration<boolean | undefined> = {
-  words: "then reset the connections that have unread bytes",
+  words: "after that, reset the connections that have unread bytes",
 };
 
 export const reapply: OptionDeclaration<boolean | undefined> = {
-  words: "also for the connections that are there",
+  words: "also apply the new rules to open connections",
 };
 
 export const output: OptionDeclaration<Format> = {

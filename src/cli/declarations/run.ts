@@ -14,6 +14,8 @@ import {
   sockets,
   unknown,
   watch,
+  web,
+  webTokenFile,
 } from "./options.ts";
 import { aboutSockets, aboutUnknown } from "./paragraphs.ts";
 
@@ -35,6 +37,8 @@ export const run = declare({
     logFile,
     logFormat,
     metrics,
+    web,
+    webTokenFile,
   },
   text: [
     `\
@@ -45,6 +49,9 @@ there is a mistake in it, the rules that hold stay.`,
 With --keep the next mda run takes over where this one has stopped, which no
 connection notices: for upgrades. "mda disable" ends what is left on.`,
     "With --metrics it answers GET /metrics, /healthz and /readyz there.",
+    `\
+With --web it serves a page there: who talks to whom, how fast, and what keeps
+traffic off. Nothing can be changed through it.`,
     aboutSockets,
     aboutUnknown,
   ],
@@ -54,6 +61,7 @@ connection notices: for upgrades. "mda disable" ends what is left on.`,
     "mda run --pin-dir /sys/fs/bpf/mda-test --log-format json",
     "mda run --daemon --log-file /var/log/mda.log",
     "mda run --metrics 127.0.0.1:9464",
+    "mda run --web 127.0.0.1:9465",
   ],
   run: async (options) => (await import("../commands/run.ts")).run(options),
 });

@@ -77,6 +77,10 @@ const mistakes: [args: string, message: RegExp][] = [
     /^mda: option '--metrics <ADDR:PORT>' argument 'localhost:9464' is invalid\. It is as 127\.0\.0\.1:9464, .*\n$/,
   ],
   [
+    "run --web localhost:9465",
+    /^mda: option '--web <ADDR:PORT>' argument 'localhost:9465' is invalid\. It is as 127\.0\.0\.1:9465, .*\n$/,
+  ],
+  [
     "check -o jsn",
     /^mda: option '-o, --output <FORMAT>' argument 'jsn' is invalid\..*table, json, yaml\.\n$/,
   ],
