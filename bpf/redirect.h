@@ -7,6 +7,7 @@
 #include "callbacks.h"
 #include "control.h"
 #include "count.h"
+#include "dump.h"
 #include "edges.h"
 #include "facts.h"
 #include "fast_path.h"
@@ -153,7 +154,10 @@ static __noinline int reconsider(struct sk_msg_md *msg, struct lane *lane, struc
 	barrier();
 	lane->verdict = decide(facts);
 	barrier();
-	if (found->may_be_kept && !facts->holds && !facts->wishes && !facts->leaves && facts->handover == HANDOVER_NONE)
+	if (can_dump && dumped_to()) {
+		if (lane->verdict.action != REFUSE)
+			dump_message(msg, lane, own, lane->verdict.action != REDIRECT);
+	} else if (found->may_be_kept && !facts->holds && !facts->wishes && !facts->leaves && facts->handover == HANDOVER_NONE)
 		keep(lane, own, found, epoch);
 	return apply(msg, lane, own, facts, found, &lane->verdict);
 }

@@ -6,6 +6,7 @@ import { conns } from "./declarations/conns.ts";
 import { completions } from "./declarations/completions.ts";
 import { disable } from "./declarations/disable.ts";
 import { doctor } from "./declarations/doctor.ts";
+import { dump } from "./declarations/dump.ts";
 import { enable } from "./declarations/enable.ts";
 import { explain } from "./declarations/explain.ts";
 import { pass } from "./declarations/pass.ts";
@@ -30,6 +31,7 @@ const commands = [
   top,
   explain,
   trace,
+  dump,
   pass,
   doctor,
   completions,

@@ -110,6 +110,49 @@ export const layouts = {
       "recent_bytes": { "offset": 20, "size": 4, "type": "u32" },
     },
   },
+  "dumped_end": {
+    "size": 44,
+    "fields": {
+      "local": { "offset": 0, "size": 20, "type": "endpoint" },
+      "remote": { "offset": 20, "size": 20, "type": "endpoint" },
+      "netns": { "offset": 40, "size": 4, "type": "u32" },
+    },
+  },
+  "dumped": {
+    "size": 152,
+    "fields": {
+      "ns": { "offset": 0, "size": 8, "type": "u64" },
+      "key": { "offset": 8, "size": 8, "type": "u64" },
+      "seq": { "offset": 16, "size": 4, "type": "u32" },
+      "ack": { "offset": 20, "size": 4, "type": "u32" },
+      "has_peer": { "offset": 24, "size": 4, "type": "u32" },
+      "passed": { "offset": 28, "size": 4, "type": "u32" },
+      "message_bytes": { "offset": 32, "size": 4, "type": "u32" },
+      "offset": { "offset": 36, "size": 4, "type": "u32" },
+      "bytes": { "offset": 40, "size": 4, "type": "u32" },
+      "pid": { "offset": 44, "size": 4, "type": "u32" },
+      "program": { "offset": 48, "size": 16, "type": "char", "length": 16 },
+      "own": { "offset": 64, "size": 44, "type": "dumped_end" },
+      "peer": { "offset": 108, "size": 44, "type": "dumped_end" },
+    },
+  },
+  "dumped_message": {
+    "size": 160,
+    "fields": {
+      "head": { "offset": 0, "size": 152, "type": "dumped" },
+      "element": { "offset": 152, "size": 4, "type": "u32" },
+      "left": { "offset": 156, "size": 4, "type": "u32" },
+    },
+  },
+  "dumping": {
+    "size": 24,
+    "fields": {
+      "until_ns": { "offset": 0, "size": 8, "type": "u64" },
+      "lost": { "offset": 8, "size": 8, "type": "u64" },
+      "pid": { "offset": 16, "size": 4, "type": "u32" },
+      "pad": { "offset": 20, "size": 4, "type": "u32" },
+    },
+  },
   "histogram": {
     "size": 264,
     "fields": {
@@ -669,6 +712,9 @@ export const maps = {
   "control": { "type": 2, "maxEntries": 1, "key": "u32", "value": "control" },
   "counters": { "type": 6, "maxEntries": 1, "key": "u32", "value": "counters" },
   "departures": { "type": 9, "maxEntries": 8192, "key": "u64", "value": "departure" },
+  "dump_heads": { "type": 24, "maxEntries": 0, "key": "s32", "value": "dumped_message" },
+  "dumping": { "type": 2, "maxEntries": 1, "key": "u32", "value": "dumping" },
+  "dumps": { "type": 27, "maxEntries": 4194304 },
   "edges_wanted": { "type": 9, "maxEntries": 1024, "key": "u64", "value": "enum edge_time" },
   "events": { "type": 27, "maxEntries": 65536 },
   "histograms": { "type": 6, "maxEntries": 49, "key": "u32", "value": "histogram" },
@@ -702,6 +748,7 @@ export const maps = {
 export const variables = {
   "all_sockets": "bool",
   "answer_places": "u32",
+  "can_dump": "bool",
   "charges_receiver": "bool",
   "epoll_callback": "u64",
   "fionread_counts": "enum fionread_counts",
@@ -719,6 +766,7 @@ export const functions = [
   "count_pass",
   "count_unread",
   "drain",
+  "dump_part",
   "enters_ioctl",
   "enters_mmap",
   "enters_splice",
@@ -747,4 +795,5 @@ export const functions = [
   "sees_system_call",
   "sees_system_calls",
   "sends_of",
+  "start_dump",
 ] as const;

@@ -14,6 +14,7 @@ const commands = [
   "top",
   "explain",
   "trace",
+  "dump",
   "pass",
   "doctor",
   "completions",
