@@ -90,7 +90,7 @@ struct lane {
 	__u64 peer_file;
 	__u32 burst; /* messages sent since the reader was last seen to have read all, see flow.h */
 	__u32 mean_bytes; /* of the messages sent, see bulk.h */
-	__u32 memory_seen; /* in which jiffy there was enough, see memory.h */
+	__u32 memory_seen; /* in which jiffy the reader's cgroup had plenty, see memory.h */
 	__u32 habits_seen; /* learnt.habits_changed when habits were looked up */
 	__u64 messages; /* redirected */
 	__u64 bytes; /* of these */

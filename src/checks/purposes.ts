@@ -76,7 +76,7 @@ export const purposes: Record<typeof functions[number] | ProbeProgram, Purpose> 
   observe_value: { does: "counts what connections were like", without: "nothing can be accelerated" },
   observe_connection: { does: "counts what connections were like", without: "nothing can be accelerated" },
   count_unread: { does: "counts what a reader has not read", without: "nothing can be accelerated" },
-  memory_is_short: {
+  memory_for: {
     does: "looks whether TCP has memory for a message",
     without: "nothing can be accelerated",
   },

@@ -678,6 +678,7 @@ export const enums = {
     "HISTOGRAM_MESSAGE_BYTES": 3,
     "HISTOGRAM_KINDS": 4,
   },
+  "memory": { "MEMORY_SHORT": 0, "MEMORY_ENOUGH": 1, "MEMORY_PLENTY": 2 },
   "sock_flags": {
     "SOCK_URGINLINE": 0,
     "SOCK_RCVTSTAMP": 1,
@@ -779,7 +780,7 @@ export const functions = [
   "list_lanes",
   "list_sockets",
   "measure",
-  "memory_is_short",
+  "memory_for",
   "observe_connection",
   "observe_value",
   "peer_is_watched_by_level",
