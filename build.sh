@@ -33,6 +33,8 @@
 #                              BINARY also another build of mda
 #   ./build.sh manual          docs/commands.md and docs/mda.8 again, from what the commands say of themselves, and
 #                              docs/reasons.md from bpf/reasons.h
+#   ./build.sh pictures [DIRECTORY]
+#                              docs/*.svg of commands again, from what they print of a small shop in a cgroup of its own
 #   ./build.sh rpm             dist/mda-VERSION-RELEASE.x86_64.rpm, for openEuler
 #   ./build.sh deb             dist/mda_VERSION-RELEASE_amd64.deb, for Debian; with --target arm64, those of arm64
 #   ./build.sh link PROGRAM EXECUTABLE
@@ -74,6 +76,7 @@ build() {
 	else
 		prepare_target
 	fi
+	bundle_page
 	collect_licenses
 	bundle
 	link_binary
@@ -114,6 +117,13 @@ make_manual() {
 	done
 }
 
+make_pictures() {
+	need_root 'load BPF programs'
+	build
+	install_packages demo pictures
+	OUTPUT=$output $deno run --quiet --no-check --frozen --allow-all packaging/demo/pictures.ts "$@"
+}
+
 make_package() { # $1 rpm or deb, then maybe --target
 	local native
 	build
@@ -146,6 +156,7 @@ soak) run_soak "${@:2}" ;;
 torture) run_torture "${@:2}" ;;
 bench) run_bench "${@:2}" ;;
 manual) make_manual ;;
+pictures) make_pictures "${@:2}" ;;
 rpm | deb) make_package "$@" ;;
 link) (($# == 3)) && link_launcher "$2" "$3" ;;
 help | -h | --help) help ;;

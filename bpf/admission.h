@@ -46,19 +46,26 @@ static __always_inline bool programs_may_enter(const struct executable *client, 
 	return refuse_client(answer, REFUSED_UNKNOWN);
 }
 
-/* Not inlined: what it needs is on the stack only while it decides. */
-static __noinline enum decision rules_decide(struct sock *sk, const struct answer *answer)
+/* Whether the rules let a client in, enum decision. Not inlined, nor static: the verifier looks at it once, and what it needs is on the
+ * stack only while it decides. */
+__noinline int rules_decide(struct bpf_sock_ops *ops)
 {
+	struct handshake handshake = { ops->snd_nxt, ops->rcv_nxt };
 	struct connection connection = {};
+	struct bpf_sock *sk = ops->sk;
+	struct sock_common *tp;
 
 	if (!rules_ask())
 		return ACCELERATE;
-	/* Rules may have come between the SYN and now. */
-	if (!get_ends(answer, &connection))
+	if (!sk)
 		return NO_ACCEPT_RULE;
-	local_endpoint((void *)sk, &connection.client[0]);
-	remote_endpoint((void *)sk, &connection.server[0]);
-	connection.client_owner = owner_of(sk);
+	tp = (void *)bpf_skc_to_tcp_sock(sk);
+	/* Rules may have come between the SYN and now. */
+	if (!tp || !get_ends(&handshake, &connection))
+		return NO_ACCEPT_RULE;
+	local_endpoint(tp, &connection.client[0]);
+	remote_endpoint(tp, &connection.server[0]);
+	connection.client_owner = owner_of((void *)tp);
 	return decide_by_rules(&connection, true);
 }
 
@@ -77,7 +84,7 @@ static __always_inline bool pays_to_enter(const struct executable *client, struc
 	}
 }
 
-static __always_inline bool client_may_enter(struct sock *sk, struct answer *answer, const struct executable *executable)
+static __always_inline bool client_may_enter(struct bpf_sock_ops *ops, struct sock *sk, struct answer *answer, const struct executable *executable)
 {
 	if (excludes(exclusion_of(sk), answer) || excludes(answer->exclusion, answer))
 		return false;
@@ -89,7 +96,7 @@ static __always_inline bool client_may_enter(struct sock *sk, struct answer *ans
 		return refuse_client(answer, REFUSED_BLOCKING_CLIENT);
 	if (!all_sockets && !answer->nonblocking)
 		return refuse_client(answer, REFUSED_BLOCKING_LISTENER);
-	switch (rules_decide(sk, answer)) {
+	switch (rules_decide(ops)) {
 	case ACCELERATE:
 		return pays_to_enter(executable, answer) && programs_may_enter(executable, &answer->server_executable, answer);
 	case RETURN_RULE:

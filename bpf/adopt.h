@@ -56,6 +56,7 @@ static __always_inline void reset(struct lane *lane, __u64 key, const struct exe
 	barrier();
 	lane->key = key;
 	lane->since_ns = bpf_ktime_get_ns();
+	lane->is_counted = 0;
 	lane->mean_bytes = 0;
 	lane->on_tcp = 1;
 	lane->burst = 0;
@@ -112,6 +113,8 @@ static __noinline int join_ends(struct adoption *adoption)
 		remember_tcp(client_tp);
 		reset(client_lane, client_key, &adoption->client_executable);
 		reset(server_lane, server_key, &adoption->server_executable);
+		client_lane->messages_before = client_lane->messages + server_lane->messages;
+		client_lane->bytes_before = client_lane->bytes + server_lane->bytes;
 		client_lane->psock = (__u64)psock_of_member(socket_at(client_tp));
 		server_lane->psock = (__u64)psock_of_member(socket_at(server_tp));
 		introduce(client_lane, server_key, adoption->server_cookie, server_tp, server_lane);

@@ -95,15 +95,15 @@ static __always_inline bool get_answer(const struct handshake *handshake, struct
 }
 
 /* The addresses and owners of the listener's side. */
-static __always_inline bool get_ends(const struct answer *answer, struct connection *connection)
+static __always_inline bool get_ends(const struct handshake *handshake, struct connection *connection)
 {
-	struct answer_place *place = answer_place_of(&answer->handshake);
+	struct answer_place *place = answer_place_of(handshake);
 	bool found = false;
 
-	if (!place || !answer->has_ends)
+	if (!place)
 		return false;
 	bpf_spin_lock(&place->lock);
-	if (same_handshake(&place->answer.handshake, &answer->handshake)) {
+	if (same_handshake(&place->answer.handshake, handshake) && place->answer.has_ends) {
 		connection->client[1] = place->ends.client;
 		connection->server[1] = place->ends.server;
 		connection->server_owner = place->ends.server_owner;

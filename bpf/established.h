@@ -6,6 +6,7 @@
 
 #include "callbacks.h"
 #include "closing.h"
+#include "histograms.h"
 #include "lane.h"
 #include "learning.h"
 #include "leave.h"
@@ -61,6 +62,7 @@ static __noinline int state_changed(struct bpf_sock_ops *ops, struct bpf_sock *s
 		hold_fin_if_unread(ops, lane, tp);
 	meet_peer(lane);
 	has_ended(lane);
+	has_been(lane, STAY);
 	if (ops->args[1] == BPF_TCP_CLOSE) {
 		if (!(lane->key & 1))
 			trace_lane(tp, lane, TRACE_ENDED, 0);

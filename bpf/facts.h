@@ -74,14 +74,10 @@ static __always_inline void gather_flow(struct facts *facts, struct found *found
 	found->memory_seen = lane->memory_seen;
 	if (reader_is_full(own, peer, found->peer_can_splice, bytes, size, &found->burst)) {
 		facts->holds |= SET_OF(PASSED_FULL);
-	} else if (is_memory_to_be_looked_at(lane, peer, size, jiffies)) {
-		if (memory_is_short(found->peer.tcp_sock, size)) {
-			facts->holds |= SET_OF(PASSED_MEMORY);
-			facts->presses |= SET_OF(PASSED_MEMORY);
-			facts->wishes |= SET_OF(LEAVE_WITHOUT_MEMORY);
-		} else {
-			found->memory_seen = jiffies;
-		}
+	} else if (memory_is_short(&found->memory_seen, found->peer.tcp_sock, size, jiffies)) {
+		facts->holds |= SET_OF(PASSED_MEMORY);
+		facts->presses |= SET_OF(PASSED_MEMORY);
+		facts->wishes |= SET_OF(LEAVE_WITHOUT_MEMORY);
 	}
 }
 

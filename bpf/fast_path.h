@@ -65,11 +65,8 @@ static __always_inline bool fits(struct lane *lane, struct sock *peer, __u32 siz
 		mean = next_mean(lane, size, peer_notice_word(lane) >> NOTICE_CPU_BITS != cpu);
 	if (mean >= BULK_BYTES)
 		return false;
-	if (is_memory_to_be_looked_at(lane, peer, size, jiffies)) {
-		if (memory_is_short(lane->peer.tcp_sock, size))
-			return false;
-		lane->memory_seen = jiffies;
-	}
+	if (memory_is_short(&lane->memory_seen, lane->peer.tcp_sock, size, jiffies))
+		return false;
 	if (bytes)
 		lane->burst++;
 	else if (lane->burst)

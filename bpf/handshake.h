@@ -74,7 +74,7 @@ static __noinline int client_established(struct bpf_sock_ops *ops, struct bpf_so
 		return 0;
 	}
 	executable = executable_of_client((void *)tp, key.client_seq);
-	enters = client_may_enter((void *)tp, &answer, executable) && client_enters(ops, sk, &answer);
+	enters = client_may_enter(ops, (void *)tp, &answer, executable) && client_enters(ops, sk, &answer);
 	if (answer.to_observe & OBSERVE_CLIENT && executable)
 		observe(ops, (void *)tp, executable, 0);
 	if (is_refused_as_bulk(&answer))

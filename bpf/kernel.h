@@ -295,8 +295,13 @@ struct bpf_sock_ops_kern {
 	struct sock *sk;
 };
 
+struct scatterlist {
+	__u32 length;
+};
+
 struct sk_msg_sg {
 	__u32 size;
+	struct scatterlist data[1];
 };
 
 struct sk_msg {

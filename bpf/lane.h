@@ -90,7 +90,7 @@ struct lane {
 	__u64 peer_file;
 	__u32 burst; /* messages sent since the reader was last seen to have read all, see flow.h */
 	__u32 mean_bytes; /* of the messages sent, see bulk.h */
-	__u32 memory_seen; /* in which jiffy there was enough, see memory.h */
+	__u32 memory_seen; /* in which jiffy the reader's cgroup had plenty, see memory.h */
 	__u32 habits_seen; /* learnt.habits_changed when habits were looked up */
 	__u64 messages; /* redirected */
 	__u64 bytes; /* of these */
@@ -109,6 +109,9 @@ struct lane {
 	__u32 peer_can_splice; /* as far as is known */
 	__u32 callbacks; /* that it has for us: see callbacks.h */
 	__u32 handed_over; /* all that was redirected and not read is sent again through TCP, see handover.h */
+	__u64 messages_before; /* of both ends, when the client's was last adopted; see histograms.h */
+	__u64 bytes_before;
+	__u64 is_counted; /* what the connection was like */
 	__u64 fin_held_ns; /* see closing.h */
 	__u64 worth; /* place of the connection's past, see worth.h; 0 when it has shown what it is like */
 	struct handshake handshake; /* until a client knows its peer */

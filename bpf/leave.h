@@ -9,6 +9,7 @@
 #include "count.h"
 #include "departures.h"
 #include "flow.h"
+#include "histograms.h"
 #include "lane.h"
 #include "learnt.h"
 #include "reasons.h"
@@ -111,6 +112,7 @@ static __always_inline void note_left(struct lane *lane, struct sock *sk)
 	cookie = READ(sk, __sk_common.skc_cookie.counter);
 	bpf_map_update_elem(&departures, &cookie, &note, BPF_ANY);
 	count_left(note.why);
+	has_been(lane, note.why);
 	trace_lane(sk, lane, lane->handed_over ? TRACE_HANDED_OVER : TRACE_LEFT, note.why);
 }
 

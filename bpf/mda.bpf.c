@@ -9,6 +9,7 @@
 #include "connecting.h"
 #include "control.h"
 #include "cookies.h"
+#include "dump.h"
 #include "edges.h"
 #include "established.h"
 #include "handshake.h"
@@ -269,4 +270,11 @@ SEC("tc")
 int heartbeat(struct __sk_buff *packet)
 {
 	return packet->len ? note_heartbeat() : 0;
+}
+
+/* From now on what is sent is dumped: see dump.h. */
+SEC("tc")
+int start_dump(struct __sk_buff *packet)
+{
+	return packet->len && start_to_dump();
 }

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Memory: a redirected message is charged to its reader (bpf_tcp_ingress()), and where TCP, or the reader's cgroup, has
  * used up its memory that fails the send with ENOMEM, which no TCP sender sees. TCP itself throws segments away and sends them
- * again. So a message that needs more than its reader has set aside passes to TCP while memory is short, as
- * __sk_mem_raise_allocated() would find it to be, and both ends leave.
+ * again. So a message passes to TCP while memory is short, as __sk_mem_raise_allocated() would find it to be, and both ends leave.
  *
  * A sender needs memory before the verdict (sk_msg_alloc()). TCP gives some to a socket that has nothing queued, however little there is
  * (tcp_wmem_schedule()), so that it goes on; tcp_bpf_sendmsg() says EAGAIN, and with nothing on its way nobody would ever tell the
@@ -27,14 +26,16 @@
 #define ZONES_MAX 6
 #define FILE_PAGES_ENOUGH 1024
 
-/* Smaller ones share what is found in a jiffy: a page or so each cannot take a batch in that time. */
+/* More than all CPUs take in a jiffy: with so much left a cgroup is looked at once in that time. */
+#define PLENTY_PAGES 16384
+/* Larger ones do not share what is found in a jiffy. */
 #define LARGE_BYTES 4096
 
-/* Most often nothing is set aside when the reader's queue is empty (sk_mem_uncharge()), so this has to be cheap. */
-static __always_inline bool is_memory_to_be_looked_at(const struct lane *lane, struct sock *reader, __u32 bytes, __u32 jiffies)
-{
-	return (int)bytes > field(reader, sk_forward_alloc) && (bytes >= LARGE_BYTES || lane->memory_seen != jiffies);
-}
+enum memory {
+	MEMORY_SHORT,
+	MEMORY_ENOUGH,
+	MEMORY_PLENTY,
+};
 
 /* All of TCP's. */
 static __always_inline bool tcp_memory_is_short(struct sock *reader, long pages)
@@ -66,26 +67,36 @@ static __noinline long file_pages(struct mem_cgroup *memcg)
 }
 
 /* That of the cgroup that pays for the socket, or of one above it. */
-static __noinline int cgroup_memory_is_short(struct sock *reader, long pages)
+static __noinline enum memory memory_of_cgroup(struct sock *reader, long pages)
 {
 	struct page_counter *counter;
 	struct mem_cgroup *memcg;
-	bool is_short = false;
+	long left = PLENTY_PAGES;
+	bool is_for_tcp;
 
 	memcg = (void *)((__u64)BPF_CORE_READ(reader, sk_memcg) & ~MEMCG_FLAGS);
 	/* cgroup v1 has a limit for this alone, and charges nothing where none is set. */
-	if (bpf_core_field_exists(memcg->tcpmem_active) && READ(memcg, tcpmem_active))
+	is_for_tcp = bpf_core_field_exists(memcg->tcpmem_active) && READ(memcg, tcpmem_active);
+	if (is_for_tcp)
 		counter = __builtin_preserve_access_index(&memcg->tcpmem);
 	else
 		counter = __builtin_preserve_access_index(&memcg->memory);
-	for (int i = 0; i < CGROUPS_MAX && counter && !is_short; i++) {
-		is_short = READ(counter, usage.counter) + pages + CGROUP_BATCH_PAGES > (long)READ(counter, max);
+	for (int i = 0; i < CGROUPS_MAX && counter && left >= pages + CGROUP_BATCH_PAGES; i++) {
+		long room = (long)READ(counter, max) - READ(counter, usage.counter);
+
+		if (room < left)
+			left = room;
 		counter = READ(counter, parent);
 	}
-	if (!is_short || (bpf_core_field_exists(memcg->tcpmem_active) && READ(memcg, tcpmem_active)))
-		return is_short;
 	/* Full of what has been read from files, as most are: there is room for a message. */
-	return file_pages(memcg) < FILE_PAGES_ENOUGH;
+	if (left < pages + CGROUP_BATCH_PAGES && !is_for_tcp) {
+		left = file_pages(memcg);
+		if (left < FILE_PAGES_ENOUGH)
+			return MEMORY_SHORT;
+	}
+	if (left < pages + CGROUP_BATCH_PAGES)
+		return MEMORY_SHORT;
+	return left < PLENTY_PAGES ? MEMORY_ENOUGH : MEMORY_PLENTY;
 }
 
 /* The process looks so often, by what sockets have shown: TCP's counters have no names that BPF knows. */
@@ -120,14 +131,31 @@ static __always_inline bool is_stuck(struct sock *sk)
 	return READ(sk, sk_socket, flags) & 1ul << SOCK_NOSPACE && READ(tp, write_seq) == READ(tp, snd_una);
 }
 
-/* Whether the message must not be redirected. */
-/* @address: the reader's. Not static: the verifier looks at it once. */
-__noinline int memory_is_short(__u64 address, __u32 bytes)
+/* Whether there is enough for the message, which must not be redirected otherwise. TCP's is looked at for each: tcp_mem may be lowered, and
+ * the look is a few loads. What the reader has set aside (sk_forward_alloc) does not count: it gives that back when it reads, as it may
+ * before the message is charged.
+ *
+ * @address: the reader's. Not static: the verifier looks at it once.
+ * @has_plenty: its cgroup has, as was found in this jiffy */
+__noinline int memory_for(__u64 address, __u32 bytes, __u32 has_plenty)
 {
 	struct sock *reader = socket_at(address);
 	long pages = (bytes >> PAGE_BITS) + 1;
 
 	if (tcp_memory_is_short(reader, pages))
-		return true;
-	return bpf_core_field_exists(reader->sk_memcg) && field(reader, sk_memcg) && cgroup_memory_is_short(reader, pages);
+		return MEMORY_SHORT;
+	if (has_plenty || !bpf_core_field_exists(reader->sk_memcg) || !field(reader, sk_memcg))
+		return MEMORY_PLENTY;
+	return memory_of_cgroup(reader, pages);
+}
+
+/* @seen: lane's memory_seen, which is set anew
+ * @address: the reader's */
+static __always_inline bool memory_is_short(__u32 *seen, __u64 address, __u32 bytes, __u32 jiffies)
+{
+	int memory = memory_for(address, bytes, bytes < LARGE_BYTES && *seen == jiffies);
+
+	if (memory == MEMORY_PLENTY)
+		*seen = jiffies;
+	return memory == MEMORY_SHORT;
 }

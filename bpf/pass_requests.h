@@ -5,6 +5,7 @@
 
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
+#include "cast.h"
 #include "rule_sets.h"
 
 #define PASS_WORDS_BYTES 96

@@ -107,6 +107,29 @@ int redirect_to_one(struct sk_msg_md *msg)
 	return SK_PASS;
 }
 
+/* Loads where a message can be copied. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 65536);
+} copies SEC(".maps");
+
+SEC("sk_msg")
+int copy_message(struct sk_msg_md *msg)
+{
+	__u32 bytes = 0;
+	void *copy;
+
+	bpf_probe_read_kernel(&bytes, sizeof(bytes), (void *)msg + bpf_core_field_offset(struct sk_msg, sg.data));
+	if (bpf_msg_pull_data(msg, 0, 1, 0))
+		return SK_PASS;
+	copy = bpf_ringbuf_reserve(&copies, 8, 0);
+	if (!copy)
+		return SK_PASS;
+	bpf_probe_read_kernel(copy, 1, msg->data);
+	bpf_ringbuf_submit(copy, BPF_RB_NO_WAKEUP);
+	return SK_PASS;
+}
+
 #ifndef WITHOUT_CASTS
 /* Loads where an address can be made a pointer. */
 SEC("sk_msg")

@@ -7,10 +7,12 @@
 #include "callbacks.h"
 #include "control.h"
 #include "count.h"
+#include "dump.h"
 #include "edges.h"
 #include "facts.h"
 #include "fast_path.h"
 #include "habits.h"
+#include "histograms.h"
 #include "lane.h"
 #include "leave.h"
 #include "pairing.h"
@@ -120,9 +122,15 @@ static __always_inline int apply(struct sk_msg_md *msg, struct lane *lane, struc
 	if (verdict->action == REFUSE)
 		return SK_DROP;
 	if (verdict->action == REDIRECT) {
+		bool is_first = !lane->messages;
+		int result;
+
 		if (lane->notice.passes)
 			lane->notice.passes = 0;
-		return redirect_to_peer(msg, lane, bpf_jiffies64());
+		result = redirect_to_peer(msg, lane, bpf_jiffies64());
+		if (is_first && lane->messages)
+			has_first_message(lane);
+		return result;
 	}
 	if (verdict->leaves_now && found->is_alone && lane->quiet != QUIET)
 		lane->quiet = QUIET;
@@ -146,7 +154,10 @@ static __noinline int reconsider(struct sk_msg_md *msg, struct lane *lane, struc
 	barrier();
 	lane->verdict = decide(facts);
 	barrier();
-	if (found->may_be_kept && !facts->holds && !facts->wishes && !facts->leaves && facts->handover == HANDOVER_NONE)
+	if (can_dump && dumped_to()) {
+		if (lane->verdict.action != REFUSE)
+			dump_message(msg, lane, own, lane->verdict.action != REDIRECT);
+	} else if (found->may_be_kept && !facts->holds && !facts->wishes && !facts->leaves && facts->handover == HANDOVER_NONE)
 		keep(lane, own, found, epoch);
 	return apply(msg, lane, own, facts, found, &lane->verdict);
 }

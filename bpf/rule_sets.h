@@ -14,6 +14,7 @@
 #define RULE_SLOTS 2
 #define PASS_FILTERS_MAX 4
 #define RULE_SETS_MAX (RULE_SLOTS + PASS_FILTERS_MAX)
+#define RULE_DECISIONS_MAX (RULE_SETS_MAX * RULES_MAX)
 /* A port range splits into at most 30 prefixes. */
 #define RULE_PREFIXES_MAX (2 * 30 * RULE_VALUES_MAX)
 
@@ -95,7 +96,7 @@ struct {
 /* Connections that a rule decided: [rules_slot * RULES_MAX + rule]. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, RULE_SETS_MAX * RULES_MAX);
+	__uint(max_entries, RULE_DECISIONS_MAX);
 	__type(key, __u32);
 	__type(value, __u64);
 } rule_decisions SEC(".maps");

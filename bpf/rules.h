@@ -19,6 +19,7 @@ static __always_inline void select_rules(struct rule_bits *selected, const struc
 {
 	if (!more)
 		return;
+#pragma clang loop unroll(disable)
 	for (int i = 0; i < RULES_MAX / 64; i++)
 		selected->words[i] |= more->words[i];
 }
@@ -91,10 +92,20 @@ static __always_inline bool rules_ask(void)
 	return !set || set->count;
 }
 
-/* @counted: for the rule that decides, see rule_decisions */
+/* Both keep the rules that name what was looked up. */
+static __always_inline void keep_selected(struct rule_bits *returning, struct rule_bits *accepting, const struct rule_bits *selected)
+{
+#pragma clang loop unroll(disable)
+	for (int i = 0; i < RULES_MAX / 64; i++) {
+		returning->words[i] &= selected->words[i];
+		accepting->words[i] &= selected->words[i];
+	}
+}
+
+/* @counted: for the rule that decides, see rule_decisions. As few bits as can be are on the stack at once: 5.10 counts it strictly. */
 static __always_inline enum decision decide_in_slot(const struct connection *c, __u32 slot, bool counted)
 {
-	struct rule_bits client, server, ports, uids, gids;
+	struct rule_bits returning, accepting, selected, other;
 	bool accept_needed = false;
 	struct rule_set *set;
 
@@ -104,40 +115,48 @@ static __always_inline enum decision decide_in_slot(const struct connection *c, 
 	if (!set->count)
 		return ACCELERATE;
 
-	client = set->any_address;
-	server = set->any_address;
-	ports = set->any_port;
-	uids = set->any_uid;
-	gids = set->any_gid;
-	select_by_address(&client, &c->client[0], slot);
-	select_by_address(&client, &c->client[1], slot);
-	select_by_address(&server, &c->server[0], slot);
-	select_by_address(&server, &c->server[1], slot);
-	select_by_port(&ports, c->client[0].port, slot);
-	select_by_port(&ports, c->client[1].port, slot);
-	select_by_port(&ports, c->server[0].port, slot);
-	select_by_port(&ports, c->server[1].port, slot);
-	select_by_owner(&uids, c->client_owner.uid, OWNER_UID, slot);
-	select_by_owner(&uids, c->server_owner.uid, OWNER_UID, slot);
-	select_by_owner(&gids, c->client_owner.gid, OWNER_GID, slot);
-	select_by_owner(&gids, c->server_owner.gid, OWNER_GID, slot);
-
+	selected = set->any_address;
+	other = set->any_address;
+	select_by_address(&selected, &c->client[0], slot);
+	select_by_address(&selected, &c->client[1], slot);
+	select_by_address(&other, &c->server[0], slot);
+	select_by_address(&other, &c->server[1], slot);
+	/* One end is enough to return, both have to match to accept. */
+#pragma clang loop unroll(disable)
 	for (int i = 0; i < RULES_MAX / 64; i++) {
-		__u64 matching = ports.words[i] & uids.words[i] & gids.words[i] &
-				 (client.words[i] | server.words[i]) & set->returning.words[i];
-
-		if (matching)
-			return decided_by(slot, i, matching, RETURN_RULE, counted);
+		returning.words[i] = (selected.words[i] | other.words[i]) & set->returning.words[i];
+		accepting.words[i] = selected.words[i] & other.words[i] & set->accepting.words[i];
 		accept_needed |= set->accepting.words[i] != 0;
+	}
+
+	selected = set->any_port;
+	select_by_port(&selected, c->client[0].port, slot);
+	select_by_port(&selected, c->client[1].port, slot);
+	select_by_port(&selected, c->server[0].port, slot);
+	select_by_port(&selected, c->server[1].port, slot);
+	keep_selected(&returning, &accepting, &selected);
+
+	selected = set->any_uid;
+	select_by_owner(&selected, c->client_owner.uid, OWNER_UID, slot);
+	select_by_owner(&selected, c->server_owner.uid, OWNER_UID, slot);
+	keep_selected(&returning, &accepting, &selected);
+
+	selected = set->any_gid;
+	select_by_owner(&selected, c->client_owner.gid, OWNER_GID, slot);
+	select_by_owner(&selected, c->server_owner.gid, OWNER_GID, slot);
+	keep_selected(&returning, &accepting, &selected);
+
+#pragma clang loop unroll(disable)
+	for (int i = 0; i < RULES_MAX / 64; i++) {
+		if (returning.words[i])
+			return decided_by(slot, i, returning.words[i], RETURN_RULE, counted);
 	}
 	if (!accept_needed)
 		return ACCELERATE;
+#pragma clang loop unroll(disable)
 	for (int i = 0; i < RULES_MAX / 64; i++) {
-		__u64 matching = ports.words[i] & uids.words[i] & gids.words[i] &
-				 client.words[i] & server.words[i] & set->accepting.words[i];
-
-		if (matching)
-			return decided_by(slot, i, matching, ACCELERATE, counted);
+		if (accepting.words[i])
+			return decided_by(slot, i, accepting.words[i], ACCELERATE, counted);
 	}
 	return NO_ACCEPT_RULE;
 }

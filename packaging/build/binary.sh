@@ -2,9 +2,19 @@
 #
 # One file of all that is mda. To be sourced by build.sh.
 
+# What browsers run: see src/web.
+bundle_page() {
+	stale build/page.js packaging/build/binary.sh src/web/page src/web/moment.ts src/text src/generated/reasons.ts deno.json deno.lock ||
+		return 0
+	step 'bundle src/web/page to build/page.js'
+	quietly build/bundle.log 'bundle src/web/page' $deno bundle --quiet --frozen --platform browser --minify \
+		--output build/page.part.js src/web/page/main.tsx
+	mv build/page.part.js build/page.js
+}
+
 # The libraries are where deno.json says, `carried/`; an import map says it of another target.
 bundle() {
-	stale "$parts/mda.js" packaging/build/binary.sh packaging/bundle.ts main.ts src deno.json deno.lock build/*.bpf.o "${carried[@]/#/$parts/}" \
+	stale "$parts/mda.js" packaging/build/binary.sh packaging/bundle.ts main.ts src deno.json deno.lock build/*.bpf.o build/page.js "${carried[@]/#/$parts/}" \
 		"$parts/licenses.txt" || return 0
 	step "bundle main.ts to $parts/mda.js"
 	quietly build/bundle.log 'bundle main.ts' $deno bundle --quiet --frozen --platform deno \

@@ -8,7 +8,7 @@ sort_files() { # $@ files and directories
 	typescript=() scripts=() run=() c=()
 	while IFS= read -rd '' file; do
 		case $file in
-		*.ts | *.mjs) typescript+=("$file") ;;
+		*.ts | *.tsx | *.mjs) typescript+=("$file") ;;
 		*.c | *.h) c+=("$file") ;;
 		*.sh | .ci/run | packaging/debian/p*)
 			scripts+=("$file")

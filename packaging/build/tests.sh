@@ -75,7 +75,7 @@ run_some_tests() {
 beside=(
 	tests/plane/network/nat_state.test.ts
 	'tests/plane/lifecycle/kill_points.test.ts tests/plane/lifecycle/versions.test.ts'
-	'tests/host/build tests/plane/cli/completions.test.ts tests/host/kubernetes/manifests.test.ts tests/model tests/host/packages tests/unit'
+	'tests/plane/views tests/plane/web tests/plane/metrics tests/plane/cli tests/host/build tests/host/kubernetes/manifests.test.ts tests/model tests/host/packages tests/unit'
 )
 
 run_beside() {

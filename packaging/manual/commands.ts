@@ -30,7 +30,9 @@ export function readCommands(): { program: CommandWords; commands: CommandWords[
   return {
     program: words(program, help.visibleOptions(program), "mda COMMAND [OPTION...]"),
     commands: program.commands.map((command) => {
-      const args = command.registeredArguments.map((argument) => ` ${argument.name()}`).join("");
+      const args = command.registeredArguments.map((argument) =>
+        ` ${argument.variadic ? `[${argument.name()}...]` : argument.name()}`
+      ).join("");
       return words(
         command,
         command.options.filter(({ hidden }) => !hidden),

@@ -92,10 +92,16 @@ interface ModuleGraph {
   npmPackages: Record<string, NpmPackage>;
 }
 
-/** Those that main.ts reaches: the ones for tests and tools are not bundled. */
+/** Those that main.ts and the page reach: the ones for tests and tools are not bundled. */
 async function npmPackages(): Promise<Component[]> {
+  const components = [...await packagesOf("main.ts"), ...await packagesOf("src/web/page/main.tsx")];
+  return [...new Map(components.map((component) => [component.purl, component])).values()]
+    .sort((one, other) => one.purl! < other.purl! ? -1 : 1);
+}
+
+async function packagesOf(file: string): Promise<Component[]> {
   const graph: ModuleGraph = JSON.parse(
-    await output(Deno.execPath(), "info", "--quiet", "--frozen", "--json", `${root}main.ts`),
+    await output(Deno.execPath(), "info", "--quiet", "--frozen", "--json", `${root}${file}`),
   );
   const reached = new Set<string>();
   const reach = (id: string) => {
@@ -104,7 +110,8 @@ async function npmPackages(): Promise<Component[]> {
     graph.npmPackages[id].dependencies.forEach(reach);
   };
   for (const { npmPackage } of graph.modules) if (npmPackage) reach(npmPackage);
-  return [...reached].sort().map((id) => {
+  // Types are gone when it is bundled.
+  return [...reached].filter((id) => !id.startsWith("@types/")).sort().map((id) => {
     const { name, version, localPath } = graph.npmPackages[id];
     return {
       name,

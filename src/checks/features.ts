@@ -47,6 +47,8 @@ export interface KernelConstants {
   charges_receiver: boolean;
   /** bpf_rdonly_cast() is there, so that reading a kernel address is a load and not a call. */
   casts_addresses: boolean;
+  /** A program may copy the messages that it sees: else mda dump has nothing to show. */
+  can_dump: boolean;
   /** Where ep_poll_callback() is: by it a socket's wait queue tells who waits for edges. 0n when it is not known. */
   epoll_callback: bigint;
   /** Where a system call's registers are on the kernel stack: by them it is seen what a message is sent with. 0: unknown. */
@@ -61,9 +63,14 @@ export function probeKernel(): KernelFeatures {
   return { ...found, hooks: tryHooks(found.constants.fionread_counts) };
 }
 
+/** Whether an sk_msg program may copy the messages that it sees. Verifiers before Linux 6.2 do not follow it. */
+export function canCopyMessages(): boolean {
+  return loads("cast_address") && loads("copy_message");
+}
+
 /** On most kernels all of these load: opening the probe takes more time than loading it. */
 function tryAtOnce(): Omit<KernelFeatures, "hooks"> | undefined {
-  using object = openProbe("redirect_to_one", "cast_address", "iterate_files", "hook_reset");
+  using object = openProbe("redirect_to_one", "cast_address", "iterate_files", "hook_reset", "copy_message");
   try {
     object.load();
   } catch (error) {
@@ -72,7 +79,7 @@ function tryAtOnce(): Omit<KernelFeatures, "hooks"> | undefined {
   }
   const { constants, storage_error } = tryRedirecting(object);
   return {
-    constants: { casts_addresses: true, ...constants },
+    constants: { casts_addresses: true, can_dump: true, ...constants },
     iterates_files: true,
     sees_resets: true,
     storage_error,
@@ -84,7 +91,7 @@ function tryOneByOne(): Omit<KernelFeatures, "hooks"> {
   load(object);
   const { constants, storage_error } = tryRedirecting(object);
   return {
-    constants: { casts_addresses: loads("cast_address"), ...constants },
+    constants: { casts_addresses: loads("cast_address"), can_dump: canCopyMessages(), ...constants },
     iterates_files: loads("iterate_files"),
     sees_resets: loads("hook_reset"),
     storage_error,
@@ -136,7 +143,7 @@ function loads(name: ProbeProgram, use = (_program: BpfObjectProgram) => {}): bo
 }
 
 interface Redirecting {
-  constants: Omit<KernelConstants, "casts_addresses">;
+  constants: Omit<KernelConstants, "casts_addresses" | "can_dump">;
   storage_error?: BpfError;
 }
 

@@ -1,5 +1,6 @@
 /** Other programs: whether their sockets can be reached, and whose BPF programs share them. */
 import { findCgroup2 } from "../host/cgroup.ts";
+import { surroundingsOfProcess } from "../host/container.ts";
 import { SystemError } from "../host/libc/errno.ts";
 import * as libc from "../host/libc/mod.ts";
 import { processName } from "../host/process.ts";
@@ -8,7 +9,7 @@ import { findObstacle } from "../host/reach.ts";
 import { plural } from "../text/plural.ts";
 import { type Check, failure, ok, warn } from "./check.ts";
 import { findNeighbours } from "./neighbours/find.ts";
-import type { Neighbour } from "./neighbours/neighbour.ts";
+import { placeOfNeighbour } from "./neighbours/neighbour.ts";
 
 /** The time that looking for processes to reach may take, and how many are tried. */
 const REACH_MS = 500;
@@ -57,7 +58,8 @@ function tryToReach() {
     const fd = socketOf(pid);
     if (fd === undefined) continue;
     seen.add(place);
-    const inContainer = readLink(`/proc/${pid}/ns/pid`) !== own;
+    const inContainer = surroundingsOfProcess(pid).container !== undefined ||
+      readLink(`/proc/${pid}/ns/pid`) !== own;
     try {
       copy(pid, fd);
       reached++;
@@ -112,7 +114,7 @@ export const neighbours: Check = {
           "leave to the other what it must have with a RETURN rule, or stop one of the two",
           facts,
         ),
-        details: found.map(whereIs),
+        details: found.map(placeOfNeighbour),
       };
     }
     if (unknown.length > 0) {
@@ -125,13 +127,3 @@ export const neighbours: Check = {
     return ok("no other BPF program has to do with the same sockets", facts);
   },
 };
-
-function whereIs({ kind, name, id, attached, pinned, processes }: Neighbour): string {
-  const what = kind === "mda" ? "another mda" : `${kind} program ${name ?? "of unknown name"}`;
-  const where = [
-    ...attached.map((place) => `on ${place}`),
-    ...processes.map(({ pid, name }) => `of process ${pid} (${name})`),
-    ...pinned.map((path) => `pinned at ${path}`),
-  ];
-  return [`${what} (id ${id})`, ...where].join(", ");
-}

@@ -8,6 +8,7 @@ const programs = [
   "cast_address",
   "iterate_files",
   "hook_reset",
+  "copy_message",
   "hook_function",
   "hook_inq",
   "hook_breakpoint",

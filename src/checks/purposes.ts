@@ -52,6 +52,10 @@ export const purposes: Record<typeof functions[number] | ProbeProgram, Purpose> 
     does: "lists what the data plane knows of each socket",
     without: "connections could not be shown",
   },
+  rules_decide: {
+    does: "asks the rules about a new connection",
+    without: "nothing can be accelerated",
+  },
   judge: {
     does: "says what the rules have decided for connections that are open already",
     without: "none of them could be adopted, and none leave by new rules",
@@ -69,8 +73,10 @@ export const purposes: Record<typeof functions[number] | ProbeProgram, Purpose> 
     without: "mda could not stop without breaking connections",
   },
   count_pass: { does: "counts messages that go to TCP", without: "nothing can be accelerated" },
+  observe_value: { does: "counts what connections were like", without: "nothing can be accelerated" },
+  observe_connection: { does: "counts what connections were like", without: "nothing can be accelerated" },
   count_unread: { does: "counts what a reader has not read", without: "nothing can be accelerated" },
-  memory_is_short: {
+  memory_for: {
     does: "looks whether TCP has memory for a message",
     without: "nothing can be accelerated",
   },
@@ -96,10 +102,13 @@ export const purposes: Record<typeof functions[number] | ProbeProgram, Purpose> 
     does: "notes what programs have in their code",
     without: learns,
   },
+  dump_part: { does: "copies messages for mda dump", without: "nothing could be dumped" },
+  start_dump: { does: "has messages copied for mda dump", without: "nothing could be dumped" },
   redirect_to_one: { does: "tries a redirection between two sockets of mda's own", without: tries },
   cast_address: { does: "tries bpf_rdonly_cast()", without: tries },
   iterate_files: { does: "tries to look at descriptors", without: tries },
   hook_reset: { does: "tries to use a socket's storage at a tracepoint", without: tries },
+  copy_message: { does: "tries to copy a message", without: tries },
   hook_function: { does: "tries to hook a function of the kernel", without: tries },
   hook_inq: { does: "tries to hook a function of the kernel", without: tries },
   hook_breakpoint: { does: "tries a breakpoint at a function of the kernel", without: tries },

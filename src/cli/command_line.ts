@@ -6,6 +6,7 @@ import { conns } from "./declarations/conns.ts";
 import { completions } from "./declarations/completions.ts";
 import { disable } from "./declarations/disable.ts";
 import { doctor } from "./declarations/doctor.ts";
+import { dump } from "./declarations/dump.ts";
 import { enable } from "./declarations/enable.ts";
 import { explain } from "./declarations/explain.ts";
 import { pass } from "./declarations/pass.ts";
@@ -30,6 +31,7 @@ const commands = [
   top,
   explain,
   trace,
+  dump,
   pass,
   doctor,
   completions,
@@ -37,10 +39,12 @@ const commands = [
 
 const text = `
 Examples:
+  mda doctor                       does it work on this host?
   mda check --config ./mda.conf    print the rules as understood
   mda run --config ./mda.conf      accelerate, until Ctrl-C or SIGTERM
   mda enable                       accelerate with no process at all
   mda status                       what it has done so far
+  mda explain --port 6379          what keeps connections off
   mda disable                      stop, without losing a byte
 
 Exit status: 0 done, 1 failed or "no", 2 wrong usage or configuration.

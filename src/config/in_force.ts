@@ -1,3 +1,4 @@
+import { findContradictions } from "./contradictions.ts";
 import type { Configuration } from "./load.ts";
 import { ConfigurationError } from "./mistakes.ts";
 import { findMisplaced } from "./places.ts";
@@ -75,6 +76,14 @@ export function inForce(
     const index = layers.findIndex((value) => value !== undefined);
     values[name] = layers[index];
     from[name] = origins.at(index)!;
+  }
+  for (const { names: either, what } of findContradictions(values as Settings)) {
+    // What is wrong with other layers is said by who uses it.
+    const name = either.find((name) => from[name] === "file" && names.includes(name));
+    if (name === undefined) continue;
+    misplaced.push(configuration.settings.get(name)!.mistake(what));
+    values[name] = settingOf(name).default;
+    from[name] = "default";
   }
   return {
     values: values as Settings,

@@ -20,6 +20,7 @@ export function findMisplaced(
   if (place === undefined) return undefined;
   const path = value as string;
   if (place === "directory") return explainDirectory(path);
+  if (place === "file") return explainFile(path);
   // bpffs may not be mounted yet; it is then said by who mounts it.
   return explainDirectory(dirname(path));
 }
@@ -31,6 +32,16 @@ function explainDirectory(path: string): string | undefined {
     if (!(error instanceof Deno.errors.NotFound)) return undefined;
     const near = nearest(path);
     return `there is no directory ${visible(path)}${near ? `: did you mean ${visible(near)}?` : " (ENOENT)"}`;
+  }
+}
+
+function explainFile(path: string): string | undefined {
+  try {
+    return Deno.statSync(path).isFile ? undefined : `${visible(path)} is not a file`;
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) return undefined;
+    const near = nearest(path);
+    return `there is no file ${visible(path)}${near ? `: did you mean ${visible(near)}?` : " (ENOENT)"}`;
   }
 }
 

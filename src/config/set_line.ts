@@ -76,7 +76,8 @@ function explainName(word: string): string {
   if (name === "daemon") return `unknown name ${quote(word)}: did you mean set mode daemon?`;
   if (name === "no-adopt") return `unknown name ${quote(word)}: did you mean set adopt no?`;
   if (name === "config") return `unknown name ${quote(word)}: a file does not name another one`;
-  const near = closest(name, names.keys());
+  const longer = [...names.keys()].filter((long) => long.startsWith(name));
+  const near = closest(name, names.keys()) ?? (longer.length === 1 ? longer[0] : undefined);
   return `unknown name ${quote(word)}: ${
     near ? `did you mean ${near}?` : `the names are ${[...names.keys()].join(", ")}`
   }`;

@@ -2,7 +2,12 @@
  * What the command line, the environment and `set` lines of the configuration can say: every option that is not about the file
  * itself. One list, from which all of these are made, and the completions, the manual and the references.
  */
-import { formatListenAddress, type ListenAddress, parseListenAddress } from "../host/listen_address.ts";
+import {
+  formatListenAddress,
+  type ListenAddress,
+  parseListenAddress,
+  parseLocalAddress,
+} from "../host/listen_address.ts";
 import { type UnknownPrograms, unknownPrograms } from "./unknown.ts";
 
 const SECONDS_MAX = 3600;
@@ -28,8 +33,8 @@ export interface Setting<T> {
   expects?: string;
   /** A value, for those without a default. */
   example?: string;
-  /** What has to be there: the directory that is named, or the one that is to have the file or directory. */
-  place?: "directory" | "parent";
+  /** What has to be there: the directory or file that is named, or the directory that is to have it. */
+  place?: "directory" | "file" | "parent";
   /** Something listens there. */
   listens?: true;
   /** Means nothing where no process stays: for mda enable. */
@@ -40,11 +45,9 @@ export interface Setting<T> {
 
 /** What each setting has that names where to listen. */
 const listening = {
-  parse: parseListenAddress,
+  value: "ADDR:PORT",
   format: formatListenAddress,
-  expects: "It is as 127.0.0.1:9464, [::1]:9464, or :9464 for all addresses.",
   otherwise: "nowhere",
-  example: "127.0.0.1:9464",
   listens: true,
   needsProcess: true,
   reloads: true,
@@ -55,7 +58,7 @@ const define = <T>(setting: Setting<T>): Setting<T> => setting;
 export const settings = {
   mode: define<"foreground" | "daemon">({
     value: "MODE",
-    words: "daemon: return as soon as connections are accelerated, and go on",
+    words: "daemon: go on in the background once connections are accelerated",
     choices: ["foreground", "daemon"],
     default: "foreground",
     needsProcess: true,
@@ -106,7 +109,7 @@ export const settings = {
   }),
   maxConnections: define<number | undefined>({
     value: "COUNT",
-    words: "accelerated at once",
+    words: "how many can be accelerated at once",
     parse: (text) => numberIn(text, /^\d+$/, 1, CONNECTIONS_MAX),
     expects: `It is a number from 1 to ${CONNECTIONS_MAX}.`,
     otherwise: "131072",
@@ -145,13 +148,31 @@ export const settings = {
     reloads: true,
   }),
   metrics: define<ListenAddress | undefined>({
-    value: "ADDR:PORT",
-    words: "serve metrics for Prometheus over HTTP (:PORT for all addresses)",
     ...listening,
+    words: "serve metrics for Prometheus over HTTP (:PORT for all addresses)",
+    parse: parseListenAddress,
+    expects: "It is as 127.0.0.1:9464, [::1]:9464, or :9464 for all addresses.",
+    example: "127.0.0.1:9464",
+  }),
+  web: define<ListenAddress | undefined>({
+    ...listening,
+    words: "serve a page that shows what it does (:PORT for this host only)",
+    parse: parseLocalAddress,
+    expects: "It is as 127.0.0.1:9465, [::1]:9465, or :9465 for this host only.",
+    example: "127.0.0.1:9465",
+  }),
+  webTokenFile: define<string | undefined>({
+    value: "FILE",
+    words: "file with the token that the page asks for: other addresses need one",
+    otherwise: "none",
+    example: "/etc/oncn-mda/web-token",
+    place: "file",
+    needsProcess: true,
+    reloads: true,
   }),
   pinDir: define<string>({
     value: "DIR",
-    words: "directory on bpffs, one for each running mda",
+    words: "directory on bpffs where mda keeps its state; each running mda needs its own",
     default: "/sys/fs/bpf/mda",
     place: "parent",
   }),

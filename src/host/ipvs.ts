@@ -1,5 +1,4 @@
-import { libc } from "./libc/mod.ts";
-import * as calls from "./libc/mod.ts";
+import * as libc from "./libc/mod.ts";
 import { SystemError } from "./libc/errno.ts";
 
 /** After how many seconds IPVS forgets what is idle: struct ip_vs_timeout_user (linux/ip_vs.h). */
@@ -16,7 +15,7 @@ const SOL_IP = 0, IP_VS_SO_GET_TIMEOUT = 64 + 1024 + 64 + 6;
 export function ipvsTimeouts(): IpvsTimeouts | undefined {
   let fd: number;
   try {
-    fd = calls.socket(calls.AF_INET, SOCK_RAW, IPPROTO_RAW);
+    fd = libc.socket(libc.AF_INET, SOCK_RAW, IPPROTO_RAW);
   } catch (error) {
     if (error instanceof SystemError) return undefined;
     throw error;
@@ -24,10 +23,10 @@ export function ipvsTimeouts(): IpvsTimeouts | undefined {
   try {
     const value = new Int32Array(3), length = new Uint32Array([value.byteLength]);
     const buffers = [new Uint8Array(value.buffer), new Uint8Array(length.buffer)] as const;
-    if (libc().getsockopt(fd, SOL_IP, IP_VS_SO_GET_TIMEOUT, ...buffers) < 0) return undefined;
+    if (libc.libc().getsockopt(fd, SOL_IP, IP_VS_SO_GET_TIMEOUT, ...buffers) < 0) return undefined;
     const [tcp, tcp_fin, udp] = value;
     return { tcp, tcp_fin, udp };
   } finally {
-    calls.close(fd);
+    libc.close(fd);
   }
 }

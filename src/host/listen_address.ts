@@ -16,6 +16,17 @@ export function parseListenAddress(text: string): ListenAddress | undefined {
   return isIP(ipv4) === 4 ? { address: ipv4, port } : undefined;
 }
 
+/** Reads the same, and `9465`; without an address it is this host only. */
+export function parseLocalAddress(text: string): ListenAddress | undefined {
+  const parsed = parseListenAddress(/^\d+$/.test(text) ? `:${text}` : text);
+  return parsed && { address: parsed.address ?? "127.0.0.1", port: parsed.port };
+}
+
+/** Whether only this host reaches an address. Unusual ways to write one count as others. */
+export function isLocal({ address }: ListenAddress): boolean {
+  return address !== undefined && (address === "::1" || address.startsWith("127."));
+}
+
 /** As it is written: what {@link parseListenAddress} reads. */
 export function formatListenAddress({ address = "", port }: ListenAddress): string {
   return `${isIP(address) === 6 ? `[${address}]` : address}:${port}`;

@@ -10,15 +10,25 @@ export function listenAt({ address, port }: ListenAddress): Deno.TcpListener {
   return Deno.listen({ hostname: address ?? (hasIpv6() ? "::" : "0.0.0.0"), port });
 }
 
-/** Where nobody can listen, and why: `what` is the option that names another place. */
-export function explainListening({ address, port }: ListenAddress, what: string, error: Error): string {
+/** What is served somewhere, in words, and the option that says where. */
+export interface Served {
+  what: string;
+  option: string;
+}
+
+/** What cannot be served where, and why. */
+export function explainListening(
+  { address, port }: ListenAddress,
+  { what, option }: Served,
+  error: Error,
+): string {
   const shown = address === undefined ? `port ${port}` : `${address} port ${port}`;
   const why = error instanceof Deno.errors.AddrInUse
-    ? `it is in use (EADDRINUSE); another one is named with --${what}`
+    ? `it is in use (EADDRINUSE); another one is named with --${option}`
     : error instanceof Deno.errors.AddrNotAvailable
     ? "this host does not have the address (EADDRNOTAVAIL); :PORT is all addresses"
     : error.message;
-  return `${shown}: ${why}`;
+  return `Cannot serve ${what} on ${shown}: ${why}`;
 }
 
 /** Whether somebody could listen there now; undefined when it cannot be told, as for want of rights. */

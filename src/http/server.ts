@@ -1,8 +1,7 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { getLogger } from "@logtape/logtape";
 import { isEnabled, readSnapshot } from "../views/status.ts";
-import type { ListenAddress } from "../host/listen_address.ts";
-import { explainListening, listenAt } from "../host/listeners.ts";
+import { acceptClients, writeAll } from "./clients.ts";
+import { readHead } from "./request.ts";
 import { createExposition, type Exposition, type Reloads } from "../output/prometheus.ts";
 
 const log = getLogger("mda");
@@ -10,7 +9,6 @@ const log = getLogger("mda");
 /** How long a client may take to ask and to read the answer. */
 const CLIENT_MS = 3000;
 const CLIENTS_MAX = 16;
-const REQUEST_BYTES_MAX = 8192;
 /** How long a text is given out again; it takes at most one part in so many of the time. */
 const FRESH_MS = 1000;
 const READ_SHARE = 10;
@@ -40,13 +38,10 @@ export class MetricsServer implements Disposable {
   #quietUntil = 0;
   #reading: Promise<string> | undefined;
 
-  /**
-   * @param at where to listen, or what listens there already
-   * @throws Error when nobody can listen there, such as when the port is in use
-   */
-  constructor(at: ListenAddress | Deno.TcpListener, pinDir: string) {
+  /** @param listener from then on the server's own */
+  constructor(listener: Deno.TcpListener, pinDir: string) {
     this.#pinDir = pinDir;
-    this.#listener = "accept" in at ? at : listen(at);
+    this.#listener = listener;
     this.#accept();
   }
 
@@ -85,26 +80,12 @@ export class MetricsServer implements Disposable {
     this.leave();
   }
 
-  async #accept(): Promise<void> {
-    const listener = this.#listener!;
-    let quietUntil = 0;
-    for (;;) {
-      let client: Deno.TcpConn;
-      try {
-        client = await listener.accept();
-      } catch (error) {
-        if (error instanceof Deno.errors.BadResource || error instanceof Deno.errors.Interrupted) return;
-        if (performance.now() > quietUntil) {
-          log.warn(`Cannot accept a connection for metrics: ${(error as Error).message}`);
-          quietUntil = performance.now() + QUIET_MS;
-        }
-        await sleep(FRESH_MS);
-        continue;
-      }
+  #accept(): void {
+    acceptClients(this.#listener!, "metrics", (client) => {
       // Who holds connections must not keep a probe out.
       if (this.#clients.size >= CLIENTS_MAX) this.#clients.values().next().value!();
       this.#serve(client);
-    }
+    });
   }
 
   async #serve(client: Deno.TcpConn): Promise<void> {
@@ -188,26 +169,6 @@ function failure(error: Error): Answer {
   return { status: "500 Internal Server Error", body: `${error.message}\n` };
 }
 
-function listen(address: ListenAddress): Deno.TcpListener {
-  try {
-    return listenAt(address);
-  } catch (error) {
-    throw new Error(`Cannot serve metrics on ${explainListening(address, "metrics", error as Error)}`);
-  }
-}
-
-/** A request's first line and headers; undefined when it is too long or ends early. */
-async function readHead(client: Deno.TcpConn): Promise<string | undefined> {
-  const buffer = new Uint8Array(REQUEST_BYTES_MAX);
-  for (let length = 0; length < buffer.length;) {
-    const count = await client.read(buffer.subarray(length));
-    if (count === null) return undefined;
-    length += count;
-    const text = new TextDecoder("latin1").decode(buffer.subarray(0, length));
-    if (text.includes("\r\n\r\n")) return text;
-  }
-}
-
 async function send(client: Deno.TcpConn, request: string, answer: Answer): Promise<void> {
   const { status, body, contentType = "text/plain; charset=utf-8" } = answer;
   const bytes = new TextEncoder().encode(body);
@@ -222,6 +183,5 @@ async function send(client: Deno.TcpConn, request: string, answer: Answer): Prom
   const parts = request.startsWith("HEAD ")
     ? [new TextEncoder().encode(head)]
     : [new TextEncoder().encode(head), bytes];
-  let rest = new Uint8Array(await new Blob(parts).arrayBuffer());
-  while (rest.length > 0) rest = rest.subarray(await client.write(rest));
+  await writeAll(client, ...parts);
 }

@@ -3,6 +3,9 @@ import { callForNumber, callForPointer } from "./errors.ts";
 import { libbpf } from "./library.ts";
 import type { BpfMap } from "./map.ts";
 
+/** Ends what libbpf does in a ring buffer; the record counts as read. */
+const ENOUGH = -1;
+
 const handle = { parameters: ["pointer", "pointer", "usize"], result: "i32" } as const;
 
 /** What BPF programs write into a ring buffer, as soon as they do. Needs Linux 5.8. */
@@ -11,11 +14,13 @@ export class RingBuffer implements Disposable {
   readonly #pointer: Deno.PointerObject;
   readonly #wakeFd: number;
 
-  /** @param onRecord is called with each record, in order, while {@link next} runs */
-  constructor(map: BpfMap, onRecord: (bytes: Uint8Array<ArrayBuffer>) => void) {
+  /**
+   * @param onRecord is called with each record, in order, while {@link next} or {@link take} runs; a true value ends the latter
+   */
+  constructor(map: BpfMap, onRecord: (bytes: Uint8Array<ArrayBuffer>) => boolean | void) {
     this.#callback = new Deno.UnsafeCallback(handle, (_context, data, bytes) => {
-      onRecord(new Uint8Array(Deno.UnsafePointerView.getArrayBuffer(data!, Number(bytes)).slice(0)));
-      return 0;
+      const record = new Uint8Array(Deno.UnsafePointerView.getArrayBuffer(data!, Number(bytes)).slice(0));
+      return onRecord(record) ? ENOUGH : 0;
     });
     this.#pointer = callForPointer(
       `read ring buffer ${map.info.name}`,
@@ -34,6 +39,11 @@ export class RingBuffer implements Disposable {
     const [records, ended] = await libc.waitForInput(fds);
     if (records) callForNumber("read a ring buffer", (s) => s.ring_buffer__consume(this.#pointer));
     return !ended;
+  }
+
+  /** Hands on what is there, without waiting: for programs that wake nobody. */
+  take(): void {
+    libbpf().ring_buffer__consume(this.#pointer);
   }
 
   /** Ends the wait that is under way, and all later ones. */

@@ -1,5 +1,6 @@
 import manifest from "../../deno.json" with { type: "json" };
 import type { Snapshot } from "../views/status.ts";
+import { histogramSamples } from "./prometheus_histograms.ts";
 
 /** What a running mda knows of itself beside its status. */
 export interface Reloads {
@@ -13,10 +14,12 @@ export interface Reloads {
 interface Sample {
   labels?: Record<string, string>;
   value: number;
+  /** Where it is not that of the metric. */
+  metricName?: string;
 }
 
 interface Metric {
-  type: "counter" | "gauge";
+  type: "counter" | "gauge" | "histogram";
   name: string;
   help: string;
   samples(snapshot: Snapshot, reloads: Reloads): Sample[];
@@ -106,6 +109,17 @@ const metrics: Metric[] = [
     (_status, _reloads, habits) =>
       Object.entries(habits).map(([habit, value]) => ({ labels: { habit }, value })),
   ),
+  histogram(
+    "mda_connection_age_seconds",
+    "How long connections were accelerated that are no more, by what has ended that.",
+  ),
+  histogram("mda_connection_messages", "Messages that each of these connections had redirected, both ways."),
+  histogram("mda_connection_bytes", "Bytes that each of these connections had redirected, both ways."),
+  histogram(
+    "mda_connection_message_bytes",
+    "The mean size of each of these connections' redirected messages.",
+  ),
+  histogram("mda_first_message_seconds", "Time from the handshake to the first redirected message."),
 ];
 
 type Values = Sample[] | Sample | number;
@@ -122,6 +136,10 @@ function gauge(name: string, help: string, values: Read): Metric {
     return Array.isArray(found) ? found : [found];
   };
   return { type: "gauge", name, help, samples };
+}
+
+function histogram(name: string, help: string): Metric {
+  return { type: "histogram", name, help, samples: ({ histograms }) => histogramSamples(name, histograms) };
 }
 
 function byReason(counts: Record<string, number>, before = ""): Sample[] {
@@ -145,6 +163,12 @@ export async function createExposition(): Promise<Exposition> {
       registry.clear();
       for (const { type, name, help, samples } of metrics) {
         const found = samples(snapshot, reloads);
+        if (type === "histogram") {
+          // prom-client's own puts values into buckets one by one; these are in buckets already.
+          const get = () => Promise.resolve({ type, name, help, values: found });
+          registry.registerMetric({ name, get } as unknown as RegisteredMetric);
+          continue;
+        }
         const labelNames = Object.keys(found[0]?.labels ?? {});
         const metric = new kinds[type]({ name, help, labelNames, registers: [registry] });
         for (const { labels = {}, value } of found) metric.inc(labels, value);
@@ -153,6 +177,8 @@ export async function createExposition(): Promise<Exposition> {
     },
   };
 }
+
+type RegisteredMetric = Parameters<InstanceType<typeof import("prom-client").Registry>["registerMetric"]>[0];
 
 /** The parts of prom-client that are needed: all of it would load node:http, node:cluster and OpenTelemetry (100 ms). */
 async function loadClient() {

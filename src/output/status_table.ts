@@ -1,3 +1,4 @@
+import { wrap } from "../text/lines.ts";
 import { shortCount, shortDuration } from "../text/units.ts";
 import type { Rates } from "../views/growth.ts";
 import type { KeptOff } from "../views/kept_off.ts";
@@ -63,7 +64,6 @@ export function toTable(
       `${filter}, ${until === null ? "" : `until ${until.slice(0, 19)}Z, `}process ${process}`,
     ]),
     ...neighbours.flatMap(rowsOfNeighbour),
-    ...kept_off.flatMap(rowsOfReason),
   ];
   const width = Math.max(...rows.map(([name]) => name!.length));
   const valueWidth = Math.max(
@@ -73,18 +73,21 @@ export function toTable(
     const rate = perSecond.get(name);
     const shown = rate === undefined ? value : `${value.padEnd(valueWidth)}  ${shortCount(rate)}/s`;
     return `${name!.padEnd(width)}  ${shown}\n`;
-  }).join("");
+  }).concat(kept_off.flatMap((reason) => linesOfReason(reason, width))).join("");
 }
 
+/** Sentences do not grow wider than a terminal. */
+const COLUMNS = 80;
+
 /** What most is kept off by, and below it what would remove that. */
-function rowsOfReason({ reason, share, words, remedy }: KeptOff): string[][] {
+function linesOfReason({ reason, share, words, remedy }: KeptOff, width: number): string[] {
   const [group, name] = reason.split(" ");
   const percent = share < 0.01 ? "less than 1" : `${Math.round(share * 100)}`;
   const what = { refused: "connections", left: "sockets", passed: "messages" }[group];
-  return [
-    ["most kept off by", `${group}: ${name.replaceAll("_", " ")}, ${percent} % of ${what}: ${words}`],
-    ["", `remedy: ${remedy}`],
-  ];
+  const sentence = `${group}: ${name.replaceAll("_", " ")}, ${percent} % of ${what}: ${words}`;
+  return [sentence, `→ ${remedy}`]
+    .flatMap((text) => wrap(text, COLUMNS - width - 2))
+    .map((line, index) => `${(index === 0 ? "most kept off by" : "").padEnd(width)}  ${line}\n`);
 }
 
 const age = (since: string) => `${shortDuration(Math.max(0, Date.now() - Date.parse(since)) / 1000)} ago`;

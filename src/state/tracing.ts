@@ -9,19 +9,20 @@ import { readStruct, u32, writeStruct } from "../libbpf/struct.ts";
 const LEASE_US = 2_000_000n;
 export const RENEW_MS = 500;
 
-/** The right to listen to what happens to connections, which one process has at a time. */
-export class TraceLease implements Disposable {
+/** The right to listen to what happens to connections, or to what they send, which one process has at a time. */
+export class Lease implements Disposable {
   #lostBefore: bigint;
 
   /**
-   * @param tracing the map of that name
+   * @param map the one that is called as the struct in it
+   * @param task as it follows "Cannot"
    * @throws Error when another process listens
    */
-  constructor(private readonly tracing: BpfMap) {
+  constructor(private readonly map: BpfMap, private readonly struct: "tracing" | "dumping", task: string) {
     const { until_ns, pid, lost } = this.#read();
     if (until_ns > monotonicUs() * 1000n && pid !== Deno.pid && identifyProcess(pid)) {
       throw new Error(
-        `Cannot trace: ${describeHolder(pid)} does already, and only one process can at a time`,
+        `Cannot ${task}: ${describeHolder(pid)} does already, and only one process can at a time`,
       );
     }
     this.#lostBefore = lost;
@@ -42,13 +43,13 @@ export class TraceLease implements Disposable {
   }
 
   #read() {
-    return readStruct(layouts, "tracing", this.tracing.lookup(u32(0))!);
+    return readStruct(layouts, this.struct, this.map.lookup(u32(0))!);
   }
 
   #write(until_ns: bigint): void {
-    this.tracing.update(
+    this.map.update(
       u32(0),
-      writeStruct(layouts, "tracing", { until_ns, pid: Deno.pid }, this.tracing.lookup(u32(0))!),
+      writeStruct(layouts, this.struct, { until_ns, pid: Deno.pid }, this.map.lookup(u32(0))!),
     );
   }
 

@@ -50,14 +50,7 @@ const NS = 1e9;
  * @param all also those that have not entered, or have left
  */
 export function readConnections(lister: Lister, { all }: { all: boolean }): Connection[] {
-  return new ConnectionReader(lister).read({ all, sockets: oneOfEach(lister.sockets()) });
-}
-
-/** The first of several descriptors of a socket: of who has had it the longest, most often. */
-export function oneOfEach(sockets: ListedSocket[]): ListedSocket[] {
-  const first = new Map<bigint, ListedSocket>();
-  for (const socket of sockets) if (!first.has(socket.sock)) first.set(socket.sock, socket);
-  return [...first.values()];
+  return new ConnectionReader(lister).read({ all, sockets: lister.sockets({ inside: !all }) });
 }
 
 /** Reads connections again and again. Each process is read once. */

@@ -3,7 +3,7 @@ import { load } from "../checks/load.ts";
 import { layouts } from "../generated/layouts.ts";
 import type { BpfObject } from "../libbpf/object.ts";
 import { openObject } from "../libbpf/object.ts";
-import { readStructs, type StructValue } from "../libbpf/struct.ts";
+import { readStruct, readStructs, type StructValue } from "../libbpf/struct.ts";
 import { openMaps } from "../state/pins.ts";
 
 /** A TCP socket and a process that has it: see bpf/list.h. */
@@ -39,9 +39,27 @@ export class Lister implements Disposable {
     }
   }
 
-  /** Every TCP socket that a process has which can be seen from here, with each descriptor. */
-  sockets(): ListedSocket[] {
-    return readStructs(layouts, "listed_socket", this.object.program("list_sockets").iterate());
+  /**
+   * Every TCP socket that a process has which can be seen from here, once: with the first of its descriptors, which is of who has had
+   * it the longest, most often.
+   *
+   * @param inside only those that are in a sockmap, of whomever
+   */
+  sockets({ inside }: { inside: boolean } = { inside: false }): ListedSocket[] {
+    const bytes = this.object.program("list_sockets").iterate();
+    const { size, fields } = layouts.listed_socket;
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    const seen = new Set<bigint>();
+    const found: ListedSocket[] = [];
+    for (let at = 0; at + size <= bytes.length; at += size) {
+      // Most are not wanted: they are not read whole.
+      if (inside && bytes[at + fields.in_sockmap.offset] === 0) continue;
+      const socket = view.getBigUint64(at + fields.sock.offset, true);
+      if (seen.has(socket)) continue;
+      seen.add(socket);
+      found.push(readStruct(layouts, "listed_socket", bytes, at));
+    }
+    return found;
   }
 
   /** Every socket that has entered and is open, also of processes that cannot be seen. */

@@ -19,10 +19,9 @@ export class SeenSockets {
   readonly #names = new Map<number, string | undefined>();
 
   constructor(private readonly lister: Lister) {
-    // The first of several descriptors, as readConnections() has it.
     for (const socket of lister.sockets()) {
       if (socket.state === LISTEN) this.listeners.push(socket);
-      else if (!this.connected.has(keyOf(socket))) this.connected.set(keyOf(socket), socket);
+      else this.connected.set(keyOf(socket), socket);
     }
     for (const lane of lister.lanes()) this.lanes.set(keyOf(lane), lane);
   }

@@ -11,6 +11,7 @@ import type { UnknownPrograms } from "../config/unknown.ts";
 import { readCounters, type ReasonCounts } from "./counters.ts";
 import { unknownName } from "../state/programs.ts";
 import { type HabitCounts, readHabits } from "./habits.ts";
+import { type Histograms, readHistograms } from "./histograms.ts";
 import { readPassRequests } from "../state/pass_requests.ts";
 import { firstDecision } from "../state/rules.ts";
 
@@ -78,11 +79,12 @@ export interface Snapshot {
   status: Status;
   /** How many programs have each habit. */
   habits: HabitCounts;
+  histograms: Histograms;
 }
 
 /** What the data plane of a pin directory has done so far, of this version; all zero when none is pinned there. */
 export function readStatus(pinDir: string): Status {
-  const steps = snapshotSteps(pinDir);
+  const steps = statusSteps(pinDir);
   for (;;) {
     const { done, value } = steps.next();
     if (done) return value.status;
@@ -90,8 +92,16 @@ export function readStatus(pinDir: string): Status {
 }
 
 /** As readStatus(), and lets everything else in this process go on meanwhile. */
+export async function readStatusInSteps(pinDir: string): Promise<Status> {
+  return (await inSteps(statusSteps(pinDir))).status;
+}
+
+/** The same with what only metrics have. */
 export async function readSnapshot(pinDir: string): Promise<Snapshot> {
-  const steps = snapshotSteps(pinDir);
+  return await inSteps(snapshotSteps(pinDir));
+}
+
+async function inSteps<T>(steps: Generator<void, T>): Promise<T> {
   for (;;) {
     const { done, value } = steps.next();
     if (done) return value;
@@ -100,6 +110,13 @@ export async function readSnapshot(pinDir: string): Promise<Snapshot> {
 }
 
 function* snapshotSteps(pinDir: string): Generator<void, Snapshot> {
+  const known = yield* statusSteps(pinDir);
+  using instance = openPinnedMap(pinDir, "instance");
+  using map = instance && openPinnedMap(pinDir, "histograms");
+  return { ...known, histograms: yield* readHistograms(map) };
+}
+
+function* statusSteps(pinDir: string): Generator<void, Omit<Snapshot, "histograms">> {
   using instance = openPinnedMap(pinDir, "instance");
   // Without it, a start or a stop was killed half-way, and the rest tells nothing.
   const open = (name: MapName) => instance && openPinnedMap(pinDir, name);

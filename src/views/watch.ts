@@ -1,7 +1,7 @@
 import { checkVersion, whatIsPinned } from "../state/found.ts";
 import { readInstance } from "../state/instance.ts";
 import { openPinnedMap } from "../state/pins.ts";
-import { ConnectionReader, oneOfEach } from "./connections.ts";
+import { ConnectionReader } from "./connections.ts";
 import { type Counters, readCounters } from "./counters.ts";
 import { type ListedLane, type ListedSocket, Lister } from "./lister.ts";
 import { type Rated, Rates, type Totals, totalsBetween } from "./rates.ts";
@@ -101,7 +101,7 @@ export class Watch implements Disposable {
     }
     const start = performance.now() / 1000;
     this.#entered = new Set(lanes.map(({ cookie }) => cookie));
-    this.#sockets = oneOfEach(lister.sockets());
+    this.#sockets = lister.sockets();
     this.#socketsFrom = { began: start, ended: performance.now() / 1000 };
   }
 

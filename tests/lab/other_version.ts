@@ -7,7 +7,6 @@ const root = fileURLToPath(new URL("../../", import.meta.url));
 /** What a build needs of the tree. */
 const sources = [
   "build.sh",
-  "scripts",
   "main.ts",
   "deno.json",
   "deno.lock",

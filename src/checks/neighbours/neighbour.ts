@@ -19,8 +19,8 @@ export interface Neighbours {
   unknown: string[];
 }
 
-/** What mda says of a neighbour, and what to do. */
-export function describeNeighbour({ kind, name, id, attached, pinned, processes }: Neighbour): string {
+/** Which neighbour it is, and where. */
+export function placeOfNeighbour({ kind, name, id, attached, pinned, processes }: Neighbour): string {
   const what = kind === "mda" ? "another mda" : `${kind} program ${name ?? "of unknown name"}`;
   const where = [
     attached.length > 0 ? `on ${attached.join(", ")}` : "attached to nothing that mda sees",
@@ -29,7 +29,12 @@ export function describeNeighbour({ kind, name, id, attached, pinned, processes 
       : "of no process that mda sees",
     pinned.length > 0 ? `pinned at ${pinned.join(", ")}` : "pinned nowhere that mda sees",
   ];
-  return `neighbour: ${what} (id ${id}) ${where.join(", ")}: ${meanings[kind]} (docs/troubleshooting.md)`;
+  return `${what} (id ${id}) ${where.join(", ")}`;
+}
+
+/** What mda says of a neighbour, and what to do. */
+export function describeNeighbour(neighbour: Neighbour): string {
+  return `neighbour: ${placeOfNeighbour(neighbour)}: ${meanings[neighbour.kind]} (docs/troubleshooting.md)`;
 }
 
 const firstKeeps =

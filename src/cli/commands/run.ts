@@ -53,7 +53,7 @@ export async function run(options: Settings & { config: string }, said: Said): P
 }
 
 async function runHere(
-  { pidFile, metrics, ...options }: Settings,
+  { pidFile, metrics, web, webTokenFile, ...options }: Settings,
   { configuration, given }: Pick<Said, "configuration" | "given">,
   supervisor: Supervisor,
 ): Promise<number> {
@@ -62,7 +62,7 @@ async function runHere(
   using _pidFile = pidFile ? createPidFile(pidFile) : undefined;
   // What listens is there before anything is attached: a port in use changes nothing.
   using serving = new Serving(supervisor, configuration.file, options.pinDir);
-  await serving.serve(metrics);
+  await serving.serve({ metrics, web, webTokenFile });
   await runDataPlane({ ...options, configuration, given }, serving, signals);
   return 0;
 }

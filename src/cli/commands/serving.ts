@@ -1,43 +1,51 @@
-import { setTimeout as sleep } from "node:timers/promises";
-import { getLogger } from "@logtape/logtape";
 import type { Settings } from "../../config/settings.ts";
 import { ConfigurationError } from "../../config/mistakes.ts";
-import { formatListenAddress, type ListenAddress } from "../../host/listen_address.ts";
-import { explainListening, listenAt } from "../../host/listeners.ts";
+import { isShortage } from "../../host/descriptors.ts";
+import { isLocal } from "../../host/listen_address.ts";
 import type { MetricsServer } from "../../http/server.ts";
 import { changeLog } from "../../log/log.ts";
 import type { Change, Supervisor } from "../../plane/lifecycle/supervisor.ts";
+import type { WebServer } from "../../web/server.ts";
+import { Token } from "../../web/token.ts";
+import { Outlet } from "./outlet.ts";
 
-const log = getLogger("mda");
+type Places = Pick<Settings, "metrics" | "web" | "webTokenFile">;
 
-/** How long a port of its own may take to be free. */
-const FREE_MS = 2000;
-const LOOK_MS = 5;
-
-/** What a running mda serves, beside who supervises it: both are told how it is, and a reload moves the server. */
+/** What a running mda serves, beside who supervises it: all are told how it is, and a reload moves what is served. */
 export class Serving implements Supervisor, Disposable {
-  #server: MetricsServer | undefined;
-  #at: ListenAddress | undefined;
-  #isReady = false;
+  readonly #metrics: Outlet<MetricsServer>;
+  readonly #page: Outlet<WebServer>;
+  #token: Token | undefined;
 
+  /** @param config the configuration's file */
   constructor(
     private readonly supervisor: Supervisor,
     private readonly config: string,
-    private readonly pinDir: string,
-  ) {}
+    pinDir: string,
+  ) {
+    this.#metrics = new Outlet({ what: "metrics", option: "metrics" }, async (listener) => {
+      const { MetricsServer } = await import("../../http/server.ts");
+      return new MetricsServer(listener, pinDir);
+    });
+    this.#page = new Outlet({ what: "the page", option: "web" }, async (listener) => {
+      const { WebServer } = await import("../../web/server.ts");
+      return new WebServer(listener, { pinDir, config, token: this.#token });
+    });
+  }
 
   get aliveMs(): number | undefined {
     return this.supervisor.aliveMs;
   }
 
-  /** @throws Error when nobody can listen there */
-  async serve(at: ListenAddress | undefined): Promise<void> {
-    if (at) await this.#make(at, at);
+  /** @throws Error when nobody can listen there, or when others could see the page */
+  async serve({ metrics, web, webTokenFile }: Places): Promise<void> {
+    this.#token = tokenFor({ web, webTokenFile });
+    await this.#metrics.serve(metrics);
+    await this.#page.serve(web);
   }
 
   ready(status: string): void {
-    this.#isReady = true;
-    this.#server?.ready();
+    for (const outlet of this.#outlets) outlet.ready();
     this.supervisor.ready(status);
   }
 
@@ -45,32 +53,35 @@ export class Serving implements Supervisor, Disposable {
     this.supervisor.reloading();
   }
 
-  /** What listens is there before anything changes: a port in use changes nothing. */
-  changing({ metrics, logFormat, logLevel }: Settings): Change {
-    const stays = isSame(metrics, this.#at);
-    let listener = stays ? undefined : this.#listen(metrics);
+  changing({ metrics, web, webTokenFile, logFormat, logLevel }: Settings): Change {
+    const token = this.#newToken({ web, webTokenFile });
+    const changes: Change[] = [];
+    const dispose = () => changes.forEach((change) => change[Symbol.dispose]());
+    try {
+      changes.push(this.#metrics.changing(metrics, this.config));
+      changes.push(this.#page.changing(web, this.config));
+    } catch (error) {
+      dispose();
+      throw error;
+    }
     return {
       putInForce: () => {
         changeLog(logFormat, logLevel);
-        if (stays) return;
-        if (!metrics) this.#end();
-        else if (!listener) void this.#moveOnPort(metrics);
-        else if (this.#server) this.#server.moveTo(listener);
-        else void this.#make(metrics, listener);
-        this.#at = metrics;
-        listener = undefined;
+        this.#token = token;
+        // Before it is moved: another address may be one that others reach.
+        this.#page.server?.askFor(token);
+        for (const change of changes) change.putInForce();
       },
-      [Symbol.dispose]: () => listener?.close(),
+      [Symbol.dispose]: dispose,
     };
   }
 
   reloaded(success: boolean): void {
-    this.#server?.reloaded(success);
+    for (const { server } of this.#outlets) server?.reloaded(success);
   }
 
   stopping(): void {
-    this.#isReady = false;
-    this.#server?.stopping();
+    for (const outlet of this.#outlets) outlet.stopping();
     this.supervisor.stopping();
   }
 
@@ -79,58 +90,28 @@ export class Serving implements Supervisor, Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#end();
+    for (const outlet of this.#outlets) outlet[Symbol.dispose]();
   }
 
-  #end(): void {
-    this.#server?.[Symbol.dispose]();
-    this.#server = undefined;
-    this.#at = undefined;
+  get #outlets(): Outlet<MetricsServer | WebServer>[] {
+    return [this.#metrics, this.#page];
   }
 
-  /** Undefined also where the port is this one's own at another address: nobody has it at one and at all of them. */
-  #listen(at: ListenAddress | undefined): Deno.TcpListener | undefined {
-    if (!at) return undefined;
+  #newToken(places: Omit<Places, "metrics">): Token | undefined {
     try {
-      return listenAt(at);
+      return tokenFor(places);
     } catch (error) {
-      if (error instanceof Deno.errors.AddrInUse && this.#server && this.#at?.port === at.port) {
-        return undefined;
-      }
-      throw new ConfigurationError(
-        this.config,
-        `Cannot serve metrics on ${explainListening(at, "metrics", error as Error)}`,
-      );
+      throw isShortage(error) ? error : new ConfigurationError(this.config, (error as Error).message);
     }
-  }
-
-  /** The port is free as soon as Deno has seen the end of what waits for clients there. */
-  async #moveOnPort(at: ListenAddress): Promise<void> {
-    this.#server!.leave();
-    for (const end = performance.now() + FREE_MS;;) {
-      await sleep(LOOK_MS);
-      if (this.#at !== at) return;
-      try {
-        return this.#server!.moveTo(listenAt(at));
-      } catch (error) {
-        if (performance.now() < end) continue;
-        log.error(`Cannot serve metrics on ${explainListening(at, "metrics", error as Error)}`);
-        return this.#end();
-      }
-    }
-  }
-
-  /** Its parts are loaded only where there is one. */
-  async #make(at: ListenAddress, listens: ListenAddress | Deno.TcpListener): Promise<void> {
-    this.#at = at;
-    const { MetricsServer } = await import("../../http/server.ts");
-    // A later reload has found another place meanwhile.
-    if (this.#at !== at) return "close" in listens ? listens.close() : undefined;
-    this.#server = new MetricsServer(listens, this.pinDir);
-    if (this.#isReady) this.#server.ready();
   }
 }
 
-function isSame(one: ListenAddress | undefined, other: ListenAddress | undefined): boolean {
-  return (one && formatListenAddress(one)) === (other && formatListenAddress(other));
+/** What the page asks for; nothing where only this host reaches it and no file has a token. */
+function tokenFor({ web, webTokenFile }: Omit<Places, "metrics">): Token | undefined {
+  if (!web) return undefined;
+  if (webTokenFile !== undefined) return Token.read(webTokenFile);
+  if (isLocal(web)) return undefined;
+  throw new Error(
+    `Cannot serve the page on ${web.address}: others than this host reach it, so it needs --web-token-file`,
+  );
 }

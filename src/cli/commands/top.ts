@@ -5,7 +5,7 @@ import { difference, type Palette, paletteFor, render, textOf } from "../../outp
 import { rowsOf } from "../../output/top/rows.ts";
 import { initialState, press, type State } from "../../output/top/state.ts";
 import { print, printError, setFailureOutputs } from "../../output/print.ts";
-import { type FilterOptions, makeFilter } from "../../views/filter.ts";
+import { type FilterOptions, isFiltered, makeFilter } from "../../views/filter.ts";
 import type { GroupBy } from "../../views/rates.ts";
 import { type Reading, Watch } from "../../views/watch.ts";
 import type { SortKey } from "../../views/words.ts";
@@ -35,7 +35,12 @@ export async function top(options: TopOptions): Promise<number> {
   const state = initialState({ sort, tree, all, delay }, terminalSize());
   const look = async (state: State) => {
     const reading = await watch.read(state);
-    return { ...reading, connections: reading.connections.filter(({ connection }) => filter(connection)) };
+    // As in mda conns: those that mda has nothing to do with are shown to who asks for some.
+    const isAsked = isFiltered(options) || !!state.filter;
+    const connections = reading.connections.filter(({ connection }) =>
+      filter(connection) && (isAsked || connection.reason !== "outside cgroup")
+    );
+    return { ...reading, connections };
   };
   // Rates need two readings; also an error is to come before anything is drawn.
   const first = await look(state);

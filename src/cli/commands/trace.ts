@@ -2,7 +2,7 @@ import { RingBuffer } from "../../libbpf/ring_buffer.ts";
 import { print, printError } from "../../output/print.ts";
 import { traceLine } from "../../output/trace_line.ts";
 import { openPinnedMap } from "../../state/pins.ts";
-import { RENEW_MS, TraceLease } from "../../state/tracing.ts";
+import { Lease, RENEW_MS } from "../../state/tracing.ts";
 import { plural } from "../../text/plural.ts";
 import type { FilterOptions } from "../../views/filter.ts";
 import { makeTraceFilter, type Trace, TraceReader } from "../../views/traces.ts";
@@ -27,7 +27,7 @@ export async function trace({ pinDir, output, count = Infinity, ...options }: Tr
   const format = output === "json" ? (record: Trace) => JSON.stringify(record) : traceLine;
   let lines: string[] = [];
   let left = count;
-  using lease = new TraceLease(tracing);
+  using lease = new Lease(tracing, "tracing", "trace");
   using records = new RingBuffer(traces, (bytes) => {
     const record = reader.read(bytes);
     if (record && left > 0 && filter(record)) {

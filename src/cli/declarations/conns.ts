@@ -3,6 +3,7 @@ import { sortKeys } from "../../views/words.ts";
 import { declare } from "./declaration.ts";
 import { watchAgain, watchSeconds } from "./watch.ts";
 import { filter, filterText } from "./filter.ts";
+import { aboutStates } from "./paragraphs.ts";
 
 export const conns = declare({
   name: "conns",
@@ -11,7 +12,7 @@ export const conns = declare({
     ...filter,
     all: {
       letter: "a",
-      words: "also those that are not accelerated; outside of the cgroup with a filter only",
+      words: "also those not accelerated; those outside of mda's cgroup only with a filter",
     },
     sort: { value: "KEY", words: "what to sort by", choices: sortKeys, default: "bytes" },
     watch: watchAgain,
@@ -25,9 +26,12 @@ export const conns = declare({
   },
   text: [
     filterText,
-    `A row is a connection. MSGS and BYTES are those of both directions that went
-past TCP, BYTCP the messages that did not, REASON why the last of them did not,
-IDLE the time since the last message.`,
+    aboutStates,
+    `MSGS and BYTES are what was redirected, of both directions together. BYTCP is
+how many messages went by TCP instead, and REASON why the last of them did, or
+why the connection is not accelerated. IDLE is the time since the last message,
+AGE since mda has had the connection, UNREAD the bytes that its programs have
+yet to read.`,
   ],
   examples: [
     "mda conns",

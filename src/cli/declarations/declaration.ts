@@ -42,7 +42,12 @@ export interface CommandDeclaration<O extends OptionDeclarations = OptionDeclara
   name: string;
   /** What it does, in a line. */
   words: string;
-  argument?: { name: string; words: string; choices: readonly string[] };
+  /** A list may be empty. */
+  argument?: { name: string; words: string; choices: readonly string[]; isList?: undefined } | {
+    name: string;
+    words: string;
+    isList: true;
+  };
   /** In the order of --help. */
   options?: O;
   /** Paragraphs for --help, in lines of 80 columns. */
@@ -56,7 +61,7 @@ export interface CommandDeclaration<O extends OptionDeclarations = OptionDeclara
    */
   run(
     options: Values<O> & { pinDir: string },
-    given: { argument: string; program: CommandUnknownOpts; said: Said },
+    given: { argument: string; words: string[]; program: CommandUnknownOpts; said: Said },
   ): Promise<number>;
 }
 
@@ -69,7 +74,8 @@ export function declare<O extends OptionDeclarations>(command: CommandDeclaratio
 export function addCommand(program: CommandUnknownOpts, declaration: CommandDeclaration): void {
   const { name, words, argument, options = {}, text = [], examples } = declaration;
   const command: CommandUnknownOpts = program.command(name).description(words);
-  if (argument) {
+  if (argument?.isList) command.addArgument(new Argument(`[${argument.name}...]`, argument.words));
+  else if (argument) {
     command.addArgument(new Argument(`<${argument.name}>`, argument.words).choices(argument.choices));
   }
   for (const [key, option] of Object.entries(options)) {
@@ -87,6 +93,7 @@ export function addCommand(program: CommandUnknownOpts, declaration: CommandDecl
     );
     Deno.exitCode = await declaration.run({ ...values, ...held }, {
       argument: command.args[0],
+      words: command.args,
       program,
       said,
     });

@@ -31,27 +31,27 @@ const owners: OptionDeclaration<number[] | undefined> = {
 
 export const explain = declare({
   name: "explain",
-  words: "say step by step why connections are accelerated or not",
+  words: "explain why connections are accelerated or not",
   options: {
     ...filter,
-    src: { ...end, words: "ask about a connection from here; again for its other names" },
-    dst: { ...end, words: "and to here; a port may be left out" },
-    uid: { ...owners, value: "UID", words: "users of the sockets of --src,--dst" },
-    gid: { ...owners, value: "GID", words: "groups of the sockets of --src,--dst" },
+    src: { ...end, words: "explain one from this end, even if there is none; again for its name behind NAT" },
+    dst: { ...end, words: "the other end of --src; the port may be left out" },
+    uid: { ...owners, value: "UID", words: "the users who own the sockets of --src and --dst" },
+    gid: { ...owners, value: "GID", words: "the groups that own the sockets of --src and --dst" },
     config: otherConfig,
     output,
   },
   text: [
-    `Without --src and --dst it explains the connections that are there: each step
-of the way, the first obstacle and what would remove it. Connections that are
-alike are told once. When there is none now, it tells of who listens, and what
-was refused there since the start.`,
-    `With --src and --dst it says of every rule whether it matches such a connection,
-and if not, the first option that does not. With --config as well it needs no
-mda that runs.`,
+    `Without --src and --dst it explains the connections that are open: every step
+that a connection has to pass, the first obstacle, and what would remove it.
+Connections that are alike are explained once. When none is open, it says who
+listens there, and what was refused there since mda started.`,
+    `With --src and --dst it says of every rule whether it would match such a
+connection, and if not, which option does not. With --config as well, mda need
+not be running.`,
     filterText,
-    `Exits with 0 when nothing stands in the way of any, with 1 when something does
-or there is no such connection.`,
+    `Exits with 0 when there is no obstacle for any of them, with 1 when there is
+one, or no such connection.`,
   ],
   examples: [
     "mda explain --port 6379",

@@ -6,7 +6,12 @@ type List<T = string> = OptionDeclaration<T[] | undefined>;
 
 const texts = { isList: true, parse: (text: string) => text.split(",") } as const;
 
-const ip: List = { ...texts, letter: "i", value: "ADDRESS", words: "with an end in this CIDR block" };
+const ip: List = {
+  ...texts,
+  letter: "i",
+  value: "ADDRESS",
+  words: "with this address, or one of this CIDR block, at an end",
+};
 const port: List = {
   ...texts,
   letter: "p",
@@ -20,8 +25,8 @@ const gidOwner: List = {
   value: "GID",
   words: "with a socket of this group at an end",
 };
-const program: List = { ...texts, value: "NAME", words: "with an end in a program of this name" };
-const pod: List = { ...texts, value: "ID", words: "with an end in this pod, container or unit" };
+const program: List = { ...texts, value: "NAME", words: "with an end in a program whose name begins so" };
+const pod: List = { ...texts, value: "ID", words: "with an end in this pod, container or systemd unit" };
 
 const pid: List<number> = {
   isList: true,
@@ -54,6 +59,7 @@ export const programFilter = { ...ruleFilter, program };
 /** All filters of connections that are there. */
 export const filter = { ...programFilter, pid, pod, state };
 
-export const filterText = `Filters are as in chain lines, and each takes several values, one of which must
-match at either end. --program and --pod take the beginning of a name too; --pod
-also a container's id or a unit of systemd.`;
+export const filterText = `A connection is shown when it matches every kind of filter given, each at either
+end. A filter takes several values, separated by commas or by repeating it, one
+of which must match. --pod takes the UID of a pod, the id of a container, the
+name of a systemd unit, or the beginning of one.`;

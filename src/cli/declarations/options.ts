@@ -26,7 +26,7 @@ export const { pinDir } = setting;
 export const config: OptionDeclaration<string> = {
   letter: "c",
   value: "FILE",
-  words: "the rules and settings: chain and set lines",
+  words: "file with the rules and settings (chain and set lines)",
   default: defaultConfig,
 };
 
@@ -34,7 +34,7 @@ export const config: OptionDeclaration<string> = {
 export const otherConfig: OptionDeclaration<string | undefined> = {
   letter: "c",
   value: "FILE",
-  words: "the rules (default: the file that is in use)",
+  words: "file with the rules (default: the one that is in use)",
 };
 
 export const daemon: OptionDeclaration<boolean | undefined> = {
@@ -43,11 +43,11 @@ export const daemon: OptionDeclaration<boolean | undefined> = {
 };
 
 export const force: OptionDeclaration<boolean | undefined> = {
-  words: "then reset the connections that have unread bytes",
+  words: "after that, reset the connections that have unread bytes",
 };
 
 export const reapply: OptionDeclaration<boolean | undefined> = {
-  words: "also for the connections that are there",
+  words: "also apply the new rules to open connections",
 };
 
 export const output: OptionDeclaration<Format> = {

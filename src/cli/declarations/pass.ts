@@ -12,22 +12,22 @@ export function readDuration(text: string): number | undefined {
 
 export const pass = declare({
   name: "pass",
-  words: "have connections on TCP for a while, for tcpdump to see",
+  words: "put connections on TCP for a while, for tcpdump to see",
   options: {
     ...ruleFilter,
     all: { words: "every connection" },
     for: {
       value: "DURATION",
-      words: "how long, as 30s, 10m or 2h (default: until Ctrl-C)",
+      words: "for how long, as 30s, 10m or 2h (default: until Ctrl-C)",
       parse: readDuration,
       expects: "It is a number of seconds, or as 30s, 10m, 2h, 1d.",
     },
   },
   text: [
-    `A filter is as in chain lines. Connections that match it at either end, new ones
-and those that are open, go by TCP until the time is over, Ctrl-C, or this
-process has ended in any other way; then they are accelerated again. No byte is
-lost either way. Several can hold at once; mda status and mda conns show them.`,
+    `Connections that match the filter at either end, open ones and new ones, go by
+TCP until the time is over, Ctrl-C is pressed, or mda pass ends in any other
+way. Then they are accelerated again. No byte is lost either way. Without a
+filter, --all is needed. Several can run at once; mda status shows them.`,
   ],
   examples: [
     "mda pass --port 6379 --for 10m & tcpdump -i lo port 6379",

@@ -26,6 +26,9 @@ All of this can be in the file as "set" lines (set mode daemon), or in the
 environment (MDA_MODE=daemon); mda check says what holds. The command line wins,
 also by the opposites of switches: --adopt, --no-watch, --no-keep.`,
     "With --metrics it answers GET /metrics, /healthz and /readyz there.",
+    `\
+With --web it serves a page there: who talks to whom, how fast, and what keeps
+traffic off. Nothing can be changed through it.`,
     aboutSockets,
     aboutUnknown,
   ],
@@ -35,6 +38,7 @@ also by the opposites of switches: --adopt, --no-watch, --no-keep.`,
     "mda run --pin-dir /sys/fs/bpf/mda-test --log-format json",
     "mda run --daemon --log-file /var/log/mda.log",
     "mda run --metrics 127.0.0.1:9464",
+    "mda run --web 127.0.0.1:9465",
   ],
   run: async (options, { said }) => (await import("../commands/run.ts")).run(options, said),
 });

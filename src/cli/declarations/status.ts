@@ -8,7 +8,7 @@ export const status = declare({
   options: { output, watch: { ...watchAgain, words: `with rates, ${watchAgain.words}` } },
   text: [
     `Exits with 0 when connections are accelerated, with 1 when not. The last rows
-are the reasons that keep most off; "mda explain" has it of each connection.`,
+are the reasons that keep most connections off; "mda explain" has each one's.`,
   ],
   examples: [
     "mda status",

@@ -2,27 +2,31 @@ import { sortKeys } from "../../views/words.ts";
 
 import { declare } from "./declaration.ts";
 import { filter, filterText } from "./filter.ts";
+import { aboutStates } from "./paragraphs.ts";
 import { readInterval } from "./watch.ts";
 
 const DELAY_SECONDS = 2;
 
 export const top = declare({
   name: "top",
-  words: "show what connections do, live, with rates",
+  words: "show connections live, with messages and bytes a second",
   options: {
     ...filter,
-    all: { letter: "a", words: "also those that are not accelerated" },
+    all: {
+      letter: "a",
+      words: "also those not accelerated; those outside of mda's cgroup only with a filter",
+    },
     sort: { value: "KEY", words: "what to sort by", choices: sortKeys, default: "bytes" },
     tree: {
       value: "BY",
-      words: "connections below what they belong to",
+      words: "group connections by what they belong to",
       choices: ["program", "pod", "off"] as const,
       default: "off",
     },
     delay: {
       letter: "d",
       value: "SECONDS",
-      words: "between two readings",
+      words: "how long between two readings",
       parse: readInterval,
       expects: "It is a number from 0.1 to 3600.",
       default: DELAY_SECONDS,
@@ -30,18 +34,19 @@ export const top = declare({
     count: {
       letter: "n",
       value: "COUNT",
-      words: "print so many readings, and end",
+      words: "print so many readings, one after the other, and end",
       parse: (text: string) => /^[1-9]\d{0,9}$/.test(text) ? Number(text) : undefined,
       expects: "It is a number from 1 on.",
     },
   },
   text: [
     filterText,
-    `Keys are those of htop: F1 has them all, F3 filters, F5 makes a tree of programs
-or pods, F6 sorts, space pauses, q ends it. MSG/S and BYTE/S are what goes past
-TCP in both directions, TCP/S the messages that do not.`,
-    `With --count, or where there is no terminal, it prints one reading after the
-other. NO_COLOR=1 turns colours off.`,
+    aboutStates,
+    `Keys are those of htop: F1 lists them, F3 filters, F5 groups by program or pod,
+F6 sorts, space pauses, q quits. MSG/S and BYTE/S are what is redirected, of
+both directions together, TCP/S the messages that go by TCP instead.`,
+    `Where there is no terminal it prints one reading after the other, as with
+--count. NO_COLOR=1 turns colours off.`,
   ],
   examples: [
     "mda top",

@@ -3,7 +3,7 @@ import { programFilter } from "./filter.ts";
 
 export const trace = declare({
   name: "trace",
-  words: "print what happens to connections, as it happens",
+  words: "print what mda does with connections, as it happens",
   options: {
     ...programFilter,
     count: {
@@ -22,11 +22,11 @@ export const trace = declare({
     },
   },
   text: [
-    `Events are: paired and adopted, when both ends have entered; refused, when a
-connection was left to TCP; left and handed over, when an end goes back to TCP;
-ended, with what each end has sent, "client > server". Events that were lost for
-want of room are counted on standard error. While nobody traces, nothing is
-written, and one process can at a time.`,
+    `Events are: paired (a new connection is accelerated), adopted (one that was open
+already is), refused (a connection stays on TCP), left and handed over (an end
+goes back to TCP), ended (it is closed, with what the client and the server have
+sent). Events that came too fast to be printed are counted on standard error.
+Only one mda trace can run at a time.`,
   ],
   examples: [
     "mda trace",

@@ -2,7 +2,7 @@
 import { fail, type Finding, ok, warn } from "../../checks/check.ts";
 import { readSysctl } from "../../host/sysctl.ts";
 import { plural } from "../../text/plural.ts";
-import { counters, growth, onTcp, seeReasons, type Trial, words } from "./growth.ts";
+import { counters, growth, onTcp, type Trial } from "./growth.ts";
 
 export interface Case {
   name: string;
@@ -35,8 +35,9 @@ async function pairs(trial: Trial, name: string, address: string): Promise<Findi
   if (grown.paired > 0) {
     return ok("both ends of a connection found each other at its handshake", { ...grown });
   }
-  const why = words("refused", grown.refused);
-  if (why) return fail(`the connection stays on TCP: ${why}`, seeReasons, { ...grown });
+  if (Object.keys(grown.refused).length > 0) {
+    return onTcp("the connection stays on TCP", grown, { ...grown });
+  }
   return fail(
     "nothing was called for a connection in the trial's cgroup",
     "look whether a cgroup v1 controller net_cls or net_prio is in use: on older kernels all new sockets belong to the root " +

@@ -5,8 +5,6 @@ import type { StartedDataPlane } from "../../plane/lifecycle/start.ts";
 import { type Counters, readCounters } from "../../views/counters.ts";
 import type { TrialProcess } from "./process.ts";
 
-export const seeReasons = "docs/reasons.md says what each reason means, docs/troubleshooting.md what to do";
-
 /** What a case works with. */
 export interface Trial {
   plane: StartedDataPlane;
@@ -15,13 +13,18 @@ export interface Trial {
   stop(drainMs: number): Promise<number>;
 }
 
-/** Where mda cannot reach other processes, these may wait for edges: that is known, and a loss. */
+/** Of a connection, or messages, that went through TCP and should not. */
 export function onTcp(what: string, { refused, passed }: Growth, facts: Finding["facts"]): Finding {
-  const why = words("refused", refused) || words("passed", passed) || "for no reason that was counted";
+  const counted = [...countedIn("refused", refused), ...countedIn("passed", passed)];
+  if (counted.length === 0) {
+    return fail(`${what}: for no reason that was counted`, "report it with `mda doctor --bundle`", facts);
+  }
+  const found = `${what}: ${counted.map(({ name, words }) => `${name} (${words})`).join(", ")}`;
+  // Where mda cannot reach other processes, these may wait for edges: that is known, and a loss.
   const isUntended = Object.keys(refused).length === 0 && "untended" in passed;
   return isUntended
-    ? warn(`${what}: ${why}`, "what is said of other processes", facts)
-    : fail(`${what}: ${why}`, seeReasons, facts);
+    ? warn(found, "what is said of other processes", facts)
+    : fail(found, counted.map(({ name, remedy }) => `${name}: ${remedy}`).join("; "), facts);
 }
 
 /** By how much counters have grown. */
@@ -55,8 +58,8 @@ export async function growth(trial: Trial, action: () => Promise<unknown>): Prom
   };
 }
 
-/** Which reasons have been counted. */
-export function words(group: "refused" | "passed", grown: Record<string, number>): string {
-  const all: Record<string, { words: string }> = reasons[group];
-  return Object.keys(grown).map((name) => `${group} ${name} (${all[name].words})`).join(", ");
+/** The reasons that have been counted, in words. */
+function countedIn(group: "refused" | "passed", grown: Record<string, number>) {
+  const all: Record<string, { words: string; remedy: string }> = reasons[group];
+  return Object.keys(grown).map((name) => ({ ...all[name], name: `${group} ${name}` }));
 }

@@ -18,6 +18,7 @@ const exchanged = [
   "listed_socket",
   "listed_lane",
   "trace",
+  "dumped",
 ];
 
 /** The layouts of what mda.bpf.c shares with user space, as the text of layouts.ts. */

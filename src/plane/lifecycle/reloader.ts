@@ -53,7 +53,7 @@ export class Reloader {
       if (error) throw error;
       const changed = settingNames.filter((name) => !isSame(name, this.#values, values));
       const now = changed.filter((name) => settingOf(name).reloads);
-      using change = now.length > 0 ? this.supervisor.changing?.(values) : undefined;
+      using change = this.supervisor.changing?.(values);
       const { rules } = configuration;
       replaceRules(object, rules, "MODE_REDIRECT");
       describeInstance(object.map("instance"), { rules: rules.length });

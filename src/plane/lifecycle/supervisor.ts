@@ -36,7 +36,8 @@ export interface Supervisor {
   ready(status: string): void;
   reloading(): void;
   /**
-   * Before a reload puts other settings in force: gets ready for them, or throws a ConfigurationError, and nothing has changed.
+   * Before a reload puts settings in force, also those that hold: gets ready for them, or throws a ConfigurationError, and
+   * nothing has changed.
    */
   changing?(values: Settings): Change;
   /** Before the `ready` that follows: whether the configuration was in order. */

@@ -72,7 +72,7 @@ Deno.test("build.sh names a DENORT_BIN that cannot be used", async () => {
 
 Deno.test("build.sh tells a user who is not root what needs root", async () => {
   using directory = new TemporaryDirectory();
-  await shell('cd "$1" && cp -r build.sh scripts "$2"', root, directory.path);
+  await shell('cd "$1" && cp -r --parents build.sh packaging/build "$2"', root, directory.path);
   for (const command of ["run", "test", "bench", "test-kernels"]) {
     const { code, stderr } = await execute([`${directory.path}/build.sh`, command], {}, nobody);
     strictEqual(code, 1);
@@ -87,7 +87,7 @@ Deno.test("build.sh tells a user who is not root what needs root", async () => {
 async function buildElsewhere(setup: string, env: Record<string, string> = {}): Promise<Output> {
   using directory = new TemporaryDirectory();
   const copied = await shell(
-    'cd "$1" && cp -r --parents build.sh scripts packaging/tools "$2"',
+    'cd "$1" && cp -r --parents build.sh packaging/build packaging/tools "$2"',
     root,
     directory.path,
   );

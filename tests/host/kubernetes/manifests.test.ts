@@ -23,6 +23,7 @@ const modules: Record<string, string> = {
   ConfigMap: "kubernetes-models/v1/ConfigMap",
   DaemonSet: "kubernetes-models/apps/v1/DaemonSet",
   PodMonitor: "@kubernetes-models/prometheus-operator/monitoring.coreos.com/v1/PodMonitor",
+  PrometheusRule: "@kubernetes-models/prometheus-operator/monitoring.coreos.com/v1/PrometheusRule",
 };
 
 Deno.test("every manifest, with each component and with all that go together, is valid by Kubernetes' schema", async () => {
@@ -30,7 +31,7 @@ Deno.test("every manifest, with each component and with all that go together, is
     build(`${packaging}base`),
     build(`${packaging}example`),
     ...componentNames.map((name) => buildWith(name)),
-    buildWith("keep", "older_clusters", "older_hosts", "pod_monitor"),
+    buildWith("grafana", "keep", "older_clusters", "older_hosts", "pod_monitor", "prometheus"),
   ]);
   for (const manifests of builds) assert.ok(manifests.length >= 4);
   const { code, stderr } = await validate(builds.flat());

@@ -117,6 +117,7 @@ Deno.test("bash offers every command and option", async () => {
     "explain",
     "top",
     "trace",
+    "dump",
     "pass",
     "help",
     "--version",

@@ -25,14 +25,21 @@ function documented(): string[] {
     name.endsWith(".md")
   );
   const lines = [...files, ...pages].flatMap((file) => Deno.readTextFileSync(root + file).split("\n"));
-  const found = lines.flatMap((line) =>
+  const found = lines.flatMap((line) => [
     /^(?: {4}|ExecStart=).*?\bmda (run(?: +(?:--?[a-z]|[^\s#|&>`]).*?)?)(?: +[#&>|].*)?$/.exec(line)?.[1] ??
-      []
-  );
+      "",
+    ...[...line.matchAll(/`mda (run --[^`]*)`/g)].map(([, said]) => said),
+  ]);
   // In lists of commands two spaces are before what one does.
   return [...new Set(found.map((line) => line.split(/ {2,}/)[0].trim()))].filter((line) =>
     /^run( -|$)/.test(line)
   );
+}
+
+function tokenFile(directory: TemporaryDirectory): string {
+  const file = directory.write("token", "correct-horse-battery-staple\n");
+  Deno.chmodSync(file, 0o600);
+  return file;
 }
 
 /** The same options, with places of the test's own. */
@@ -44,6 +51,8 @@ function adapted(line: string, service: Service): string[] {
     "log-file": `${directory.path}/mda.log`,
     "pid-file": `${directory.path}/mda.pid`,
     "metrics": `127.0.0.1:${freePort()}`,
+    "web": `127.0.0.1:${freePort()}`,
+    "web-token-file": tokenFile(directory),
   };
   const words = line.split(/\s+/).slice(1);
   const args: string[] = [];
@@ -138,7 +147,13 @@ for (const [what, wrong, stderr] of failures) {
 Deno.test("a path that is not there and a port in use are mistakes of the file, all in one run", async () => {
   await using service = new Service();
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const text = `set cgroup ${service.cgroup.path}-none\nset metrics 127.0.0.1:${listener.addr.port}\nchain\n`;
+  const text = [
+    `set cgroup ${service.cgroup.path}-none`,
+    `set metrics 127.0.0.1:${listener.addr.port}`,
+    "chain",
+    `set web 0.0.0.0:${freePort()}`,
+    "",
+  ].join("\n");
   const config = service.directory.write("mda.conf", text);
   for (const command of ["run", "check"]) {
     const { code, stderr } = await mda(command, "--config", config, "--pin-dir", service.pinDir);
@@ -146,10 +161,11 @@ Deno.test("a path that is not there and a port in use are mistakes of the file, 
     const said = stderr.split("\n").filter((line) => line.startsWith(config)).map((line) =>
       line.slice(config.length)
     );
-    strictEqual(said.length, 3, stderr);
+    strictEqual(said.length, 4, stderr);
     match(said[0], /^:1:12: there is no directory \S+-none/);
     match(said[1], new RegExp(`^:2:13: port ${listener.addr.port} is in use by process ${Deno.pid} `));
     match(said[2], /^:3:1: a rule needs an option/);
+    match(said[3], /^:4:9: others than this host reach 0\.0\.0\.0, so the page needs set web-token-file$/);
   }
   strictEqual(await service.isEnabled(), false);
 });
@@ -200,6 +216,7 @@ for (const name of ["mda", "mdacore"]) {
       "set unknown strict",
       "set watch yes",
       "set metrics 127.0.0.1:9464",
+      "set web 0.0.0.0:9465",
       "chain -p 80",
       "",
     ].join("\n");
@@ -210,7 +227,7 @@ for (const name of ["mda", "mdacore"]) {
     strictEqual(code, 0, stderr);
     strictEqual(
       stderr,
-      `mda: ignored in ${config}, as no process stays: set mode (line 1), watch (line 5), metrics (line 6)\n`,
+      `mda: ignored in ${config}, as no process stays: set mode (line 1), watch (line 5), metrics (line 6), web (line 7)\n`,
     );
     const { status } = await statusOf(service.pinDir);
     deepStrictEqual(

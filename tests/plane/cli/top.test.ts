@@ -196,3 +196,16 @@ Deno.test("mda top says in one line when nothing runs, or when it may not look",
   assert.deepEqual([refused.code, refused.stdout], [1, ""]);
   assert.match(refused.stderr, /^mda: Cannot [^\n]*\n$/);
 });
+
+Deno.test("mda top --all shows connections outside of mda's cgroup to who asks for some", async () => {
+  await using cgroup = createCgroup("top");
+  await using elsewhere = createCgroup("top-elsewhere");
+  await using mda = await Mda.start({ cgroup });
+  const { program, port } = await talker(elsewhere);
+  await using _program = program;
+  const top = async (...args: string[]) =>
+    (await runMda(["top", "--pin-dir", mda.pinDir, "--count", "1", "--all", ...args])).stdout;
+  const outside = new RegExp(`^outside .* ${port} `, "m");
+  assert.match(await top("--port", `${port}`), outside);
+  assert.doesNotMatch(await top(), outside);
+});

@@ -14,6 +14,7 @@ const commands = [
   "top",
   "explain",
   "trace",
+  "dump",
   "pass",
   "doctor",
   "completions",
@@ -74,6 +75,10 @@ const mistakes: [args: string, message: RegExp][] = [
   [
     "run --metrics localhost:9464",
     /^mda: option '--metrics <ADDR:PORT>' argument 'localhost:9464' is invalid\. It is as 127\.0\.0\.1:9464, .*\n$/,
+  ],
+  [
+    "run --web localhost:9465",
+    /^mda: option '--web <ADDR:PORT>' argument 'localhost:9465' is invalid\. It is as 127\.0\.0\.1:9465, .*\n$/,
   ],
   [
     "check -o jsn",

@@ -9,6 +9,7 @@ Deno.test("the data plane loads where programs must not look at descriptors, cas
   const features = {
     constants: {
       casts_addresses: false,
+      can_dump: false,
       charges_receiver: false,
       epoll_callback: 0n,
       registers_at: 0,

@@ -94,16 +94,95 @@ Deno.test("a reload begins to serve metrics, moves them and ends that", async ()
   assert.equal(await isServed(other), false);
 });
 
+/** The status with which the page answers there; undefined when nobody does. */
+async function page(port: number, token?: string): Promise<number | undefined> {
+  try {
+    const headers = token === undefined ? undefined : { Authorization: `Bearer ${token}` };
+    const answer = await fetch(`http://127.0.0.1:${port}/events`, { headers });
+    await answer.body?.cancel();
+    return answer.status;
+  } catch {
+    return undefined;
+  }
+}
+
+const isAnswered = (what: string, port: number, status: number | undefined, token?: string) =>
+  waitFor(what, async () => await page(port, token) === status);
+
+Deno.test("a reload begins to serve the page, moves it and ends that, and who looks goes on looking", async () => {
+  const [one, other] = [freePort(), freePort()];
+  await using mda = await Configured.start("");
+  await mda.reload(`set web :${one}\n`);
+  await isAnswered("a page", one, 200);
+  const looker = await fetch(`http://127.0.0.1:${one}/events`);
+  const moved = await mda.reload(`set web :${other}\n`);
+  assert.match(moved, new RegExp(`reloaded: 0 rules; web 127\\.0\\.0\\.1:${other}$`, "m"));
+  await isAnswered("a page elsewhere", other, 200);
+  assert.equal(await page(one), undefined);
+  let text = "";
+  const reader = looker.body!.pipeThrough(new TextDecoderStream()).getReader();
+  while (text.split("event: moment").length < 4) text += (await reader.read()).value;
+  await mda.reload("");
+  assert.equal(await page(other), undefined);
+  while (!(await reader.read().catch(() => ({ done: true }))).done);
+});
+
+Deno.test("a page that others reach has a token, which a reload changes", async () => {
+  const port = freePort();
+  const file = Deno.makeTempFileSync({ prefix: "mda-test-" });
+  const [first, second] = ["correct-horse-battery-staple", "incorrect-horse-battery-staple"];
+  const settings = `set web 0.0.0.0:${port}\nset web-token-file ${file}\n`;
+  try {
+    Deno.chmodSync(file, 0o600);
+    Deno.writeTextFileSync(file, `${first}\n`);
+    await using mda = await Configured.start(`set web :${port}\n`);
+    const untold = await mda.reload(`set web 0.0.0.0:${port}\n`);
+    assert.match(
+      untold,
+      /:3:9: others than this host reach 0\.0\.0\.0, so the page needs set web-token-file/,
+    );
+    assert.equal(await page(port), 200);
+    const looker = await fetch(`http://127.0.0.1:${port}/events`);
+    await mda.reload(settings);
+    await isAnswered("who asks for a token", port, 401);
+    assert.equal(await page(port, first), 200);
+    // Who looked without one does not go on.
+    await looker.text().catch(() => {});
+    Deno.writeTextFileSync(file, `${second}\n`);
+    await mda.reload(settings);
+    assert.deepEqual([await page(port, first), await page(port, second)], [401, 200]);
+    Deno.chmodSync(file, 0o644);
+    assert.match(
+      await mda.reload(settings),
+      /Cannot use the token in \S+: others than its owner may read it/,
+    );
+    assert.equal(await page(port, second), 200);
+  } finally {
+    Deno.removeSync(file);
+  }
+});
+
 Deno.test("a port in use, or any mistake, and nothing of the file is in force", async () => {
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const port = freePort();
-  await using mda = await Configured.start(`set metrics 127.0.0.1:${port}\nset unknown strict\nchain -p 1\n`);
+  const web = freePort();
+  const started = `set metrics 127.0.0.1:${port}\nset web :${web}\nset unknown strict\nchain -p 1\n`;
+  await using mda = await Configured.start(started);
   const before = await mda.status();
-  for (const wrong of [`set metrics 127.0.0.1:${listener.addr.port}\n`, "set watch maybe\n"]) {
+  const used = `127.0.0.1:${listener.addr.port}`;
+  // The second is found when another place is ready to be moved to.
+  for (
+    const wrong of [
+      `set metrics ${used}\n`,
+      `set web ${used}\nset metrics :${freePort()}\n`,
+      "set watch maybe\n",
+    ]
+  ) {
     const said = await mda.reload(`${wrong}set unknown fast\nset log-format json\n`);
     assert.match(said, /error \S+:3:\d+: .*\n(.*\n)*.*not reloaded: the rules that hold stay\n$/);
     assert.deepEqual(await mda.status(), before);
     assert.ok(await isServed(port));
+    assert.equal(await page(web), 200);
   }
 });
 

@@ -1,42 +1,16 @@
 /** `mda run --metrics`, with redis as its user. */
 import assert from "node:assert/strict";
 import manifest from "../../../deno.json" with { type: "json" };
+import { listenAt } from "../../../src/host/listeners.ts";
 import { MetricsServer } from "../../../src/http/server.ts";
-import type { Status } from "../../../src/views/status.ts";
 import { createCgroup } from "../../lab/cgroup.ts";
 import { Mda, newPinDir, pinsOf, runMda, statusOf } from "../../lab/mda.ts";
 import { run } from "../../lab/program.ts";
 import { freePort, startRedis } from "../../lab/servers.ts";
 import { startProgram } from "../../lab/streams/programs.ts";
 import { sleep, waitFor } from "../../lab/wait.ts";
+import { expected } from "./expected.ts";
 import { freeAddress, labelsKey, scrape, type Scraped } from "./scrape.ts";
-
-/** What is served for a status, by its series. */
-function expected({ enabled, rules, decided, connections, redirected, programs, ...groups }: Status) {
-  const left = (wanted: string) => programs.left.filter(({ why }) => why === wanted).length;
-  const byReason = (name: string, counts: Record<string, number>) =>
-    Object.entries(counts).map(([reason, value]) => [`${name}${labelsKey({ reason })}`, value]);
-  return Object.fromEntries([
-    ["mda_up", Number(enabled)],
-    ["mda_rules", rules],
-    ...decided.map((value, rule) => [`mda_rule_decisions_total${labelsKey({ rule: `${rule + 1}` })}`, value]),
-    ["mda_connections_paired_total", connections.paired],
-    ["mda_connections_adopted_total", connections.adopted],
-    ["mda_connections_active", connections.active],
-    ["mda_connections_max", connections.max],
-    ["mda_redirected_messages_total", redirected.messages],
-    ["mda_redirected_bytes_total", redirected.bytes],
-    ...byReason("mda_passed_messages_total", groups.passed),
-    ...byReason("mda_refused_connections_total", groups.refused),
-    ...byReason("mda_left_sockets_total", groups.left),
-    [`mda_programs${labelsKey({ habit: "unknown" })}`, programs.learning],
-    [`mda_programs${labelsKey({ habit: "receives" })}`, programs.accelerated],
-    ...["counts", "splices", "maps", "urgent", "zerocopy", "protocol"].map((habit) => [
-      `mda_programs${labelsKey({ habit })}`,
-      left(habit),
-    ]),
-  ]);
-}
 
 function series(scraped: Map<string, Scraped>, names: (name: string) => boolean): Record<string, number> {
   return Object.fromEntries(
@@ -46,8 +20,8 @@ function series(scraped: Map<string, Scraped>, names: (name: string) => boolean)
   );
 }
 
-/** What mda knows of itself, and no status has. */
-const own = /^mda_(build_info|instance_info|reloads_total|last_reload_.*)$/;
+/** What no status has: mda's own, and histograms. */
+const own = /^mda_(build_info|instance_info|reloads_total|last_reload_.*|connection_.*|first_message_.*)$/;
 
 function one(scraped: Map<string, Scraped>, name: string, labels: Record<string, string> = {}): number {
   return scraped.get(name)!.samples.get(labelsKey(labels))!;
@@ -138,7 +112,7 @@ Deno.test("/readyz is 200 while connections are accelerated, 503 while it stops,
 Deno.test("before mda accelerates /readyz is 503", async () => {
   const { address, url } = freeAddress();
   using _server = new MetricsServer(
-    { address: "127.0.0.1", port: Number(address.split(":")[1]) },
+    listenAt({ address: "127.0.0.1", port: Number(address.split(":")[1]) }),
     newPinDir(),
   );
   const response = await fetch(`${url}/readyz`);
@@ -214,7 +188,7 @@ const requests: [request: string, status: number][] = [
 
 Deno.test("a request is answered with the status that HTTP has for it, or not at all when it is too long", async () => {
   const port = freePort();
-  using _server = new MetricsServer({ address: "127.0.0.1", port }, newPinDir());
+  using _server = new MetricsServer(listenAt({ address: "127.0.0.1", port }), newPinDir());
   for (const [request, status] of requests) {
     const client = await Deno.connect({ hostname: "127.0.0.1", port });
     await client.write(new TextEncoder().encode(request)).catch(() => {});

@@ -101,8 +101,10 @@ Deno.test("mda conns fits 80 columns and says the essential there, and has more 
   await mda.stop();
 });
 
-Deno.test("mda conns, trace and pass say in a line that nothing is enabled, or that they need root", async () => {
-  for (const command of [["conns"], ["trace"], ["pass", "--all"], ["explain"], ["top", "-n", "1"]]) {
+Deno.test("mda conns, trace, dump and pass say in a line that nothing is enabled, or that they need root", async () => {
+  for (
+    const command of [["conns"], ["trace"], ["dump"], ["pass", "--all"], ["explain"], ["top", "-n", "1"]]
+  ) {
     const { code, stderr } = await runMda(["--pin-dir", newPinDir(), ...command]);
     assert.equal(code, 1, command[0]);
     assert.match(stderr, /^mda: Cannot .*: nothing is enabled at \S+; mda run or mda enable starts it\n$/);

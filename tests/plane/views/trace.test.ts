@@ -60,7 +60,7 @@ Deno.test("mda trace tells who was refused, adopted and has left, and why", asyn
     assert.match(why!, /blocking mode/);
   }
   await older.trips(1, 100);
-  const { code } = await runMda(["--pin-dir", mda.pinDir, "pass", "--all", "--for", "0.2"]);
+  const { code } = await runMda(["--pin-dir", mda.pinDir, "pass", "--all", "--for", "2"]);
   assert.equal(code, 0);
   await waitFor("departures", () => having("left").length === 20);
   // The first end of each, and its peer with it, where that was not asked as well.

@@ -118,7 +118,8 @@ function randomValue(random: Random, name: typeof settingNames[number]): string 
   if (value === undefined) return random.pick(["yes", "no"]);
   if (choices) return random.pick(choices);
   if (place) return random.pick(["/", "/a", "/sys/fs/bpf/mda", "/a#b", "/试/é", "/-x"]);
-  if (listens) return random.pick(["127.0.0.1:9464", "[::1]:1", ":65535"]);
+  // Without an address the page is served on one that is then written.
+  if (listens) return random.pick(["127.0.0.1:9464", "[::1]:1", name === "web" ? "[::]:1" : ":65535"]);
   return `${1 + random.below(3600)}`;
 }
 

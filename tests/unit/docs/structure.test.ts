@@ -32,6 +32,7 @@ const rooms: [name: string, mayImport: string][] = [
   ["output", "all above but plane"],
   ["log", "text, host, output"],
   ["http", "text, host, views, output"],
+  ["web", "all above but plane"],
   ["cli/commands", "all above"],
   ["cli", "all above"],
 ];
@@ -65,7 +66,7 @@ function importsOf(from: string): Import[] {
 }
 
 /** Parts of these rooms are no rooms of their own. */
-const withParts = ["generated", "host", "checks", "doctor", "output"];
+const withParts = ["generated", "host", "checks", "doctor", "output", "web"];
 
 function roomOf(path: string): string {
   const directory = dirname(path).replace("src/", "");

@@ -127,6 +127,12 @@ case $(uname -r) in
 	;;
 esac
 
+# Every step of its trial is to work on every kernel; what one lacks is a WARN.
+timeout 180 mda doctor --config /etc/oncn-mda/oncn-mda.conf >mda.log 2>&1 || fail "mda doctor: exit code $?"
+nothing_is_left 'mda doctor'
+warned=$(sed -n 's/ *WARN .*//p' mda.log | tr '\n' ' ')
+report "mda doctor: $(sed -n '$s/;.*//p' mda.log)${warned:+: $warned}"
+
 # Without a process: what is open is adopted, and accelerated until mda disable. Traffic that is held shows nothing of its
 # program, so do without.
 begin
