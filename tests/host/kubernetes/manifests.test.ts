@@ -31,7 +31,7 @@ Deno.test("every manifest, with each component and with all that go together, is
     build(`${packaging}base`),
     build(`${packaging}example`),
     ...componentNames.map((name) => buildWith(name)),
-    buildWith("grafana", "keep", "older_clusters", "older_hosts", "pod_monitor", "prometheus"),
+    buildWith("grafana", "older_clusters", "older_hosts", "pod_monitor", "prometheus"),
   ]);
   for (const manifests of builds) assert.ok(manifests.length >= 4);
   const { code, stderr } = await validate(builds.flat());

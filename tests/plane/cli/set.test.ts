@@ -1,5 +1,6 @@
 /** `mda run` by what `set` lines of the configuration say. */
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert";
+import { parse as parseYaml } from "yaml";
 import { statusOf } from "../../lab/mda.ts";
 import { freePort } from "../../lab/servers.ts";
 import { binary, execute, mda, type Output, root, TemporaryDirectory } from "./mda.ts";
@@ -192,6 +193,7 @@ Deno.test("mda check says what holds by the command line, the environment, the f
   deepStrictEqual(settings.unknown, { value: "strict", from: "environment", variable: "MDA_UNKNOWN" });
   deepStrictEqual(settings.keep, { value: true, from: "file", line: 1 });
   deepStrictEqual(settings.adopt, { value: true, from: "default" });
+  deepStrictEqual(parseYaml((await check("-o", "yaml")).stdout).settings, settings);
 });
 
 Deno.test("a variable with what is no value is wrong usage, of commands that have that option", async () => {

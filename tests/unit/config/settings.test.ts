@@ -2,6 +2,7 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert";
 import { fileURLToPath } from "node:url";
 import { createProgram } from "../../../src/cli/command_line.ts";
+import { completions, shells } from "../../../src/cli/commands/completions.ts";
 import { findContradictions } from "../../../src/config/contradictions.ts";
 import { inForce } from "../../../src/config/in_force.ts";
 import { type Configuration, readConfiguration } from "../../../src/config/load.ts";
@@ -148,7 +149,7 @@ Deno.test("the configuration that ships says every setting with its default, com
   strictEqual(readConfiguration("/nowhere").settings.size, 0);
 });
 
-Deno.test("every setting is an option of mda run and every option is a setting, in both references and on the page of the configuration", () => {
+Deno.test("every setting is an option of mda run and every option is a setting, in completions, both references and on the page of the configuration", () => {
   const program = createProgram(() => {
     throw new Error("none");
   });
@@ -158,10 +159,12 @@ Deno.test("every setting is an option of mda run and every option is a setting, 
   const others = ["--config", "--daemon"];
   const said = settingNames.flatMap((name) => [`--${longNameOf(name)}`, `--no-${longNameOf(name)}`]);
   deepStrictEqual(run.options.map(({ long }) => long!).filter((long) => !said.includes(long)), others);
+  const scripts = shells.map((shell) => completions(shell, program));
   const page = (name: string) => Deno.readTextFileSync(`${root}docs/${name}`);
   for (const name of settingNames) {
     const long = longNameOf(name);
     ok(options.includes(`--${long}`) || options.includes(`--no-${long}`), long);
+    for (const script of scripts) match(script, new RegExp(`\\b(no-)?${long}\\b`));
     match(page("commands.md"), new RegExp(`--(no-)?${long}\\b`));
     ok(page("mda.8").includes(`.B set ${long} `.replaceAll("-", "\\-")), long);
     ok(page("mda.8").includes(variableOf(name)), long);
