@@ -81,6 +81,7 @@ export const settings = {
     words: "what becomes of programs that are not known yet",
     choices: unknownPrograms,
     default: "learn",
+    reloads: true,
   }),
   adopt: define<boolean>({
     words: "leave connections that are already open to TCP",

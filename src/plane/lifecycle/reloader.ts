@@ -17,6 +17,7 @@ import { plural } from "../../text/plural.ts";
 import type { DataPlane } from "../data_plane.ts";
 import type { Upkeep } from "../upkeep/upkeep.ts";
 import type { DataPlaneOptions, Supervisor } from "./supervisor.ts";
+import { setUnknown } from "./unknown.ts";
 
 const log = getLogger("mda");
 
@@ -86,6 +87,7 @@ export class Reloader {
     Object.assign(this.#values, put);
     // Who stops, adopts and watches looks there.
     Object.assign(this.options, put);
+    if (names.includes("unknown")) setUnknown(this.plane, values.unknown);
   }
 }
 

@@ -186,6 +186,21 @@ Deno.test("a port in use, or any mistake, and nothing of the file is in force", 
   }
 });
 
+Deno.test("a reload changes what becomes of programs that are not known, also of the connections that are there", async () => {
+  await using mda = await Configured.start("set unknown strict\n");
+  const place = { cgroup: mda.cgroup };
+  await using early = await Older.start(place);
+  await early.trips(1, 100);
+  const before = await mda.status();
+  assert.deepEqual([before.programs.unknown, before.redirected.messages], ["strict", 0]);
+  assert.match(await mda.reload("set unknown fast\n"), /reloaded: 0 rules; unknown fast$/m);
+  assert.equal((await mda.status()).programs.unknown, "fast");
+  await using late = await Older.start(place);
+  await late.trips(10, 100);
+  assert.ok((await mda.status()).redirected.messages > 100);
+  await waitFor("adoption", async () => (await mda.status()).connections.active === 20);
+});
+
 Deno.test("a reload begins and ends following the file, and adopting", async () => {
   await using mda = await Configured.start("set adopt no\nset unknown fast\nchain -j RETURN\n");
   await using _older = await Older.start({ cgroup: mda.cgroup });
@@ -203,13 +218,13 @@ Deno.test("a reload begins and ends following the file, and adopting", async () 
 Deno.test("a reload says in one line what waits for a restart, and the rest is in force", async () => {
   await using mda = await Configured.start("");
   const said = await mda.reload(
-    "set mode daemon\nset unknown fast\nset sockets all\nset max-connections 5\nset drain-timeout 1\nchain -p 1\n",
+    "set mode daemon\nset sockets all\nset max-connections 5\nset drain-timeout 1\nchain -p 1\n",
   );
   const waiting = said.split("\n").filter((line) => line.includes("after a restart"));
   assert.equal(waiting.length, 1, said);
   assert.match(
     waiting[0],
-    /warning in force after a restart: mode daemon, sockets all, unknown fast, max-connections 5; all else is now, and nothing was lost$/,
+    /warning in force after a restart: mode daemon, sockets all, max-connections 5; all else is now, and nothing was lost$/,
   );
   assert.match(said, /reloaded: 1 rule; drain-timeout 1$/m);
   assert.equal((await mda.status()).rules, 1);
