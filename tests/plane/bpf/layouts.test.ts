@@ -71,7 +71,13 @@ Deno.test("the generator finds every kind of field, map, enum and constant", asy
     key: "label",
     value: "u64",
   });
-  assert.deepEqual(module.variables, { counting: "bool", small: "u8", step: "u64" });
+  assert.deepEqual(module.variables, {
+    counting: "bool",
+    limit: "u32",
+    other_limit: "u32",
+    small: "u8",
+    step: "u64",
+  });
   assert.equal(text, (await generateFixture()).text);
 });
 
