@@ -49,14 +49,8 @@ struct {
 static __noinline int count_refused_kind(const struct refused_connection *refused)
 {
 	struct refused_kind kind = { .server = refused->server, .port = refused->port, .reason = refused->reason };
-	__u64 *times = bpf_map_lookup_elem(&refused_kinds, &kind);
-	__u64 once = 1;
 
-	/* Another CPU may have been first; and when it is full, the sum of all is still in `counters`. */
-	if (!times && bpf_map_update_elem(&refused_kinds, &kind, &once, BPF_NOEXIST))
-		times = bpf_map_lookup_elem(&refused_kinds, &kind);
-	if (times)
-		__sync_fetch_and_add(times, 1);
+	count_key(&refused_kinds, &kind); /* when it is full, the sum of all is still in `counters` */
 	return 0;
 }
 

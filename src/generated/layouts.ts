@@ -144,7 +144,7 @@ export const layouts = {
       "left": { "offset": 156, "size": 4, "type": "u32" },
     },
   },
-  "dumping": {
+  "lease": {
     "size": 24,
     "fields": {
       "until_ns": { "offset": 0, "size": 8, "type": "u64" },
@@ -451,15 +451,6 @@ export const layouts = {
       "pad": { "offset": 196, "size": 4, "type": "u32" },
     },
   },
-  "tracing": {
-    "size": 24,
-    "fields": {
-      "until_ns": { "offset": 0, "size": 8, "type": "u64" },
-      "lost": { "offset": 8, "size": 8, "type": "u64" },
-      "pid": { "offset": 16, "size": 4, "type": "u32" },
-      "pad": { "offset": 20, "size": 4, "type": "u32" },
-    },
-  },
   "release": {
     "size": 536,
     "fields": {
@@ -714,8 +705,8 @@ export const maps = {
   "counters": { "type": 6, "maxEntries": 1, "key": "u32", "value": "counters" },
   "departures": { "type": 9, "maxEntries": 8192, "key": "u64", "value": "departure" },
   "dump_heads": { "type": 24, "maxEntries": 0, "key": "s32", "value": "dumped_message" },
-  "dumping": { "type": 2, "maxEntries": 1, "key": "u32", "value": "dumping" },
-  "dumps": { "type": 27, "maxEntries": 4194304 },
+  "dumping": { "type": 2, "maxEntries": 1, "key": "u32", "value": "lease" },
+  "dumps": { "type": 12, "maxEntries": 1, "key": "u32" },
   "edges_wanted": { "type": 9, "maxEntries": 1024, "key": "u64", "value": "enum edge_time" },
   "events": { "type": 27, "maxEntries": 65536 },
   "histograms": { "type": 6, "maxEntries": 49, "key": "u32", "value": "histogram" },
@@ -742,8 +733,8 @@ export const maps = {
   "rule_ports": { "type": 11, "maxEntries": 245760, "key": "port_prefix", "value": "rule_bits" },
   "rule_sets": { "type": 2, "maxEntries": 6, "key": "u32", "value": "rule_set" },
   "sockets": { "type": 18, "maxEntries": 262144, "key": "u64", "value": "u64" },
-  "traces": { "type": 27, "maxEntries": 1048576 },
-  "tracing": { "type": 2, "maxEntries": 1, "key": "u32", "value": "tracing" },
+  "traces": { "type": 12, "maxEntries": 1, "key": "u32" },
+  "tracing": { "type": 2, "maxEntries": 1, "key": "u32", "value": "lease" },
 } as const;
 
 export const variables = {

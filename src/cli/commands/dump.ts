@@ -6,8 +6,7 @@ import { DumpFile } from "../../output/dump_file.ts";
 import { PcapngWriter } from "../../output/pcapng/writer.ts";
 import { print, printError } from "../../output/print.ts";
 import { type LineOptions, TcpdumpLines } from "../../output/tcpdump/lines.ts";
-import { openPinnedMap } from "../../state/pins.ts";
-import { Lease, RENEW_MS } from "../../state/tracing.ts";
+import { Lease, RENEW_MS } from "../../state/lease.ts";
 import { plural } from "../../text/plural.ts";
 import { asksForProcesses, DumpProcesses, type ProcessFilter } from "../../views/dump_processes.ts";
 import { startDump } from "../../views/dump_start.ts";
@@ -51,8 +50,7 @@ export async function dump(
     throw new Error(`Cannot dump: Linux ${Deno.osRelease()} does not let the data plane copy messages`);
   }
   using parts = new DisposableStack();
-  const dumping = parts.use(openPinnedMap(pinDir, "dumping")!);
-  const dumps = parts.use(openPinnedMap(pinDir, "dumps")!);
+  const lease = parts.use(new Lease(pinDir, "messages", "dump"));
   const processes = asksForProcesses(options)
     ? new DumpProcesses(parts.use(new Lister(pinDir)), options)
     : undefined;
@@ -62,7 +60,7 @@ export async function dump(
   const reader = new DumpReader();
   let captured = 0, taken = 0, isRead = true;
   const records = parts.use(
-    new RingBuffer(dumps, (bytes) => {
+    new RingBuffer(lease.ring, (bytes) => {
       taken++;
       const packet = reader.read(bytes);
       if (packet && captured < count && isRead && matches(packet)) {
@@ -78,7 +76,6 @@ export async function dump(
       (!processes || processes.matches(packet));
   };
   let lost = 0;
-  const lease = new Lease(dumping, "dumping", "dump");
   let renewedMs = performance.now();
   const renew = () => {
     renewedMs = performance.now();
@@ -113,7 +110,7 @@ export async function dump(
       await new Promise((resolve) => setTimeout(resolve, isMore ? 0 : LOOK_MS));
     }
   } finally {
-    lease[Symbol.dispose]();
+    lease.end();
     for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.removeSignalListener(signal, stop);
   }
   // What was sent until now is there.

@@ -2,7 +2,7 @@ import { RingBuffer } from "../../libbpf/ring_buffer.ts";
 import { print, printError } from "../../output/print.ts";
 import { traceLine } from "../../output/trace_line.ts";
 import { openPinnedMap } from "../../state/pins.ts";
-import { Lease, RENEW_MS } from "../../state/tracing.ts";
+import { Lease, RENEW_MS } from "../../state/lease.ts";
 import { plural } from "../../text/plural.ts";
 import type { FilterOptions } from "../../views/filter.ts";
 import { makeTraceFilter, type Trace, TraceReader } from "../../views/traces.ts";
@@ -20,15 +20,13 @@ export interface TraceOptions
 export async function trace({ pinDir, output, count = Infinity, ...options }: TraceOptions): Promise<number> {
   const filter = makeTraceFilter(options);
   await checkRunning("trace", pinDir);
-  using tracing = openPinnedMap(pinDir, "tracing")!;
   using programs = openPinnedMap(pinDir, "programs")!;
-  using traces = openPinnedMap(pinDir, "traces")!;
   const reader = new TraceReader(programs);
   const format = output === "json" ? (record: Trace) => JSON.stringify(record) : traceLine;
   let lines: string[] = [];
   let left = count;
-  using lease = new Lease(tracing, "tracing", "trace");
-  using records = new RingBuffer(traces, (bytes) => {
+  using lease = new Lease(pinDir, "connections", "trace");
+  using records = new RingBuffer(lease.ring, (bytes) => {
     const record = reader.read(bytes);
     if (record && left > 0 && filter(record)) {
       lines.push(format(record));
