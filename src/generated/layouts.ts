@@ -403,6 +403,13 @@ export const layouts = {
       "pad": { "offset": 20, "size": 4, "type": "u32" },
     },
   },
+  "refused_lately": {
+    "size": 32,
+    "fields": {
+      "kind": { "offset": 0, "size": 24, "type": "refused_kind" },
+      "times": { "offset": 24, "size": 8, "type": "u64" },
+    },
+  },
   "reload_request": {
     "size": 16,
     "fields": {
@@ -726,6 +733,7 @@ export const maps = {
   "refusals": { "type": 2, "maxEntries": 4096, "key": "u32", "value": "refused_connection" },
   "refused_errors": { "type": 1, "maxEntries": 64, "key": "u32", "value": "u64" },
   "refused_kinds": { "type": 1, "maxEntries": 4096, "key": "refused_kind", "value": "u64" },
+  "refused_lately": { "type": 6, "maxEntries": 16, "key": "u32", "value": "refused_lately" },
   "reload_requests": { "type": 1, "maxEntries": 64, "key": "u64", "value": "reload_request" },
   "rule_addresses": { "type": 11, "maxEntries": 245760, "key": "address_prefix", "value": "rule_bits" },
   "rule_decisions": { "type": 6, "maxEntries": 1536, "key": "u32", "value": "u64" },
