@@ -5,6 +5,7 @@
 #include "connection.h"
 #include "dumping.h"
 #include "lane.h"
+#include "lease.h"
 #include "socket.h"
 #include "task.h"
 
@@ -19,9 +20,9 @@
 #define DUMP_PARTS_MAX 40
 
 /* Nobody is woken: who dumps looks every few milliseconds. */
-#define WRITE_PART(size, head, from, length) \
+#define WRITE_PART(ring, size, head, from, length) \
 	({ \
-		void *record = bpf_ringbuf_reserve(&dumps, size, 0); \
+		void *record = bpf_ringbuf_reserve(ring, size, 0); \
 		__u32 known = length; \
 		if (!record) \
 			return 1; \
@@ -36,15 +37,20 @@
 
 static __always_inline int write_part(const struct dumped *head, const void *from, __u32 bytes)
 {
+	__u32 zero = 0;
+	void *ring = bpf_map_lookup_elem(&dumps, &zero);
+
+	if (!ring)
+		return 1;
 	if (bytes <= DUMP_ROOM(DUMP_TINY))
-		return WRITE_PART(DUMP_TINY, head, from, bytes);
+		return WRITE_PART(ring, DUMP_TINY, head, from, bytes);
 	if (bytes <= DUMP_ROOM(DUMP_SMALL))
-		return WRITE_PART(DUMP_SMALL, head, from, bytes);
+		return WRITE_PART(ring, DUMP_SMALL, head, from, bytes);
 	if (bytes <= DUMP_ROOM(DUMP_PAGE))
-		return WRITE_PART(DUMP_PAGE, head, from, bytes);
+		return WRITE_PART(ring, DUMP_PAGE, head, from, bytes);
 	if (bytes <= DUMP_ROOM(DUMP_PAGES))
-		return WRITE_PART(DUMP_PAGES, head, from, bytes);
-	return WRITE_PART(DUMP_MOST, head, from, bytes);
+		return WRITE_PART(ring, DUMP_PAGES, head, from, bytes);
+	return WRITE_PART(ring, DUMP_MOST, head, from, bytes);
 }
 
 /* How long an element of the message is: its struct scatterlist says. */
@@ -90,7 +96,7 @@ __noinline int dump_part(struct sk_msg_md *msg)
 	head->bytes = bytes;
 	message->left -= bytes;
 	if (bpf_msg_pull_data(msg, head->offset, head->offset + bytes, 0) || write_part(head, msg->data, bytes))
-		lose_part();
+		lose_record(&dumping);
 	return 1;
 }
 
@@ -161,13 +167,13 @@ static __noinline int note_message(struct sk_msg_md *msg, struct lane *lane, str
 static __noinline int dump_message(struct sk_msg_md *msg, struct lane *lane, struct sock *own, __u32 passed)
 {
 	if (!note_message(msg, lane, own, passed)) {
-		lose_part();
+		lose_record(&dumping);
 		return 0;
 	}
 	for (int i = 0; i < DUMP_PARTS_MAX; i++) {
 		if (!dump_part(msg))
 			return 0;
 	}
-	lose_part(); /* its end */
+	lose_record(&dumping); /* its end */
 	return 0;
 }

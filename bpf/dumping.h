@@ -7,6 +7,7 @@
 #include <bpf/bpf_helpers.h>
 #include "connection.h"
 #include "control.h"
+#include "lease.h"
 
 /* User space says whether this kernel lets an sk_msg program copy messages. */
 const volatile bool can_dump = false;
@@ -43,24 +44,20 @@ struct dumped_message {
 };
 
 /* Who dumps: one process. */
-struct dumping {
-	__u64 until_ns; /* CLOCK_MONOTONIC */
-	__u64 lost; /* parts for which there was no room */
-	__u32 pid; /* in its own PID namespace */
-	__u32 pad;
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 1 << 22);
-} dumps SEC(".maps");
-
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);
-	__type(value, struct dumping);
+	__type(value, struct lease);
 } dumping SEC(".maps");
+
+/* Where parts are written for it. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__array(values, struct ring);
+} dumps SEC(".maps");
 
 /* What is said of each of a socket's messages, under the socket's lock. Only those that were dumped have it: it is made once, and the
  * names of the ends are looked up then. */
@@ -71,27 +68,9 @@ struct {
 	__type(value, struct dumped_message);
 } dump_heads SEC(".maps");
 
-/* Who dumps says so again and again: one that was killed costs nothing within seconds. */
-static __always_inline struct dumping *dumped_to(void)
-{
-	__u32 zero = 0;
-	struct dumping *now = bpf_map_lookup_elem(&dumping, &zero);
-
-	return now && now->until_ns && now->until_ns > bpf_ktime_get_ns() ? now : NULL;
-}
-
-static __always_inline void lose_part(void)
-{
-	__u32 zero = 0;
-	struct dumping *now = bpf_map_lookup_elem(&dumping, &zero);
-
-	if (now)
-		__sync_fetch_and_add(&now->lost, 1);
-}
-
 /* From now on every message is looked at anew. */
 static __always_inline int start_to_dump(void)
 {
 	begin_epoch();
-	return dumped_to() != NULL;
+	return is_leased(&dumping);
 }

@@ -18,8 +18,11 @@ static __always_inline void refuse_for(__u8 *refused, long error)
 		refuse_end(refused, REFUSED_MAP_FULL);
 	else if (error == -ENOMEM)
 		refuse_end(refused, REFUSED_NO_MEMORY);
-	else
-		count_error(-error);
+	else {
+		__u32 number = -error;
+
+		count_key(&refused_errors, &number, 1);
+	}
 }
 
 /* NULL when the socket stays outside, which is counted; then @refused is as in refuse_end(). */

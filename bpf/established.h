@@ -32,46 +32,47 @@ static __always_inline void leave_if_possible(struct bpf_sock_ops *ops, struct l
 }
 
 /* Bytes that this socket had sent through TCP were acknowledged. */
-static __noinline int acknowledged(struct bpf_sock_ops *ops, struct bpf_sock *sk)
+static __always_inline void acknowledged(struct bpf_sock_ops *ops, struct lane *lane, struct sock *sk)
 {
-	struct lane *lane = bpf_sk_storage_get(&lanes, sk, 0, 0);
-	struct sock *tp = (void *)bpf_skc_to_tcp_sock(sk);
-
-	if (!tp)
-		return 0;
-	if (!lane || lane->left_at_ns)
-		return look_at_outsider(ops, tp);
 	if (!meet_peer(lane))
-		want_to_leave(lane, tp, LEAVE_UNPAIRED); /* the peer has long been established, and has not entered */
+		want_to_leave(lane, sk, LEAVE_UNPAIRED); /* the peer has long been established, and has not entered */
 	if (lane->notice.leave)
-		leave_if_possible(ops, lane, tp, ops->state >= BPF_TCP_FIN_WAIT1 && ops->state != BPF_TCP_CLOSE_WAIT);
-	return 0;
+		leave_if_possible(ops, lane, sk, ops->state >= BPF_TCP_FIN_WAIT1 && ops->state != BPF_TCP_CLOSE_WAIT);
 }
 
 /* The socket is about to be in state args[1]. */
-static __noinline int state_changed(struct bpf_sock_ops *ops, struct bpf_sock *sk)
+static __always_inline void state_changed(struct bpf_sock_ops *ops, struct lane *lane, struct sock *sk)
 {
-	struct lane *lane = bpf_sk_storage_get(&lanes, sk, 0, 0);
-	struct sock *tp = (void *)bpf_skc_to_tcp_sock(sk);
-
-	if (!tp)
-		return 0;
-	if (!lane || lane->left_at_ns)
-		return look_at_outsider(ops, tp);
 	if (ops->args[1] == BPF_TCP_FIN_WAIT1 || ops->args[1] == BPF_TCP_LAST_ACK)
-		hold_fin_if_unread(ops, lane, tp);
+		hold_fin_if_unread(ops, lane, sk);
 	meet_peer(lane);
 	has_ended(lane);
 	has_been(lane, STAY);
 	if (ops->args[1] == BPF_TCP_CLOSE) {
 		if (!(lane->key & 1))
-			trace_lane(tp, lane, TRACE_ENDED, 0);
-		has_closed(lane, tp);
-		return 0;
+			trace_lane(sk, lane, TRACE_ENDED, 0);
+		has_closed(lane, sk);
+		return;
 	}
 	if (ops->args[1] != BPF_TCP_FIN_WAIT1)
+		return;
+	want_to_leave(lane, sk, LEAVE_HALF_CLOSED);
+	leave_if_possible(ops, lane, sk, true);
+}
+
+/* RTT_CB and STATE_CB. */
+static __noinline int called_back(struct bpf_sock_ops *ops, struct bpf_sock *sk)
+{
+	struct lane *lane = bpf_sk_storage_get(&lanes, sk, 0, 0);
+	struct sock *own = (void *)bpf_skc_to_tcp_sock(sk);
+
+	if (!own)
 		return 0;
-	want_to_leave(lane, tp, LEAVE_HALF_CLOSED);
-	leave_if_possible(ops, lane, tp, true);
+	if (!lane || lane->left_at_ns)
+		return look_at_outsider(ops, own);
+	if (ops->op == BPF_SOCK_OPS_STATE_CB)
+		state_changed(ops, lane, own);
+	else
+		acknowledged(ops, lane, own);
 	return 0;
 }

@@ -113,10 +113,9 @@ static __always_inline void gather_unpaired(struct facts *facts, const struct la
 }
 
 static __always_inline void gather(struct facts *facts, struct found *found, struct lane *lane, struct sock *own,
-				   const struct control *now, __u32 size)
+				   const struct control *now, __u32 size, __u64 jiffies)
 {
 	struct task_struct *task = current_task();
-	__u64 jiffies = bpf_jiffies64();
 	unsigned long flags = flags_sent_with(task);
 	bool has_help = has_heartbeat(now);
 	struct sock *peer;

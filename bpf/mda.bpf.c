@@ -51,10 +51,8 @@ int follow(struct bpf_sock_ops *ops)
 		client_established(ops, sk);
 	else if (op == BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB)
 		server_established(ops, sk);
-	else if (op == BPF_SOCK_OPS_STATE_CB)
-		state_changed(ops, sk);
-	else if (op == BPF_SOCK_OPS_RTT_CB)
-		acknowledged(ops, sk);
+	else if (op == BPF_SOCK_OPS_STATE_CB || op == BPF_SOCK_OPS_RTT_CB)
+		called_back(ops, sk);
 	else if (op == BPF_SOCK_OPS_HDR_OPT_LEN_CB)
 		make_room_for_option(ops, sk);
 	else if (op == BPF_SOCK_OPS_WRITE_HDR_OPT_CB)

@@ -24,6 +24,7 @@
 #define LRU_INACTIVE_FILE 2
 #define LRU_ACTIVE_FILE 3
 #define ZONES_MAX 6
+/* More than the largest message takes (MAX_MSG_FRAGS of 32 KiB). */
 #define FILE_PAGES_ENOUGH 1024
 
 /* More than all CPUs take in a jiffy: with so much left a cgroup is looked at once in that time. */
@@ -89,13 +90,11 @@ static __noinline enum memory memory_of_cgroup(struct sock *reader, long pages)
 		counter = READ(counter, parent);
 	}
 	/* Full of what has been read from files, as most are: there is room for a message. */
-	if (left < pages + CGROUP_BATCH_PAGES && !is_for_tcp) {
-		left = file_pages(memcg);
+	if (left < pages + CGROUP_BATCH_PAGES) {
+		left = is_for_tcp ? 0 : file_pages(memcg);
 		if (left < FILE_PAGES_ENOUGH)
 			return MEMORY_SHORT;
 	}
-	if (left < pages + CGROUP_BATCH_PAGES)
-		return MEMORY_SHORT;
 	return left < PLENTY_PAGES ? MEMORY_ENOUGH : MEMORY_PLENTY;
 }
 

@@ -6,6 +6,7 @@
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 #include "cast.h"
+#include "lease.h"
 #include "rule_sets.h"
 
 #define PASS_WORDS_BYTES 96
@@ -40,12 +41,12 @@ static __always_inline bool somebody_asks_to_pass(void)
 	__u32 zero = 0;
 	__u64 *until_ns = bpf_map_lookup_elem(&passing_until, &zero);
 
-	return until_ns && *until_ns && *until_ns > bpf_ktime_get_ns();
+	return until_ns && lasts_until(*until_ns);
 }
 
 static __always_inline bool is_pass_filter_in_force(__u32 filter)
 {
 	struct pass_request *request = bpf_map_lookup_elem(&pass_requests, &filter);
 
-	return request && request->lease_ns > bpf_ktime_get_ns();
+	return request && lasts_until(request->lease_ns);
 }

@@ -84,14 +84,14 @@ static __always_inline void note_found(struct lane *lane, struct sock *own, cons
 		learn_from(lane, own, facts->holds, found->special_habit);
 }
 
-static __always_inline int pass(struct lane *lane, enum pass reason, __u32 bytes)
+static __always_inline int pass(struct lane *lane, enum pass reason, __u32 bytes, __u32 jiffies)
 {
 	lane->on_tcp = 1;
 	lane->epoch = 0;
 	lane->passed_for = reason;
 	lane->passed_messages++;
 	lane->passed_bytes += bytes;
-	lane->moved = bpf_jiffies64();
+	lane->moved = jiffies;
 	count_pass(reason);
 	return SK_PASS;
 }
@@ -99,7 +99,7 @@ static __always_inline int pass(struct lane *lane, enum pass reason, __u32 bytes
 static __always_inline int redirect_to_peer(struct sk_msg_md *msg, struct lane *lane, __u32 jiffies)
 {
 	if (bpf_msg_redirect_hash(msg, &sockets, &lane->peer.key, BPF_F_INGRESS) != SK_PASS)
-		return pass(lane, PASSED_PEER_LEFT, msg->size);
+		return pass(lane, PASSED_PEER_LEFT, msg->size, jiffies);
 	lane->messages++;
 	lane->bytes += msg->size;
 	lane->moved = jiffies;
@@ -108,7 +108,7 @@ static __always_inline int redirect_to_peer(struct sk_msg_md *msg, struct lane *
 }
 
 static __always_inline int apply(struct sk_msg_md *msg, struct lane *lane, struct sock *own, const struct facts *facts,
-				 struct found *found, const struct verdict *verdict)
+				 struct found *found, const struct verdict *verdict, __u32 jiffies)
 {
 	__u16 was_on_tcp = lane->on_tcp;
 
@@ -127,7 +127,7 @@ static __always_inline int apply(struct sk_msg_md *msg, struct lane *lane, struc
 
 		if (lane->notice.passes)
 			lane->notice.passes = 0;
-		result = redirect_to_peer(msg, lane, bpf_jiffies64());
+		result = redirect_to_peer(msg, lane, jiffies);
 		if (is_first && lane->messages)
 			has_first_message(lane);
 		return result;
@@ -140,26 +140,26 @@ static __always_inline int apply(struct sk_msg_md *msg, struct lane *lane, struc
 		lane->notice.passes = was_on_tcp; /* as the one before it, and as will the next ones */
 	else if (verdict->reason == PASSED_ACKNOWLEDGING)
 		lane->notice.passes = 0; /* else the two could go on so for ever */
-	return pass(lane, verdict->reason, msg->size);
+	return pass(lane, verdict->reason, msg->size, jiffies);
 }
 
-static __noinline int reconsider(struct sk_msg_md *msg, struct lane *lane, struct sock *own, struct control *now)
+static __noinline int reconsider(struct sk_msg_md *msg, struct lane *lane, struct sock *own, struct control *now, __u64 jiffies)
 {
 	__u64 epoch = epoch_of(now); /* before the facts that it is about */
 	struct facts *facts = &lane->facts;
 	struct found *found = &lane->found;
 
 	lane->epoch = 0;
-	gather(facts, found, lane, own, now, msg->size);
+	gather(facts, found, lane, own, now, msg->size, jiffies);
 	barrier();
 	lane->verdict = decide(facts);
 	barrier();
-	if (can_dump && dumped_to()) {
+	if (can_dump && is_leased(&dumping)) {
 		if (lane->verdict.action != REFUSE)
 			dump_message(msg, lane, own, lane->verdict.action != REDIRECT);
 	} else if (found->may_be_kept && !facts->holds && !facts->wishes && !facts->leaves && facts->handover == HANDOVER_NONE)
 		keep(lane, own, found, epoch);
-	return apply(msg, lane, own, facts, found, &lane->verdict);
+	return apply(msg, lane, own, facts, found, &lane->verdict, jiffies);
 }
 
 /* The fields of a socket; NULL when it is not TCP's. */
@@ -188,5 +188,5 @@ static __always_inline int decide_message(struct sk_msg_md *msg)
 	if ((sk->state == BPF_TCP_ESTABLISHED || sk->state == BPF_TCP_CLOSE_WAIT) && is_as_decided(lane, own, peer, now, jiffies) &&
 	    fits(lane, peer, msg->size, jiffies))
 		return redirect_to_peer(msg, lane, jiffies);
-	return reconsider(msg, lane, own, now);
+	return reconsider(msg, lane, own, now, jiffies);
 }

@@ -8,6 +8,7 @@
 #include "connection.h"
 #include "executable.h"
 #include "lane.h"
+#include "lease.h"
 #include "socket.h"
 
 enum trace_kind {
@@ -43,34 +44,21 @@ struct trace {
 	struct traced_end peer; /* all 0: not known, or gone */
 };
 
-/* Who listens to `traces`: one process. */
-struct tracing {
-	__u64 until_ns; /* CLOCK_MONOTONIC */
-	__u64 lost; /* for want of room */
-	__u32 pid; /* in its own PID namespace */
-	__u32 pad;
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 1 << 20);
-} traces SEC(".maps");
-
+/* Who listens: one process. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);
-	__type(value, struct tracing);
+	__type(value, struct lease);
 } tracing SEC(".maps");
 
-/* Who listens says so again and again: one that was killed is listened to no more within seconds. */
-static __always_inline struct tracing *listened_to(void)
-{
-	__u32 zero = 0;
-	struct tracing *now = bpf_map_lookup_elem(&tracing, &zero);
-
-	return now && now->until_ns && now->until_ns > bpf_ktime_get_ns() ? now : NULL;
-}
+/* Where each struct trace is written for it. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__array(values, struct ring);
+} traces SEC(".maps");
 
 static __always_inline void trace_end(struct traced_end *end, const struct lane *lane)
 {
@@ -92,12 +80,14 @@ static __always_inline struct executable executable_at(__u64 lane)
 
 #define account_at(address, field) ((__u64)pointer_at((void *)(address) + offsetof(struct lane, field)))
 
+/* Nobody is woken: who listens looks often enough, and a call of the scheduler each time is what connections would feel most. */
 static __noinline int write_trace(struct trace *trace)
 {
-	struct tracing *now = listened_to();
+	__u32 zero = 0;
+	void *ring = bpf_map_lookup_elem(&traces, &zero);
 
-	if (now && bpf_ringbuf_output(&traces, trace, sizeof(*trace), 0))
-		__sync_fetch_and_add(&now->lost, 1);
+	if (!ring || bpf_ringbuf_output(ring, trace, sizeof(*trace), BPF_RB_NO_WAKEUP))
+		lose_record(&tracing);
 	return 0;
 }
 
@@ -117,7 +107,7 @@ static __noinline int trace_lane(struct sock *sk, struct lane *lane, __u32 kind,
 {
 	struct trace trace = {};
 
-	if (!listened_to() || !lane || !sk)
+	if (!is_leased(&tracing) || !lane || !sk)
 		return 0;
 	trace_socket(&trace, sk, kind, reason);
 	trace.key = lane->key;
@@ -138,7 +128,7 @@ static __noinline int trace_refused(struct sock *sk, const struct executable *cl
 {
 	struct trace trace = {};
 
-	if (!listened_to() || !sk)
+	if (!is_leased(&tracing) || !sk)
 		return 0;
 	trace_socket(&trace, sk, TRACE_REFUSED, reason);
 	trace.key = READ(sk, __sk_common.skc_cookie.counter) << 1;

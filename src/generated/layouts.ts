@@ -144,7 +144,7 @@ export const layouts = {
       "left": { "offset": 156, "size": 4, "type": "u32" },
     },
   },
-  "dumping": {
+  "lease": {
     "size": 24,
     "fields": {
       "until_ns": { "offset": 0, "size": 8, "type": "u64" },
@@ -403,6 +403,13 @@ export const layouts = {
       "pad": { "offset": 20, "size": 4, "type": "u32" },
     },
   },
+  "refused_lately": {
+    "size": 32,
+    "fields": {
+      "kind": { "offset": 0, "size": 24, "type": "refused_kind" },
+      "times": { "offset": 24, "size": 8, "type": "u64" },
+    },
+  },
   "reload_request": {
     "size": 16,
     "fields": {
@@ -449,15 +456,6 @@ export const layouts = {
       "any_gid": { "offset": 160, "size": 32, "type": "rule_bits" },
       "count": { "offset": 192, "size": 4, "type": "u32" },
       "pad": { "offset": 196, "size": 4, "type": "u32" },
-    },
-  },
-  "tracing": {
-    "size": 24,
-    "fields": {
-      "until_ns": { "offset": 0, "size": 8, "type": "u64" },
-      "lost": { "offset": 8, "size": 8, "type": "u64" },
-      "pid": { "offset": 16, "size": 4, "type": "u32" },
-      "pad": { "offset": 20, "size": 4, "type": "u32" },
     },
   },
   "release": {
@@ -714,8 +712,8 @@ export const maps = {
   "counters": { "type": 6, "maxEntries": 1, "key": "u32", "value": "counters" },
   "departures": { "type": 9, "maxEntries": 8192, "key": "u64", "value": "departure" },
   "dump_heads": { "type": 24, "maxEntries": 0, "key": "s32", "value": "dumped_message" },
-  "dumping": { "type": 2, "maxEntries": 1, "key": "u32", "value": "dumping" },
-  "dumps": { "type": 27, "maxEntries": 4194304 },
+  "dumping": { "type": 2, "maxEntries": 1, "key": "u32", "value": "lease" },
+  "dumps": { "type": 12, "maxEntries": 1, "key": "u32" },
   "edges_wanted": { "type": 9, "maxEntries": 1024, "key": "u64", "value": "enum edge_time" },
   "events": { "type": 27, "maxEntries": 65536 },
   "histograms": { "type": 6, "maxEntries": 49, "key": "u32", "value": "histogram" },
@@ -735,6 +733,7 @@ export const maps = {
   "refusals": { "type": 2, "maxEntries": 4096, "key": "u32", "value": "refused_connection" },
   "refused_errors": { "type": 1, "maxEntries": 64, "key": "u32", "value": "u64" },
   "refused_kinds": { "type": 1, "maxEntries": 4096, "key": "refused_kind", "value": "u64" },
+  "refused_lately": { "type": 6, "maxEntries": 16, "key": "u32", "value": "refused_lately" },
   "reload_requests": { "type": 1, "maxEntries": 64, "key": "u64", "value": "reload_request" },
   "rule_addresses": { "type": 11, "maxEntries": 245760, "key": "address_prefix", "value": "rule_bits" },
   "rule_decisions": { "type": 6, "maxEntries": 1536, "key": "u32", "value": "u64" },
@@ -742,8 +741,8 @@ export const maps = {
   "rule_ports": { "type": 11, "maxEntries": 245760, "key": "port_prefix", "value": "rule_bits" },
   "rule_sets": { "type": 2, "maxEntries": 6, "key": "u32", "value": "rule_set" },
   "sockets": { "type": 18, "maxEntries": 262144, "key": "u64", "value": "u64" },
-  "traces": { "type": 27, "maxEntries": 1048576 },
-  "tracing": { "type": 2, "maxEntries": 1, "key": "u32", "value": "tracing" },
+  "traces": { "type": 12, "maxEntries": 1, "key": "u32" },
+  "tracing": { "type": 2, "maxEntries": 1, "key": "u32", "value": "lease" },
 } as const;
 
 export const variables = {

@@ -45,6 +45,7 @@ const symbols = {
   bpf_link__detach: { parameters: ["pointer"], result: "i32" },
   bpf_link__destroy: { parameters: ["pointer"], result: "i32" },
 
+  bpf_map_create: { parameters: ["u32", "buffer", "u32", "u32", "u32", "pointer"], result: "i32" },
   bpf_map_lookup_elem: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
   bpf_map_update_elem: { parameters: ["i32", "buffer", "buffer", "u64"], result: "i32" },
   bpf_map_update_batch: { parameters: ["i32", "buffer", "buffer", "buffer", "pointer"], result: "i32" },

@@ -1,12 +1,29 @@
 import * as libc from "../host/libc/mod.ts";
 import { callForNumber, callForPointer } from "./errors.ts";
 import { libbpf } from "./library.ts";
-import type { BpfMap } from "./map.ts";
+import { BpfMap } from "./map.ts";
 
 /** Ends what libbpf does in a ring buffer; the record counts as read. */
 const ENOUGH = -1;
 
 const handle = { parameters: ["pointer", "pointer", "usize"], result: "i32" } as const;
+
+/** BPF_MAP_TYPE_RINGBUF of linux/bpf.h. */
+const RINGBUF = 27;
+
+/**
+ * Makes a map that a {@link RingBuffer} can read.
+ *
+ * @param name at most 15 characters count
+ * @param bytes a power of two, of whole pages
+ */
+export function createRing(name: string, bytes: number): BpfMap {
+  return new BpfMap(
+    callForNumber(`create the ring buffer ${name}`, (s) => {
+      return s.bpf_map_create(RINGBUF, libc.cString(name), 0, 0, bytes, null);
+    }),
+  );
+}
 
 /** What BPF programs write into a ring buffer, as soon as they do. Needs Linux 5.8. */
 export class RingBuffer implements Disposable {

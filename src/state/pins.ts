@@ -27,6 +27,7 @@ export const mapNames = [
   "events",
   "refusals",
   "refused_kinds",
+  "refused_lately",
   "traces",
   "tracing",
   "dumps",

@@ -275,24 +275,34 @@ static bool is_due(const struct connection *connection, int side)
 static void describe_sockets(int writer, int reader, char *text, size_t size)
 {
 	uint32_t memory[16] = {}; /* SK_MEMINFO_RMEM_ALLOC, SK_MEMINFO_RCVBUF, ... */
-	struct tcp_info info = {};
-	socklen_t info_size = sizeof(info), memory_size = sizeof(memory), lowat_size = sizeof(int);
+	/* The kernel's struct tcp_info goes on where libc's ends. */
+	union {
+		struct tcp_info known;
+		struct {
+			uint8_t before_pacing_rate[104];
+			uint64_t pacing_rate;
+			uint8_t before_window[116];
+			uint32_t window;
+		};
+	} all = {};
+	const struct tcp_info *info = &all.known;
+	socklen_t info_size = sizeof(all), memory_size = sizeof(memory), lowat_size = sizeof(int);
 	int lowat = 0;
 
-	getsockopt(writer, IPPROTO_TCP, TCP_INFO, &info, &info_size);
+	getsockopt(writer, IPPROTO_TCP, TCP_INFO, &all, &info_size);
 	getsockopt(reader, SOL_SOCKET, SO_MEMINFO, memory, &memory_size);
 	getsockopt(reader, SOL_SOCKET, SO_RCVLOWAT, &lowat, &lowat_size);
 	snprintf(text, size,
 		 "the writer has %u segments unacknowledged, %u retransmits, %u probes, backoff %u, RTO %u ms, sent %u ms "
-		 "and was answered %u ms ago; the reader has %u of %u bytes of its buffer in use, its SO_RCVLOWAT is %d",
-		 info.tcpi_unacked, info.tcpi_retransmits, info.tcpi_probes, info.tcpi_backoff, info.tcpi_rto / 1000,
-		 info.tcpi_last_data_sent, info.tcpi_last_ack_recv, memory[0], memory[1], lowat);
+		 "and was answered %u ms ago, may send %u at once and %llu bytes/s, and has a window of %u bytes; the reader has %u of %u bytes of its buffer in use, its SO_RCVLOWAT is %d",
+		 info->tcpi_unacked, info->tcpi_retransmits, info->tcpi_probes, info->tcpi_backoff, info->tcpi_rto / 1000,
+		 info->tcpi_last_data_sent, info->tcpi_last_ack_recv, info->tcpi_snd_cwnd, (unsigned long long)all.pacing_rate, all.window, memory[0], memory[1], lowat);
 }
 
 /* Where the bytes are: what the kernel says of both sockets. */
 static void report_stall(struct connection *connection, int side)
 {
-	char sockets[320];
+	char sockets[400];
 	struct direction *direction = &connection->directions[side];
 	struct end *writer = &connection->ends[side], *reader = &connection->ends[!side];
 	int unread = -1, unsent = -1, reader_fd = reader->fd, writer_fd = writer->fd;

@@ -1,4 +1,3 @@
-import { getPriority, setPriority } from "node:os";
 import { canCopyMessages } from "../../checks/features.ts";
 import { parseCaptureFilter } from "../../config/capture_filter.ts";
 import { RingBuffer } from "../../libbpf/ring_buffer.ts";
@@ -6,13 +5,13 @@ import { DumpFile } from "../../output/dump_file.ts";
 import { PcapngWriter } from "../../output/pcapng/writer.ts";
 import { print, printError } from "../../output/print.ts";
 import { type LineOptions, TcpdumpLines } from "../../output/tcpdump/lines.ts";
-import { openPinnedMap } from "../../state/pins.ts";
-import { Lease, RENEW_MS } from "../../state/tracing.ts";
+import { Lease } from "../../state/lease.ts";
 import { plural } from "../../text/plural.ts";
 import { asksForProcesses, DumpProcesses, type ProcessFilter } from "../../views/dump_processes.ts";
 import { startDump } from "../../views/dump_start.ts";
 import { DumpReader, type Packet } from "../../views/dumps.ts";
 import { Lister } from "../../views/lister.ts";
+import { AT_ONCE, listen } from "./listen.ts";
 import { checkRunning } from "./running.ts";
 
 export interface DumpOptions extends ProcessFilter, Omit<LineOptions, "snapLength"> {
@@ -23,13 +22,6 @@ export interface DumpOptions extends ProcessFilter, Omit<LineOptions, "snapLengt
   /** Of each packet, from its IP header on. */
   snapshotLength: number;
 }
-
-/** Who sends goes first: where they take all of the CPU, packets are lost instead. */
-const NICE = 15;
-/** Between two looks at the ring buffer, which has room for much more than is sent meanwhile. */
-const LOOK_MS = 5;
-/** Records between two moments in which signals and the lease are looked after. */
-const AT_ONCE = 2048;
 
 /** Where packets go. */
 interface Sink extends Disposable {
@@ -51,8 +43,7 @@ export async function dump(
     throw new Error(`Cannot dump: Linux ${Deno.osRelease()} does not let the data plane copy messages`);
   }
   using parts = new DisposableStack();
-  const dumping = parts.use(openPinnedMap(pinDir, "dumping")!);
-  const dumps = parts.use(openPinnedMap(pinDir, "dumps")!);
+  const lease = parts.use(new Lease(pinDir, "messages", "dump"));
   const processes = asksForProcesses(options)
     ? new DumpProcesses(parts.use(new Lister(pinDir)), options)
     : undefined;
@@ -62,10 +53,10 @@ export async function dump(
   const reader = new DumpReader();
   let captured = 0, taken = 0, isRead = true;
   const records = parts.use(
-    new RingBuffer(dumps, (bytes) => {
+    new RingBuffer(lease.ring, (bytes) => {
       taken++;
       const packet = reader.read(bytes);
-      if (packet && captured < count && isRead && matches(packet)) {
+      if (captured < count && isRead && matches(packet)) {
         captured++;
         isRead = sink.packet(packet);
       }
@@ -78,47 +69,22 @@ export async function dump(
       (!processes || processes.matches(packet));
   };
   let lost = 0;
-  const lease = new Lease(dumping, "dumping", "dump");
-  let renewedMs = performance.now();
-  const renew = () => {
-    renewedMs = performance.now();
-    const more = lease.lost();
-    lost += more;
-    if (more === 0) return;
-    printError(`mda: ${plural(more, "packet")} lost: more was sent than could be written down\n`);
-    sink.statistics(lost);
-  };
-  /** Returns whether there may be more. */
-  const take = () => {
-    taken = 0;
-    records.take();
-    if (!sink.flush()) isRead = false;
-    return taken >= AT_ONCE;
-  };
-  let goesOn = true;
-  const stop = () => {
-    goesOn = false;
-  };
-  for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, stop);
-  try {
-    setPriority(0, Math.max(NICE, getPriority(0)));
-    startDump(pinDir);
-    printError("mda: dumping; Ctrl-C ends it\n");
-    while (goesOn && isRead && captured < count) {
-      const isMore = take();
-      if (performance.now() > renewedMs + RENEW_MS) {
-        lease.renew();
-        renew();
-      }
-      await new Promise((resolve) => setTimeout(resolve, isMore ? 0 : LOOK_MS));
-    }
-  } finally {
-    lease[Symbol.dispose]();
-    for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.removeSignalListener(signal, stop);
-  }
-  // What was sent until now is there.
-  while (take() && isRead && captured < count);
-  renew();
+  startDump(pinDir);
+  await listen(lease, {
+    doing: "dumping",
+    take() {
+      taken = 0;
+      records.take();
+      if (!sink.flush()) isRead = false;
+      return taken >= AT_ONCE;
+    },
+    isEnough: () => !isRead || captured >= count,
+    tellLost(more) {
+      lost += more;
+      printError(`mda: ${plural(more, "packet")} lost: more was sent than could be written down\n`);
+      sink.statistics(lost);
+    },
+  });
   sink.statistics(lost);
   sink.flush();
   printError(`${plural(captured, "packet")} captured\n${plural(lost, "packet")} lost\n`);

@@ -1,5 +1,6 @@
 import { getLogger } from "@logtape/logtape";
 import { obstacleToOthersSockets } from "../../host/reach.ts";
+import { freeUnusedRings } from "../../state/lease.ts";
 import type { DataPlane } from "../data_plane.ts";
 import { handOver } from "../sockets/handover.ts";
 import { memoryKeeper } from "../sockets/memory.ts";
@@ -10,7 +11,7 @@ import { heartbeat } from "./heartbeat.ts";
 import { learner } from "./learner.ts";
 import { leaver } from "./leaver.ts";
 import { NeighbourWatch } from "./neighbour_watch.ts";
-import { attempt, LOOK_MS, once, repeat } from "./repeat.ts";
+import { attempt, CHECK_MS, LOOK_MS, once, repeat } from "./repeat.ts";
 import { watchResets } from "./resets.ts";
 import { Shortage } from "./shortage.ts";
 
@@ -32,7 +33,7 @@ export interface Upkeep extends AsyncDisposable {
 /**
  * Looks after a data plane: makes edges for readers that were full, hands over what programs that begin to splice wait for,
  * looks into the code of new programs, releases sockets that want to leave, adopts connections,
- * attaches to the cgroup again when it was removed and is back, and warns when the sockhash is full and of neighbours. One file
+ * attaches to the cgroup again when it was removed and is back, frees what killed listeners have left, and warns when the sockhash is full and of neighbours. One file
  * a duty; this one says which there are, and what calls them in time.
  */
 export function startUpkeep(plane: DataPlane, options: UpkeepOptions): Upkeep {
@@ -67,6 +68,7 @@ export function startUpkeep(plane: DataPlane, options: UpkeepOptions): Upkeep {
   const resets = plane.features.sees_resets ? watchResets(plane) : undefined;
   const neighbours = new NeighbourWatch({ ...plane.options, signal });
   keepDoing(() => neighbours.look());
+  keepDoing(() => (freeUnusedRings((name) => plane.object.map(name)), CHECK_MS));
   keepDoing(attachment(plane, full, neighbours));
   if (scans) {
     keepDoing(heartbeat(plane, obstacle === undefined, shortage));

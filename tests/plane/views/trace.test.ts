@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { u32 } from "../../../src/libbpf/struct.ts";
+import { openPinnedMap } from "../../../src/state/pins.ts";
 import type { Trace } from "../../../src/views/traces.ts";
 import { createCgroup } from "../../lab/cgroup.ts";
 import { binary, Mda, runMda } from "../../lab/mda.ts";
@@ -84,5 +86,26 @@ Deno.test("mda trace filters, ends after as many events as were asked for, and h
   await using next = await startTrace(mda, "-n", "1");
   await using _more = await Older.start({ cgroup });
   assert.equal((await next.ended()).code, 0);
+  await mda.stop();
+});
+
+Deno.test("ring buffers are there while somebody listens, and no longer when it was killed", async () => {
+  await using cgroup = createCgroup("trace-ring");
+  await using mda = await Mda.start({ cgroup });
+  const hasRing = (name: "traces" | "dumps") => {
+    using rings = openPinnedMap(mda.pinDir, name)!;
+    return rings.lookup(u32(0)) !== undefined;
+  };
+  assert.deepEqual([hasRing("traces"), hasRing("dumps")], [false, false]);
+  {
+    await using program = await startTrace(mda);
+    assert.ok(hasRing("traces"));
+    program.kill("SIGINT");
+    await program.ended();
+    assert.ok(!hasRing("traces"));
+  }
+  await using killed = await startTrace(mda);
+  await killed.stop("SIGKILL");
+  await waitFor("what was left to be freed", () => !hasRing("traces"));
   await mda.stop();
 });

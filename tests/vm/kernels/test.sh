@@ -178,6 +178,26 @@ found="$adopted of $connections older connections adopted ($(cat traffic.log)), 
 	fail "$found"
 report "$found"
 
+# What an operator sees: connections as they come and go, and what they send where the kernel lets mda copy it.
+timeout 100 mda trace -n 4 -o json >trace.log 2>trace.err &
+trace=$!
+within 30 grep -q tracing trace.err || fail "mda trace: $(cat trace.err)"
+timeout 100 mda dump -c 4 -q >dump.log 2>dump.err &
+dump=$!
+within 30 grep -qE 'dumping|Cannot' dump.err || fail "mda dump: $(cat dump.err)"
+run nonblocking 4 0 $connections 10 100
+wait $trace || fail "mda trace: $(cat trace.err)"
+[ "$(grep -c '"event":"paired"' trace.log)" -ge 1 ] || fail "mda trace: $(cat trace.log)"
+if grep -q dumping dump.err; then
+	wait $dump || fail "mda dump: $(cat dump.err)"
+	[ "$(grep -c ' > ' dump.log)" -eq 4 ] || fail "mda dump: $(cat dump.log)"
+	report 'mda trace, mda dump'
+else
+	grep -q '^mda: Cannot dump: Linux .* does not let the data plane copy messages$' dump.err || fail "mda dump: $(cat dump.err)"
+	report 'mda trace; mda dump says that this kernel does not let it'
+fi
+count
+
 run blocking 4 2 25 1000 # is known from then on
 run blocking 4 2 25 1000
 run nonblocking 4 4001 $connections 10 100
