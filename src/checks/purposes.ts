@@ -73,6 +73,8 @@ export const purposes: Record<typeof functions[number] | ProbeProgram, Purpose> 
     without: "mda could not stop without breaking connections",
   },
   count_pass: { does: "counts messages that go to TCP", without: "nothing can be accelerated" },
+  bucket_of: { does: "counts what connections were like", without: "nothing can be accelerated" },
+  observe_by_rule: { does: "counts what connections were like", without: "nothing can be accelerated" },
   observe_value: { does: "counts what connections were like", without: "nothing can be accelerated" },
   observe_connection: { does: "counts what connections were like", without: "nothing can be accelerated" },
   count_unread: { does: "counts what a reader has not read", without: "nothing can be accelerated" },

@@ -40,6 +40,7 @@ export const mapNames = [
   "passing_until",
   "counters",
   "histograms",
+  "rule_histograms",
   "refused_errors",
   "rule_sets",
   "rule_addresses",

@@ -21,7 +21,8 @@ function series(scraped: Map<string, Scraped>, names: (name: string) => boolean)
 }
 
 /** What no status has: mda's own, and histograms. */
-const own = /^mda_(build_info|instance_info|reloads_total|last_reload_.*|connection_.*|first_message_.*)$/;
+const own =
+  /^mda_(build_info|instance_info|reloads_total|last_reload_.*|(rule_)?connection_.*|first_message_.*)$/;
 
 function one(scraped: Map<string, Scraped>, name: string, labels: Record<string, string> = {}): number {
   return scraped.get(name)!.samples.get(labelsKey(labels))!;
