@@ -48,7 +48,6 @@ const inZsh: Complete = async (directory, words) => {
      zpty -w shell 'show() { print -r -- "<$BUFFER>"; BUFFER= }; zle -N show; bindkey "^X" show; print loaded'
      zpty -r shell text '*'$'\\n''loaded*'
      zpty -nw shell $2$'\\t'
-     sleep 1
      zpty -nw shell $'\\x18'
      zpty -r shell text '*<*>*'
      print -r -- "$text"`,
