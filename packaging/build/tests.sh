@@ -112,13 +112,12 @@ run_all_tests() {
 run_unit() {
 	local compiler report
 	take_tests "$@"
-	((${#tests[@]})) || tests=(tests/unit/)
 	mkdir -p build
 	install_deno "$machine" build/tools
-	compiler=$(command -v clang || command -v gcc || command -v cc) || {
+	compiler=$(command -v clang || command -v gcc || command -v cc) ||
 		step "note: there is no C compiler here, so the verdict's table is not tried"
-		tests+=(--ignore=tests/unit/verdict)
-	}
+	((${#tests[@]})) || tests=(tests/unit/all.ts ${compiler:+tests/unit/verdict})
+	[[ $compiler ]] || tests+=(--ignore=tests/unit/verdict)
 	# What is in build may be root's.
 	report=$(mktemp)
 	CC=$compiler ONE_IN=10 "${deno_test[@]}" --parallel --junit-path="$report" "${filter[@]}" "${tests[@]}" || true
