@@ -50,6 +50,13 @@ export const reapply: OptionDeclaration<boolean | undefined> = {
   words: "also apply the new rules to open connections",
 };
 
+/** What ends by itself after so many: each command says of what. */
+export const count = {
+  value: "COUNT",
+  parse: (text: string) => /^[1-9]\d{0,9}$/.test(text) ? Number(text) : undefined,
+  expects: "It is a number from 1 on.",
+} as const;
+
 export const output: OptionDeclaration<Format> = {
   letter: "o",
   value: "FORMAT",
