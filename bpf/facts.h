@@ -72,7 +72,8 @@ static __always_inline void gather_flow(struct facts *facts, struct found *found
 
 	found->burst = bytes ? lane->burst + 1 : 0;
 	found->memory_seen = lane->memory_seen;
-	if (reader_is_full(own, peer, found->peer_can_splice, bytes, size, &found->burst)) {
+	found->room = room_beside_tcp(peer);
+	if (reader_is_full(own, peer, found->peer_can_splice, bytes, size, found->room, &found->burst)) {
 		facts->holds |= SET_OF(PASSED_FULL);
 	} else if (memory_is_short(&found->memory_seen, found->peer.tcp_sock, size, jiffies)) {
 		facts->holds |= SET_OF(PASSED_MEMORY);
@@ -132,8 +133,7 @@ static __always_inline void gather(struct facts *facts, struct found *found, str
 	found->notice = notice_at(found->peer.lane);
 	find_sender(found, lane, task, now);
 	find_habits(found, lane);
-	found->cpu = this_cpu_number();
-	found->mean_bytes = next_mean(lane, size, found->notice.cpu != found->cpu);
+	found->mean_bytes = next_mean(lane, size, found->notice.cpu != this_cpu_number());
 	if (flags & SPECIAL_FLAGS) {
 		facts->holds |= SET_OF(PASSED_SPECIAL);
 		found->special_habit = flags & MSG_OOB ? HABIT_URGENT : flags & MSG_ZEROCOPY ? HABIT_ZEROCOPY :

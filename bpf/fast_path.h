@@ -59,7 +59,7 @@ static __always_inline bool fits(struct lane *lane, struct sock *peer, __u32 siz
 	__u16 cpu = this_cpu_number();
 	__u32 mean = lane->mean_bytes;
 
-	if (!has_much_room(peer, bytes, size, bytes ? lane->burst : 0))
+	if (!has_much_room(peer, bytes, size, bytes ? lane->burst : 0, lane->room))
 		return false;
 	if (!is_small(lane, size))
 		mean = next_mean(lane, size, peer_notice_word(lane) >> NOTICE_CPU_BITS != cpu);

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Flow: a reader that has its receive buffer full of redirected bytes gets no more of them. The next message
- * goes through TCP, whose window then holds the sender as it always does: no EAGAIN, no ENOMEM, bounded memory. */
+ * goes through TCP, whose window then holds the sender as it always does: no EAGAIN, no ENOMEM, bounded memory.
+ *
+ * TCP has promised its window before the redirected bytes came, which share the reader's buffer. Segments for which no room is left are
+ * thrown away, and sent again by a timer that doubles (tcp_retransmit_timer()): a reader that has rested for seconds would wait for as long
+ * once more. So what is redirected leaves the promised window its room. */
 #pragma once
 
 #include "lane.h"
@@ -14,6 +18,13 @@
  * what TCP takes (some 4 MB, tcp_wmem[2]) no more than half as much again as over TCP alone. */
 #define SPLICER_UNREAD_BYTES (7 << 18)
 #define SPLICER_UNREAD_MESSAGES 4096
+/* Of what TCP takes for a window, its buffers' own share. */
+#define WINDOW_OVERHEAD_SHIFT 4
+/* Of a buffer that is promised as a whole, what is redirected all the same: less than the last segment, which TCP takes in any case. */
+#define ROOM_MIN_SHIFT 5
+/* A lane notes the room in units of this. */
+#define ROOM_SHIFT 8
+#define ROOM_MAX 0xffff
 #define SOCK_SNDBUF_LOCK 1
 #define SOCK_RCVBUF_LOCK 2
 
@@ -109,22 +120,57 @@ static __always_inline __s64 bytes_charged_to(struct sock *reader)
 	return charges_receiver ? field(reader, sk_backlog.rmem_alloc.counter) : unread_bytes_of_member(reader);
 }
 
+/* How many redirected bytes fit beside what TCP has promised to take, in units of 1 << ROOM_SHIFT. A buffer that nobody has set grows with what comes by TCP
+ * (tcp_clamp_window()). The promise changes when something comes by TCP, and then a lane is looked at anew. */
+static __always_inline __u16 room_beside_tcp(struct sock *reader)
+{
+	struct tcp_sock *tp = (void *)reader;
+	__s64 most = field(reader, sk_rcvbuf), least = most >> ROOM_MIN_SHIFT, promised, room;
+
+	if (!charges_receiver)
+		return ROOM_MAX;
+	promised = (__s32)(READ(tp, rcv_wup) + READ(tp, rcv_wnd) - READ(tp, rcv_nxt));
+	if (promised < 0)
+		promised = 0;
+	if (!has_set_buffer(reader, SOCK_RCVBUF_LOCK)) {
+		int grown = READ(reader, __sk_common.skc_net.net, ipv4.sysctl_tcp_rmem[2]);
+
+		if (grown > most)
+			most = grown;
+	}
+	room = most - promised - (promised >> WINDOW_OVERHEAD_SHIFT);
+	if (room < least)
+		room = least;
+	room >>= ROOM_SHIFT;
+	return room < ROOM_MAX ? room : ROOM_MAX;
+}
+
+/* @room: room_beside_tcp() */
+static __always_inline bool leaves_tcp_its_room(__s64 bytes, __u16 room)
+{
+	return room == ROOM_MAX || bytes <= (__s64)room << ROOM_SHIFT;
+}
+
 /* The short answer: the reader is known to have room, without a look at what its program may do or has set.
  * @bytes: bytes_charged_to() it
- * @burst: messages sent since it was last seen to have read all */
-static __always_inline bool has_much_room(struct sock *reader, __s64 bytes, __u32 size, __u32 burst)
+ * @burst: messages sent since it was last seen to have read all
+ * @room: room_beside_tcp() */
+static __always_inline bool has_much_room(struct sock *reader, __s64 bytes, __u32 size, __u32 burst, __u16 room)
 {
-	return bytes + size <= field(reader, sk_rcvbuf) >> 1 && burst < UNREAD_MESSAGES_MAX;
+	return bytes + size <= field(reader, sk_rcvbuf) >> 1 && leaves_tcp_its_room(bytes + size, room) && burst < UNREAD_MESSAGES_MAX;
 }
 
 /* @size: of the message that would come to it
+ * @room: room_beside_tcp()
  * @burst: as above, with this one; comes back as it is now when the messages were counted */
 static __always_inline bool reader_is_full(struct sock *own, struct sock *reader, bool can_splice, __s64 bytes, __u32 size,
-					   __u32 *burst)
+					   __u16 room, __u32 *burst)
 {
 	int limit = field(reader, sk_rcvbuf);
 	struct sk_psock *psock;
 
+	if (!leaves_tcp_its_room(bytes + size, room))
+		return true;
 	/* Most often there is less. */
 	if (bytes + size > limit >> 1) {
 		/* Who has said how much there may be gets a half of it here: TCP has room for as much again. */

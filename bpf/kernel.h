@@ -145,6 +145,7 @@ struct in6_addr {
 
 struct netns_ipv4 {
 	__u8 sysctl_tcp_syncookies;
+	int sysctl_tcp_rmem[3];
 };
 
 struct ns_common {
@@ -265,6 +266,8 @@ struct tcp_sock {
 	__u32 data_segs_out;
 	__u32 data_segs_in;
 	__u32 rcv_nxt;
+	__u32 rcv_wup;
+	__u32 rcv_wnd;
 	__u32 copied_seq;
 	__u32 snd_una;
 	__u32 write_seq;

@@ -51,7 +51,7 @@ struct found {
 	__u32 write_seq;
 	__u32 burst;
 	__u32 mean_bytes;
-	__u16 cpu;
+	__u16 room; /* as in the lane */
 	__u8 own_habit;
 	__u8 peer_habit;
 	__u8 special_habit; /* that a flag of this send shows */
@@ -97,7 +97,8 @@ struct lane {
 	__u64 messages_alone; /* of these, when no other send was last seen under way: all of them are in the reader's queue, or were */
 
 	__u32 moved; /* the jiffy of its last message, its lower half */
-	__u32 passed_for; /* enum pass: why the last one that passed did */
+	__u16 passed_for; /* enum pass: why the last one that passed did */
+	__u16 room; /* for redirected bytes, in units of 1 << ROOM_SHIFT; see flow.h */
 	__u64 passed_messages;
 	__u64 passed_bytes;
 	__u64 since_ns; /* when it entered */
@@ -123,6 +124,9 @@ struct lane {
 	struct found found;
 	struct verdict verdict;
 };
+
+/* With what the kernel adds (struct bpf_local_storage_elem) it takes 512 bytes; one more would take 1,024. */
+_Static_assert(sizeof(struct lane) <= 440, "a lane takes a slab of 512 bytes");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_SOCKHASH);

@@ -61,6 +61,8 @@ static __noinline int learn_from(struct lane *lane, struct sock *own, __u32 hold
 
 static __always_inline void note_found(struct lane *lane, struct sock *own, const struct facts *facts, struct found *found)
 {
+	__u16 cpu = this_cpu_number();
+
 	lane->burst = found->burst;
 	if (!found->peer.key)
 		return;
@@ -68,10 +70,11 @@ static __always_inline void note_found(struct lane *lane, struct sock *own, cons
 	if (found->is_new_sender)
 		note_sender(lane, found);
 	note_habits(lane, found);
-	if (lane->notice.cpu != found->cpu)
-		lane->notice.cpu = found->cpu;
+	if (lane->notice.cpu != cpu)
+		lane->notice.cpu = cpu;
 	lane->mean_bytes = found->mean_bytes;
 	lane->memory_seen = found->memory_seen;
+	lane->room = found->room;
 	if (found->has_read_tcp) {
 		lane->tcp_bytes_end = found->write_seq;
 		lane->on_tcp = 0;
