@@ -3,7 +3,7 @@ import { reasons } from "../generated/reasons.ts";
 import { readStruct, u32, u64 } from "../libbpf/struct.ts";
 import { type Instance, readInstance } from "../state/instance.ts";
 import type { Found } from "./pairs.ts";
-import type { ListedSocket, Lister } from "./lister.ts";
+import type { ListedLane, ListedSocket, Lister } from "./lister.ts";
 import type { State } from "./words.ts";
 
 const { HABIT_UNKNOWN, HABIT_RECEIVES } = enums.habit;
@@ -25,6 +25,11 @@ type Named = Pick<Verdict, "reason" | "why" | "remedy">;
 /** Whether both ends are in the sockhash. */
 export function isInside({ state }: Verdict): boolean {
   return state === "redirected" || state === "passed" || state === "idle" || state === "leaving";
+}
+
+/** Whether an end has sent anything since it has entered, any way. */
+export function hasMoved({ messages, passed_messages }: ListedLane): boolean {
+  return messages !== 0n || passed_messages !== 0n;
 }
 
 type Group = keyof typeof reasons;
@@ -58,12 +63,12 @@ export class Verdicts {
     if (lanes.length === 1 || lanes.some(({ paired }) => !paired)) {
       // Its client learns its peer when it first sends.
       const waits = lanes.length === 2 &&
-        lanes.every(({ messages, passed_messages }) => messages + passed_messages === 0n);
+        !lanes.some(hasMoved);
       return waits ? idle : { state: "passed", ...reasonNamed("passed", "unpaired") };
     }
     const leaving = lanes.find(({ leave }) => leave !== 0);
     if (leaving) return { state: "leaving", ...named("left", leaving.leave)! };
-    const moved = lanes.filter(({ messages, passed_messages }) => messages + passed_messages > 0n);
+    const moved = lanes.filter(hasMoved);
     if (moved.length === 0) return idle;
     // Of both directions: the one that sent last.
     const last = moved.reduce((one, other) => other.idle_jiffies < one.idle_jiffies ? other : one);
