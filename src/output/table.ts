@@ -47,7 +47,8 @@ export function tableLines<Row>(
   }
   const gap = " ".repeat(GAP);
   return [0, ...rows.keys().map((row) => row + 1)].map((row) =>
-    shown.map(({ cells, widths, wide, right }) => fill(cells[row], widths[row], wide, right)).join(gap).trimEnd()
+    shown.map(({ cells, widths, wide, right }) => fill(cells[row], widths[row], wide, right)).join(gap)
+      .trimEnd()
   );
 }
 

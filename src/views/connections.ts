@@ -48,9 +48,13 @@ const NS = 1e9;
  * The connections of this host that have both ends here.
  *
  * @param all also those that have not entered, or have left
+ * @param outside of these, also those with an end outside of the cgroup
  */
-export function readConnections(lister: Lister, { all }: { all: boolean }): Connection[] {
-  return new ConnectionReader(lister).read({ all, sockets: lister.sockets({ inside: !all }) });
+export function readConnections(
+  lister: Lister,
+  { all, outside }: { all: boolean; outside?: boolean },
+): Connection[] {
+  return new ConnectionReader(lister).read({ all, outside, sockets: lister.sockets({ inside: !all }) });
 }
 
 /** Reads connections again and again. Each process is read once. */
@@ -63,10 +67,16 @@ export class ConnectionReader {
     this.#verdicts = new Verdicts(lister);
   }
 
-  /** As {@link readConnections} does. @param sockets as they were a while ago, perhaps: who has a socket seldom changes */
+  /**
+   * As {@link readConnections} does.
+   *
+   * @param outside of all, also those with an end outside of the cgroup: a host may have many
+   * @param sockets as they were a while ago, perhaps: who has a socket seldom changes
+   */
   read(
-    { all, sockets, lanes = this.lister.lanes() }: {
+    { all, outside = true, sockets, lanes = this.lister.lanes() }: {
       all: boolean;
+      outside?: boolean;
       sockets: ListedSocket[];
       lanes?: ListedLane[];
     },
@@ -79,7 +89,8 @@ export class ConnectionReader {
     const found: Connection[] = [], shown = new Set<bigint | undefined>();
     const add = (client: Found, server: Found) => {
       const verdict = this.#verdicts.of(client, server);
-      if (all || isInside(verdict)) found.push(this.#connection(client, server, verdict));
+      const isWanted = all ? outside || verdict.reason !== "outside cgroup" : isInside(verdict);
+      if (isWanted) found.push(this.#connection(client, server, verdict));
     };
     for (const [client, server] of pairLanes(lanes)) {
       const [own, peers] = [client?.cookie, server?.cookie];

@@ -23,7 +23,7 @@ export interface Reading {
 /** Who has a socket is looked up again after so many seconds. */
 const SOCKETS_SECONDS = 10;
 /** When there are new ones also before, but what that costs is at most one part in so many of the time. */
-const SOCKETS_SHARE = 200;
+const SOCKETS_SHARE = 500;
 
 /** Looks at the data plane of a pin directory again and again, also through its stop and the next start. */
 export class Watch implements Disposable {
@@ -40,9 +40,10 @@ export class Watch implements Disposable {
 
   /**
    * @param all also connections that have not entered, or have left
+   * @param outside of these, also those with an end outside of the cgroup
    * @throws Error when what is there is of another version, or this process may not
    */
-  async read({ all }: { all: boolean }): Promise<Reading> {
+  async read({ all, outside }: { all: boolean; outside?: boolean }): Promise<Reading> {
     const opened = await this.#open();
     if (!opened) return { enabled: false, cgroup: "", active: 0, max: 0, connections: [] };
     const { lister, reader, cgroup } = opened;
@@ -50,7 +51,7 @@ export class Watch implements Disposable {
     const seconds = performance.now() / 1000;
     const lanes = lister.lanes();
     this.#readSockets(lister, reader, lanes, { seconds, always: all });
-    const connections = reader.read({ all, sockets: this.#socketsOf(lanes), lanes });
+    const connections = reader.read({ all, outside, sockets: this.#socketsOf(lanes), lanes });
     const before = this.#before;
     this.#before = { counters, seconds };
     return {

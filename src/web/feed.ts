@@ -8,8 +8,8 @@ import { flowsOf } from "./flows.ts";
 import type { Moment, RuleHits } from "./moment.ts";
 
 const READ_MS = 1000;
-/** Reading takes at most one part in so many of the time: what is told as under 2 % of a CPU, with what sending takes. */
-const READ_SHARE = 60;
+/** Reading takes at most one part in so many of the time: sending takes some as well, and all together less than 2 % of a CPU. */
+const READ_SHARE = 120;
 /** What a reading takes is the least of so many: others may have had the CPU meanwhile. */
 const READINGS = 3;
 
@@ -91,8 +91,10 @@ export class Feed implements Disposable {
   }
 
   async #moment(watch: Watch): Promise<Moment> {
-    const status = await readStatusInSteps(this.pinDir);
-    const { connections, totals } = await watch.read({ all: true });
+    // As in mda conns --all: a host may have many that mda has nothing to do with.
+    const { connections, totals, active } = await watch.read({ all: true, outside: false });
+    // Of the mda that runs, which is this process.
+    const status = await readStatusInSteps(this.pinDir, { process: Deno.pid, active });
     const rules = this.#rules?.length === status.decided.length ? this.#rules : null;
     return {
       version: manifest.version,
@@ -100,8 +102,7 @@ export class Feed implements Disposable {
       host: Deno.hostname(),
       status: { ...status, kept_off: keptOff(status) },
       totals: totals ?? null,
-      // As in mda conns --all: a host may have many that mda has nothing to do with.
-      ...flowsOf(connections.filter(({ connection: { reason } }) => reason !== "outside cgroup")),
+      ...flowsOf(connections),
       rules: rules?.map((rule, place) => ({ ...rule, decided: status.decided[place] })) ?? null,
     };
   }
