@@ -36,6 +36,8 @@ export interface Connection extends Verdict {
   id: string;
   client: ConnectionEnd;
   server: ConnectionEnd;
+  /** How it has entered: paired at its handshake, or adopted later; null when it has not. */
+  joined: "paired" | "adopted" | null;
   /** Since it has entered, in seconds; null when it has not. */
   age: number | null;
   /** Since its last message, in seconds; null when it had none since. */
@@ -119,6 +121,7 @@ export class ConnectionReader {
       ages.push(Number(lane.age_ns) / NS);
       if (hasMoved(lane)) idle.push(lane.idle_jiffies / this.#jiffiesPerSecond);
     }
+    const lane = client.lane ?? server.lane;
     const cookie = client.lane?.cookie ?? client.socket?.cookie ?? server.lane?.cookie ?? 0n;
     return {
       id: String(cookie),
@@ -126,6 +129,7 @@ export class ConnectionReader {
       reason: verdict.reason,
       why: verdict.why,
       remedy: verdict.remedy,
+      joined: lane ? lane.adopted ? "adopted" : "paired" : null,
       age: ages.length > 0 ? Math.max(...ages) : null,
       idle: idle.length > 0 ? Math.min(...idle) : null,
       client: this.#end(client, server),
