@@ -59,10 +59,22 @@ export function readConnections(
   return new ConnectionReader(lister).read({ all, outside, sockets: lister.sockets({ inside: !all }) });
 }
 
-/** Reads connections again and again. Each process is read once. */
+/** What is known of a process: read again after a while, and after twice as long each time that it is the same. */
+interface Process {
+  program: string | null;
+  surroundings: Surroundings;
+  forMs: number;
+  until: number;
+}
+
+/** Who has a name of its own most often gives it to itself at its start. */
+const PROCESS_MS = 10_000;
+const PROCESS_MS_MAX = 80_000;
+
+/** Reads connections again and again. */
 export class ConnectionReader {
   readonly #jiffiesPerSecond = jiffiesPerSecond();
-  readonly #processes = new Map<number, { program: string | null; surroundings: Surroundings }>();
+  readonly #processes = new Map<number, Process>();
   readonly #verdicts: Verdicts;
 
   constructor(private readonly lister: Lister) {
@@ -109,9 +121,10 @@ export class ConnectionReader {
     return found;
   }
 
-  /** Processes have to be read again: another may have the number by now, or another name. */
-  forgetProcesses(): void {
-    this.#processes.clear();
+  /** Forgets the processes that have none of these sockets: another may have the number of one later. */
+  forgetOthers(sockets: ListedSocket[]): void {
+    const pids = new Set(sockets.map(({ pid }) => pid));
+    for (const pid of this.#processes.keys()) if (!pids.has(pid)) this.#processes.delete(pid);
   }
 
   #connection(client: Found, server: Found, verdict: Verdict): Connection {
@@ -164,13 +177,15 @@ export class ConnectionReader {
     };
   }
 
-  #process(pid: number): { program: string | null; surroundings: Surroundings } {
-    let known = this.#processes.get(pid);
-    if (!known) {
-      known = { program: processName(pid) ?? null, surroundings: surroundingsOfProcess(pid) };
-      this.#processes.set(pid, known);
-    }
-    return known;
+  #process(pid: number): Process {
+    const known = this.#processes.get(pid), now = performance.now();
+    if (known && now < known.until) return known;
+    const program = processName(pid) ?? null;
+    const isSame = known && known.program === program;
+    const forMs = isSame ? Math.min(2 * known.forMs, PROCESS_MS_MAX) : PROCESS_MS;
+    const process = { program, surroundings: surroundingsOfProcess(pid), forMs, until: now + forMs };
+    this.#processes.set(pid, process);
+    return process;
   }
 }
 

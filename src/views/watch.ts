@@ -1,3 +1,4 @@
+import { cpuMs } from "../host/libc/mod.ts";
 import { checkVersion, whatIsPinned } from "../state/found.ts";
 import { readInstance } from "../state/instance.ts";
 import { openPinnedMap } from "../state/pins.ts";
@@ -22,7 +23,7 @@ export interface Reading {
 
 /** Who has a socket is looked up again after so many seconds. */
 const SOCKETS_SECONDS = 10;
-/** When there are new ones also before, but what that costs is at most one part in so many of the time. */
+/** When there are new ones also before, but what that costs is at most one part in so many of a CPU. */
 const SOCKETS_SHARE = 500;
 
 /** Looks at the data plane of a pin directory again and again, also through its stop and the next start. */
@@ -33,8 +34,8 @@ export class Watch implements Disposable {
   #sockets: ListedSocket[] = [];
   /** Which of them had a lane. */
   #entered = new Set<bigint>();
-  #socketsFrom = { began: -Infinity, ended: -Infinity };
-  #processesFrom = -Infinity;
+  /** When they were looked up, and what that took of a CPU, in seconds. */
+  #socketsFrom = { ended: -Infinity, took: 0 };
 
   constructor(private readonly pinDir: string) {}
 
@@ -82,7 +83,7 @@ export class Watch implements Disposable {
     this.#opened = { lister, reader: new ConnectionReader(lister), cgroup: readInstance(instance).cgroup };
     this.#rates = new Rates();
     this.#before = undefined;
-    this.#socketsFrom = { began: -Infinity, ended: -Infinity };
+    this.#socketsFrom = { ended: -Infinity, took: 0 };
     return this.#opened;
   }
 
@@ -93,17 +94,14 @@ export class Watch implements Disposable {
     lanes: ListedLane[],
     { seconds, always }: { seconds: number; always: boolean },
   ): void {
-    const { began, ended } = this.#socketsFrom;
-    const isDear = seconds < ended + (ended - began) * SOCKETS_SHARE;
+    const { ended, took } = this.#socketsFrom;
+    const isDear = seconds < ended + took * SOCKETS_SHARE;
     if (isDear || (!always && seconds < ended + SOCKETS_SECONDS && !this.#areNew(lanes))) return;
-    if (seconds >= this.#processesFrom + SOCKETS_SECONDS) {
-      reader.forgetProcesses();
-      this.#processesFrom = seconds;
-    }
-    const start = performance.now() / 1000;
+    const start = cpuMs();
     this.#entered = new Set(lanes.map(({ cookie }) => cookie));
     this.#sockets = lister.sockets();
-    this.#socketsFrom = { began: start, ended: performance.now() / 1000 };
+    reader.forgetOthers(this.#sockets);
+    this.#socketsFrom = { ended: performance.now() / 1000, took: (cpuMs() - start) / 1000 };
   }
 
   /** Sockets, without those that had a lane and have none: they are closed. */

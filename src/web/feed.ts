@@ -1,6 +1,7 @@
 import manifest from "../../deno.json" with { type: "json" };
 import { load } from "../config/load.ts";
 import { printRule } from "../config/print.ts";
+import { cpuMs } from "../host/libc/mod.ts";
 import { keptOff } from "../views/kept_off.ts";
 import { readStatusInSteps } from "../views/status.ts";
 import { Watch } from "../views/watch.ts";
@@ -8,9 +9,9 @@ import { flowsOf } from "./flows.ts";
 import type { Moment, RuleHits } from "./moment.ts";
 
 const READ_MS = 1000;
-/** Reading takes at most one part in so many of the time: sending takes some as well, and all together less than 2 % of a CPU. */
+/** Reading and sending take at most one part in so many of a CPU: with what mda does in any case less than 2 %. */
 const READ_SHARE = 120;
-/** What a reading takes is the least of so many: others may have had the CPU meanwhile. */
+/** What a reading takes is the mean of so many. */
 const READINGS = 3;
 
 /** Reads what is so now, again and again while somebody looks, and tells all of them. */
@@ -68,7 +69,7 @@ export class Feed implements Disposable {
     // To begin takes longer than to go on, once.
     const isFirst = !this.#watch;
     const watch = this.#watch ??= new Watch(this.pinDir);
-    const started = performance.now();
+    const started = cpuMs();
     let moment: Moment | undefined, failure: string | undefined;
     try {
       moment = await this.#moment(watch);
@@ -85,9 +86,9 @@ export class Feed implements Disposable {
       this.#watch = undefined;
       this.tell("failure", { message: failure });
     }
-    this.#took = isFirst ? [] : [...this.#took, performance.now() - started].slice(-READINGS);
-    const least = this.#took.length > 0 ? Math.min(...this.#took) : 0;
-    this.#timer = setTimeout(() => this.#read(), Math.max(READ_MS, READ_SHARE * least));
+    this.#took = isFirst ? [] : [...this.#took, cpuMs() - started].slice(-READINGS);
+    const mean = this.#took.reduce((sum, ms) => sum + ms, 0) / Math.max(1, this.#took.length);
+    this.#timer = setTimeout(() => this.#read(), Math.max(READ_MS, READ_SHARE * mean));
   }
 
   async #moment(watch: Watch): Promise<Moment> {
