@@ -17,6 +17,7 @@ import { measureIdleStop } from "./idle_stop.ts";
 import { measureKernelMemory } from "./kernel_memory.ts";
 import { measureLearning } from "./learning.ts";
 import { measureLifecycle } from "./lifecycle.ts";
+import { measureLooks } from "./looks.ts";
 import { measureSlices } from "./measure.ts";
 import { memcached } from "./memcached.ts";
 import { mesh } from "./mesh.ts";
@@ -31,6 +32,7 @@ import { streams } from "./streams.ts";
 import { formatTable } from "./table.ts";
 import { startVariants } from "./variants.ts";
 import { verdict } from "./verdict.ts";
+import { measureWatching } from "./watching.ts";
 import type { Options, Slice, Workload } from "./workload.ts";
 
 const workloads: Record<string, Workload> = {
@@ -55,6 +57,8 @@ const names = [
   "learning",
   "hooks",
   "memory",
+  "looks",
+  "watching",
 ];
 
 const program = new Command("bench")
@@ -128,6 +132,9 @@ async function measure(
   }
   interrupted.throwIfAborted();
   if (chosen.includes("learning")) limits.push(...await measureLearning(options));
+  interrupted.throwIfAborted();
+  if (chosen.includes("looks")) limits.push(...await measureLooks(options));
+  if (chosen.includes("watching")) limits.push(...await measureWatching(options));
   interrupted.throwIfAborted();
   if (chosen.includes("hooks")) limits.push(...measureHooks(options));
   const bystanders = chosen.includes("hooks") ? await measureBystanders(options, interrupted) : undefined;

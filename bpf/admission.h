@@ -46,7 +46,7 @@ static __always_inline bool programs_may_enter(const struct executable *client, 
 	return refuse_client(answer, REFUSED_UNKNOWN);
 }
 
-/* Whether the rules let a client in, enum decision. Not inlined, nor static: the verifier looks at it once, and what it needs is on the
+/* Whether the rules let a client in, see enum decision. Not inlined, nor static: the verifier looks at it once, and what it needs is on the
  * stack only while it decides. */
 __noinline int rules_decide(struct bpf_sock_ops *ops)
 {
@@ -84,7 +84,9 @@ static __always_inline bool pays_to_enter(const struct executable *client, struc
 	}
 }
 
-static __always_inline bool client_may_enter(struct bpf_sock_ops *ops, struct sock *sk, struct answer *answer, const struct executable *executable)
+/* @rule: lane.rule, when it may */
+static __always_inline bool client_may_enter(struct bpf_sock_ops *ops, struct sock *sk, struct answer *answer, const struct executable *executable,
+					     __u32 *rule)
 {
 	if (excludes(exclusion_of(sk), answer) || excludes(answer->exclusion, answer))
 		return false;
@@ -96,15 +98,16 @@ static __always_inline bool client_may_enter(struct bpf_sock_ops *ops, struct so
 		return refuse_client(answer, REFUSED_BLOCKING_CLIENT);
 	if (!all_sockets && !answer->nonblocking)
 		return refuse_client(answer, REFUSED_BLOCKING_LISTENER);
-	switch (rules_decide(ops)) {
-	case ACCELERATE:
-		return pays_to_enter(executable, answer) && programs_may_enter(executable, &answer->server_executable, answer);
+	*rule = rules_decide(ops);
+	switch (*rule) {
 	case RETURN_RULE:
 		return refuse_client(answer, REFUSED_RETURN_RULE);
 	case ASKED_TO_PASS:
 		return refuse_client(answer, REFUSED_ON_REQUEST);
-	default:
+	case NO_ACCEPT_RULE:
 		return refuse_client(answer, REFUSED_NO_ACCEPT_RULE);
+	default:
+		return pays_to_enter(executable, answer) && programs_may_enter(executable, &answer->server_executable, answer);
 	}
 }
 

@@ -30,7 +30,7 @@ struct adoption {
 	struct connection connection;
 	struct executable client_executable;
 	struct executable server_executable;
-	__u32 argument; /* `judge`: count the decision; `ask_to_leave`: enum leave */
+	__u32 argument; /* `judge`: count the decision; `join`: the lane's rule; `ask_to_leave`: enum leave */
 	__u32 pad;
 };
 
@@ -115,6 +115,7 @@ static __noinline int join_ends(struct adoption *adoption)
 		reset(server_lane, server_key, &adoption->server_executable);
 		client_lane->messages_before = client_lane->messages + server_lane->messages;
 		client_lane->bytes_before = client_lane->bytes + server_lane->bytes;
+		client_lane->rule = adoption->argument;
 		client_lane->psock = (__u64)psock_of_member(socket_at(client_tp));
 		server_lane->psock = (__u64)psock_of_member(socket_at(server_tp));
 		introduce(client_lane, server_key, adoption->server_cookie, server_tp, server_lane);
@@ -151,7 +152,7 @@ static __noinline int ask_client_to_leave(struct adoption *adoption)
 	return lane != NULL;
 }
 
-/* For a connection that user space asks about. Counts only when the argument says so. */
+/* For a connection that user space asks about, see enum decision. Counts only when the argument says so. */
 static __noinline enum decision judge_connection(struct adoption *adoption)
 {
 	struct connection connection = adoption->connection;

@@ -82,16 +82,21 @@ static __always_inline void put_answer(const struct answer *answer, const struct
 	bpf_spin_unlock(&place->lock);
 }
 
+/* @handshake: may be the one in @answer */
 static __always_inline bool get_answer(const struct handshake *handshake, struct answer *answer)
 {
 	struct answer_place *place = answer_place_of(handshake);
+	bool found = false;
 
 	if (!place || !same_handshake(&place->answer.handshake, handshake))
 		return false;
 	bpf_spin_lock(&place->lock);
-	*answer = place->answer;
+	if (same_handshake(&place->answer.handshake, handshake)) {
+		*answer = place->answer;
+		found = true;
+	}
 	bpf_spin_unlock(&place->lock);
-	return same_handshake(&answer->handshake, handshake);
+	return found;
 }
 
 /* The addresses and owners of the listener's side. */

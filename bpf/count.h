@@ -96,15 +96,14 @@ static __always_inline void count_adopted(void)
 		mine->connections_adopted++;
 }
 
-/* Counts an element of a hash whose values are numbers, such as `refused_errors`. When it is full a new key is not counted. */
-static __always_inline void count_key(void *map, const void *key)
+/* Adds to an element of a hash whose values are numbers, such as `refused_errors`. When it is full a new key is not counted. */
+static __always_inline void count_key(void *map, const void *key, __u64 times)
 {
-	__u64 *times = bpf_map_lookup_elem(map, key);
-	__u64 once = 1;
+	__u64 *sum = bpf_map_lookup_elem(map, key);
 
 	/* Another CPU may have been first. */
-	if (!times && bpf_map_update_elem(map, key, &once, BPF_NOEXIST))
-		times = bpf_map_lookup_elem(map, key);
-	if (times)
-		__sync_fetch_and_add(times, 1);
+	if (!sum && bpf_map_update_elem(map, key, &times, BPF_NOEXIST))
+		sum = bpf_map_lookup_elem(map, key);
+	if (sum)
+		__sync_fetch_and_add(sum, times);
 }

@@ -21,7 +21,7 @@ static __always_inline void refuse_for(__u8 *refused, long error)
 	else {
 		__u32 number = -error;
 
-		count_key(&refused_errors, &number);
+		count_key(&refused_errors, &number, 1);
 	}
 }
 

@@ -30,7 +30,7 @@
 
 /* What sockops calls is not inlined: the stacks of all callbacks would add up. This neither, so that what it needs is not on the
  * stack while the rules decide: 5.10 counts strictly. */
-static __noinline int client_enters(struct bpf_sock_ops *ops, struct bpf_sock *sk, struct answer *answer)
+static __noinline int client_enters(struct bpf_sock_ops *ops, struct bpf_sock *sk, struct answer *answer, __u32 rule)
 {
 	struct tcp_sock *tp = (void *)bpf_skc_to_tcp_sock(sk);
 	struct handshake key = answer->handshake;
@@ -49,6 +49,7 @@ static __noinline int client_enters(struct bpf_sock_ops *ops, struct bpf_sock *s
 	if (!lane)
 		return 0;
 	lane->handshake = key;
+	lane->rule = rule;
 	executable = executable_of_client((void *)tp, key.client_seq);
 	if (executable)
 		lane->executable = *executable;
@@ -61,20 +62,20 @@ static __noinline int client_enters(struct bpf_sock_ops *ops, struct bpf_sock *s
 
 static __noinline int client_established(struct bpf_sock_ops *ops, struct bpf_sock *sk)
 {
-	struct handshake key = { ops->snd_nxt, ops->rcv_nxt };
 	struct tcp_sock *tp = (void *)bpf_skc_to_tcp_sock(sk);
+	struct answer answer = { .handshake = { ops->snd_nxt, ops->rcv_nxt } };
 	const struct executable *executable;
-	struct answer answer;
+	__u32 rule = 0;
 	bool enters;
 
 	if (!tp)
 		return 0;
-	if (!get_answer(&key, &answer)) {
+	if (!get_answer(&answer.handshake, &answer)) {
 		count_refused(REFUSED_NOT_LOCAL);
 		return 0;
 	}
-	executable = executable_of_client((void *)tp, key.client_seq);
-	enters = client_may_enter(ops, (void *)tp, &answer, executable) && client_enters(ops, sk, &answer);
+	executable = executable_of_client((void *)tp, answer.handshake.client_seq);
+	enters = client_may_enter(ops, (void *)tp, &answer, executable, &rule) && client_enters(ops, sk, &answer, rule);
 	if (answer.to_observe & OBSERVE_CLIENT && executable)
 		observe(ops, (void *)tp, executable, 0);
 	if (is_refused_as_bulk(&answer))
@@ -84,7 +85,7 @@ static __noinline int client_established(struct bpf_sock_ops *ops, struct bpf_so
 		trace_refused((void *)tp, executable, &answer.server_executable, answer.refused - 1);
 	}
 	if (enters || answer.to_observe || is_refused_as_bulk(&answer))
-		mark_answer(&key, enters, answer.to_observe, answer.refused);
+		mark_answer(&answer.handshake, enters, answer.to_observe, answer.refused);
 	return 0;
 }
 

@@ -117,7 +117,8 @@ struct lane {
 	__u32 handed_over; /* all that was redirected and not read is sent again through TCP, see handover.h */
 	__u64 messages_before; /* of both ends, when the client's was last adopted; see histograms.h */
 	__u64 bytes_before;
-	__u64 account; /* enum account */
+	__u32 account; /* enum account */
+	__u32 rule; /* the client's: the name of the rule that has let it in, see rule_sets.h; 0: none had to */
 	__u64 fin_held_ns; /* see closing.h */
 	__u64 worth; /* place of the connection's past, see worth.h; 0 when it has shown what it is like */
 	struct handshake handshake; /* until a client knows its peer */

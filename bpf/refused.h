@@ -29,6 +29,7 @@ struct refused_kind {
 /* A power of two: cookies are given one after the other, so the last so many connections have a place each. */
 #define REFUSED_PLACES 4096
 #define REFUSED_KINDS_MAX 4096
+#define REFUSED_KINDS_LATELY 16
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -45,12 +46,39 @@ struct {
 	__type(value, __u64);
 } refused_kinds SEC(".maps");
 
-/* Not inlined: the key is on the stack, which ends at 512 bytes, only while it is looked up. */
+/* What was counted lately on this CPU, and is not yet in `refused_kinds`: most connections that are refused one after the other are of
+ * few kinds, and a hash costs each of them some 100 ns. */
+struct refused_lately {
+	struct refused_kind kind;
+	__u64 times;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, REFUSED_KINDS_LATELY);
+	__type(key, __u32);
+	__type(value, struct refused_lately);
+} refused_lately SEC(".maps");
+
+/* Not inlined: what is counted is on the stack, which ends at 512 bytes, only meanwhile. */
 static __noinline int count_refused_kind(const struct refused_connection *refused)
 {
-	struct refused_kind kind = { .server = refused->server, .port = refused->port, .reason = refused->reason };
+	__u32 place = (refused->port ^ refused->reason) % REFUSED_KINDS_LATELY;
+	struct refused_lately *lately = bpf_map_lookup_elem(&refused_lately, &place);
 
-	count_key(&refused_kinds, &kind); /* when it is full, the sum of all is still in `counters` */
+	if (!lately)
+		return 0;
+	if (same_executable(&lately->kind.server, &refused->server) && lately->kind.port == refused->port && lately->kind.reason == refused->reason) {
+		lately->times++;
+		return 0;
+	}
+	/* When the hash is full, the sum of all is still in `counters`. */
+	if (lately->times)
+		count_key(&refused_kinds, &lately->kind, lately->times);
+	lately->kind.server = refused->server;
+	lately->kind.port = refused->port;
+	lately->kind.reason = refused->reason;
+	lately->times = 1;
 	return 0;
 }
 

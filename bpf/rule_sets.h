@@ -23,7 +23,8 @@ struct rule_bits {
 	__u64 words[RULES_MAX / 64];
 };
 
-/* A rule without an option of a kind matches every value of that kind: its bit is in any_*. */
+/* A rule without an option of a kind matches every value of that kind: its bit is in any_*.
+ * A rule's name is number * RULES_MAX + rule: slots are used again, but what has noted a name never takes another rule for its own. */
 struct rule_set {
 	struct rule_bits accepting;
 	struct rule_bits returning;
@@ -32,7 +33,7 @@ struct rule_set {
 	struct rule_bits any_uid;
 	struct rule_bits any_gid;
 	__u32 count;
-	__u32 pad;
+	__u32 number; /* that each set of the configuration's has for itself, from 1 on */
 };
 
 /* Keys of the longest-prefix tries. prefix_bits counts from `slot` on. A value is the union over all rules whose

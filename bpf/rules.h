@@ -8,6 +8,7 @@
 #include "pass_requests.h"
 #include "rule_sets.h"
 
+/* What is decided for a connection: one of these, or the name of the rule that lets it in (rule_sets.h), which is larger. */
 enum decision {
 	ACCELERATE,
 	RETURN_RULE,
@@ -67,15 +68,15 @@ static __always_inline __u32 lowest_bit(__u64 word)
 	return bit;
 }
 
-static __always_inline enum decision decided_by(__u32 slot, __u32 word, __u64 matching, enum decision decision,
-						bool counted)
+/* Returns which rule that is. */
+static __always_inline __u32 decided_by(__u32 slot, __u32 word, __u64 matching, bool counted)
 {
-	__u32 index = slot * RULES_MAX + word * 64 + lowest_bit(matching);
+	__u32 rule = word * 64 + lowest_bit(matching), index = slot * RULES_MAX + rule;
 	__u64 *decisions = counted ? bpf_map_lookup_elem(&rule_decisions, &index) : NULL;
 
 	if (decisions)
 		__sync_fetch_and_add(decisions, 1);
-	return decision;
+	return rule;
 }
 
 /* Rules, or an operator, have a say: without any, everything is accelerated. */
@@ -148,15 +149,17 @@ static __always_inline enum decision decide_in_slot(const struct connection *c, 
 
 #pragma clang loop unroll(disable)
 	for (int i = 0; i < RULES_MAX / 64; i++) {
-		if (returning.words[i])
-			return decided_by(slot, i, returning.words[i], RETURN_RULE, counted);
+		if (returning.words[i]) {
+			decided_by(slot, i, returning.words[i], counted);
+			return RETURN_RULE;
+		}
 	}
 	if (!accept_needed)
 		return ACCELERATE;
 #pragma clang loop unroll(disable)
 	for (int i = 0; i < RULES_MAX / 64; i++) {
 		if (accepting.words[i])
-			return decided_by(slot, i, accepting.words[i], ACCELERATE, counted);
+			return set->number * RULES_MAX + decided_by(slot, i, accepting.words[i], counted);
 	}
 	return NO_ACCEPT_RULE;
 }

@@ -75,7 +75,9 @@ run_some_tests() {
 beside=(
 	tests/plane/network/nat_state.test.ts
 	'tests/plane/lifecycle/kill_points.test.ts tests/plane/lifecycle/versions.test.ts'
-	'tests/plane/views tests/plane/web tests/plane/metrics tests/plane/cli tests/host/build tests/host/kubernetes/manifests.test.ts tests/model tests/host/packages tests/unit'
+	'tests/plane/views tests/plane/web tests/plane/metrics tests/plane/cli tests/host/build tests/host/kubernetes tests/host/service tests/model tests/host/packages tests/unit'
+	'tests/plane/lifecycle/crash.test.ts tests/plane/lifecycle/enable.test.ts tests/plane/bpf'
+	'tests/plane/rules/options.test.ts tests/plane/rules/nat.test.ts tests/plane/rules/owners.test.ts tests/plane/network/nat.test.ts'
 )
 
 run_beside() {
@@ -112,13 +114,12 @@ run_all_tests() {
 run_unit() {
 	local compiler report
 	take_tests "$@"
-	((${#tests[@]})) || tests=(tests/unit/)
 	mkdir -p build
 	install_deno "$machine" build/tools
-	compiler=$(command -v clang || command -v gcc || command -v cc) || {
+	compiler=$(command -v clang || command -v gcc || command -v cc) ||
 		step "note: there is no C compiler here, so the verdict's table is not tried"
-		tests+=(--ignore=tests/unit/verdict)
-	}
+	((${#tests[@]})) || tests=(tests/unit/all.ts ${compiler:+tests/unit/verdict})
+	[[ $compiler ]] || tests+=(--ignore=tests/unit/verdict)
 	# What is in build may be root's.
 	report=$(mktemp)
 	CC=$compiler ONE_IN=10 "${deno_test[@]}" --parallel --junit-path="$report" "${filter[@]}" "${tests[@]}" || true

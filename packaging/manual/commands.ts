@@ -33,7 +33,11 @@ export function readCommands(): { program: CommandWords; commands: CommandWords[
       const args = command.registeredArguments.map((argument) =>
         ` ${argument.variadic ? `[${argument.name()}...]` : argument.name()}`
       ).join("");
-      return words(command, [...command.options], `mda ${command.name()}${args} [OPTION...]`);
+      return words(
+        command,
+        command.options.filter(({ hidden }) => !hidden),
+        `mda ${command.name()}${args} [OPTION...]`,
+      );
     }),
   };
 }

@@ -1,5 +1,6 @@
 /** Prints docs/mda.8, in the macros of man(7). */
 import manifest from "../../deno.json" with { type: "json" };
+import { isSwitch, longNameOf, settingNames, settingOf, variableOf } from "../../src/config/settings.ts";
 import { type CommandWords, type OptionWords, readCommands } from "./commands.ts";
 
 /** Text as roff takes it: a line must not begin with a macro's dot, and a hyphen is one that can be copied. */
@@ -45,6 +46,16 @@ const grammar = [
   ["-j, --jump", "ACCEPT, when absent, or RETURN"],
 ];
 
+const settingRows = settingNames.map((name) => {
+  const setting = settingOf(name);
+  const { words, value, choices, default: isOn } = setting;
+  const values = isSwitch(setting) ? "yes|no" : choices ? choices.join("|") : value;
+  return [
+    `set ${longNameOf(name)} ${values}`,
+    isSwitch(setting) ? `${isOn ? "no" : "yes"}: ${words}` : words,
+  ];
+});
+
 const list = (rows: string[][]) =>
   rows.map(([name, what]) => `.TP\n.B ${roff(name)}\n${roff(sentence(what))}\n`).join("");
 
@@ -84,14 +95,25 @@ An option that repeats matches any of its values; options of different kinds mus
 A RETURN rule that matches wins; with ACCEPT rules, one must match.
 .B mda check
 says how a file is understood, and what is wrong with it.
-.SH EXIT STATUS
+Lines that start with
+.B set
+say what options say, under their long names: the command line wins over them, and so does the environment.
+.PP
+.nf
+    set mode daemon
+    set drain\\-timeout 20
+.fi
+${list(settingRows)}.SH EXIT STATUS
 ${
   paragraphs(program.text.filter((text) => text.startsWith("Exit status"))).replace("Exit status: ", "")
     .replace(".PP\n", "")
 }.SH ENVIRONMENT
 ${
   list([
-    ["MDA_PIN_DIR, MDA_CGROUP, MDA_UNKNOWN", "the defaults of --pin-dir, --cgroup and --unknown"],
+    [
+      settingNames.map(variableOf).join(", "),
+      "what options of these names say, unless the command line does",
+    ],
     [
       "MDA_LIBBPF",
       "the libbpf.so.1 to use: a path, host, or carried. Otherwise the host's, or else the one inside mda",

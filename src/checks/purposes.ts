@@ -8,19 +8,14 @@ interface Purpose {
   without: string;
 }
 
+const carries = "nothing can be accelerated";
 const learns = "mda could not tell the programs that it must leave to TCP";
 const tries = "what this kernel can do is not known";
 
 /** What each function of the BPF objects is for that a kernel can refuse by itself. */
 export const purposes: Record<typeof functions[number] | ProbeProgram, Purpose> = {
-  follow: {
-    does: "follows connections and pairs their ends",
-    without: "nothing can be accelerated",
-  },
-  redirect: {
-    does: "moves what one end sends to the other",
-    without: "nothing can be accelerated",
-  },
+  follow: { does: "follows connections and pairs their ends", without: carries },
+  redirect: { does: "moves what one end sends to the other", without: carries },
   sees_splice: { does: "sees who receives with splice(2)", without: learns },
   sees_mmap: { does: "sees who receives with TCP_ZEROCOPY_RECEIVE", without: learns },
   sees_ioctl: { does: "sees who asks how much is unread (FIONREAD)", without: learns },
@@ -40,22 +35,13 @@ export const purposes: Record<typeof functions[number] | ProbeProgram, Purpose> 
     does: "sees which sockets are reset",
     without: "a program would be told of a reset again and again for some seconds",
   },
-  scan_sockets: {
-    does: "finds connections that are open already",
-    without: "none of them could be adopted",
-  },
-  list_sockets: {
-    does: "lists TCP sockets and their processes",
-    without: "connections could not be shown",
-  },
+  scan_sockets: { does: "finds connections that are open already", without: "none of them could be adopted" },
+  list_sockets: { does: "lists TCP sockets and their processes", without: "connections could not be shown" },
   list_lanes: {
     does: "lists what the data plane knows of each socket",
     without: "connections could not be shown",
   },
-  rules_decide: {
-    does: "asks the rules about a new connection",
-    without: "nothing can be accelerated",
-  },
+  rules_decide: { does: "asks the rules about a new connection", without: carries },
   judge: {
     does: "says what the rules have decided for connections that are open already",
     without: "none of them could be adopted, and none leave by new rules",
@@ -72,16 +58,15 @@ export const purposes: Record<typeof functions[number] | ProbeProgram, Purpose> 
     does: "finds the sockets that can leave the sockhash now",
     without: "mda could not stop without breaking connections",
   },
-  count_pass: { does: "counts messages that go to TCP", without: "nothing can be accelerated" },
-  observe_value: { does: "counts what connections were like", without: "nothing can be accelerated" },
-  observe_connection: { does: "counts what connections were like", without: "nothing can be accelerated" },
-  count_unread: { does: "counts what a reader has not read", without: "nothing can be accelerated" },
-  memory_for: {
-    does: "looks whether TCP has memory for a message",
-    without: "nothing can be accelerated",
-  },
-  peer_is_watched_by_level: { does: "looks who waits for a socket", without: "nothing can be accelerated" },
-  sends_of: { does: "counts the sends that are under way", without: "nothing can be accelerated" },
+  count_pass: { does: "counts messages that go to TCP", without: carries },
+  bucket_of: { does: "counts what connections were like", without: carries },
+  observe_by_rule: { does: "counts what connections were like", without: carries },
+  observe_value: { does: "counts what connections were like", without: carries },
+  observe_connection: { does: "counts what connections were like", without: carries },
+  count_unread: { does: "counts what a reader has not read", without: carries },
+  memory_for: { does: "looks whether TCP has memory for a message", without: carries },
+  peer_is_watched_by_level: { does: "looks who waits for a socket", without: carries },
+  sends_of: { does: "counts the sends that are under way", without: carries },
   release_key: {
     does: "finds out whether a socket can leave the sockhash now",
     without: "mda could not stop without breaking connections",
@@ -94,14 +79,8 @@ export const purposes: Record<typeof functions[number] | ProbeProgram, Purpose> 
     does: "says that a process looks after readers that wait for edges (EPOLLET)",
     without: "what is sent to them would stay on TCP",
   },
-  measure: {
-    does: "says whether TCP has memory",
-    without: "connections could hang when it has none",
-  },
-  learn_code: {
-    does: "notes what programs have in their code",
-    without: learns,
-  },
+  measure: { does: "says whether TCP has memory", without: "connections could hang when it has none" },
+  learn_code: { does: "notes what programs have in their code", without: learns },
   dump_part: { does: "copies messages for mda dump", without: "nothing could be dumped" },
   start_dump: { does: "has messages copied for mda dump", without: "nothing could be dumped" },
   redirect_to_one: { does: "tries a redirection between two sockets of mda's own", without: tries },

@@ -48,8 +48,10 @@ Examples:
   mda disable                      stop, without losing a byte
 
 Exit status: 0 done, 1 failed or "no", 2 wrong usage or configuration.
-Environment: MDA_PIN_DIR and MDA_CGROUP are the defaults of --pin-dir and
---cgroup; MDA_DEBUG=1 prints the whole of an error, with its stack.`;
+Environment: what "set" lines of the configuration can say, variables can too,
+with MDA_ and the name in capitals: MDA_DRAIN_TIMEOUT=10. The command line wins
+over the environment, the environment over the file. MDA_DEBUG=1 prints the
+whole of an error, with its stack.`;
 
 /**
  * The command line: every command with its options, as --help, the parser and the completions see it. Each command sets

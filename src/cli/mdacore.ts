@@ -1,6 +1,8 @@
 import { parseArgs } from "node:util";
-import { type UnknownPrograms, unknownPrograms } from "../config/unknown.ts";
-import { defaults } from "../config/defaults.ts";
+import { defaultConfig } from "../config/defaults.ts";
+import { inForce } from "../config/in_force.ts";
+import { readConfiguration } from "../config/load.ts";
+import { settingOf } from "../config/settings.ts";
 import { print, printError } from "../output/print.ts";
 
 /** Exit statuses of oncn-mda's mdacore: its FAILED, and its ERROR (-1) as the shell sees it. */
@@ -16,7 +18,7 @@ const usage = `Usage: mdacore COMMAND
 
 const commandUsage = {
   enable: `Usage: mdacore enable [OPTION...]
-  -c, --config FILE  the rules (default: ${defaults.config})
+  -c, --config FILE  the rules (default: ${defaultConfig})
   -h, --help         print this text
 `,
   disable: `Usage: mdacore disable [OPTION...]
@@ -69,12 +71,20 @@ function isWord(word: string): word is Word {
   return Object.hasOwn(commandUsage, word);
 }
 
-async function execute(word: Word, config: string = defaults.config): Promise<number> {
-  const { pinDir, cgroup, sockets, drainTimeout } = defaults;
+async function execute(word: Word, config: string = defaultConfig): Promise<number> {
+  const configuration = readConfiguration(config);
+  const { values, wrongVariables } = inForce(configuration, {}, { names: [] });
+  const { pinDir, cgroup, sockets, unknown, adopt, maxConnections, drainTimeout } = values;
   switch (word) {
     case "enable": {
+      for (const [name, wrong] of wrongVariables) {
+        if (!settingOf(name).needsProcess) throw new Error(`Cannot use ${wrong}`);
+      }
       const { enable } = await import("./commands/enable.ts");
-      return await enable({ config, cgroup, pinDir, sockets, unknown: unknownOfEnvironment(), adopt: true });
+      return await enable({ config, cgroup, pinDir, sockets, unknown, adopt, maxConnections }, {
+        configuration,
+        given: {},
+      });
     }
     case "disable": {
       const { disable } = await import("./commands/disable.ts");
@@ -85,13 +95,6 @@ async function execute(word: Word, config: string = defaults.config): Promise<nu
       return await query({ pinDir });
     }
   }
-}
-
-function unknownOfEnvironment(): UnknownPrograms {
-  const value = Deno.env.get("MDA_UNKNOWN") || defaults.unknown;
-  const found = unknownPrograms.find((name) => name === value);
-  if (found) return found;
-  throw new Error(`Cannot use '${value}' as MDA_UNKNOWN: it is one of ${unknownPrograms.join(", ")}`);
 }
 
 /** The options of a command; undefined when there is a mistake, which is printed. */

@@ -3,8 +3,10 @@ import process from "node:process";
 import { isShortage } from "../host/descriptors.ts";
 import { errnoNumber, SystemError } from "../host/libc/errno.ts";
 import { ConfigurationError } from "./mistakes.ts";
-import { parseRules } from "./parse.ts";
+import { parse } from "./parse.ts";
+import { fingerprint } from "../host/file_watch.ts";
 import type { Rule } from "../rules/rules.ts";
+import type { SetLines } from "./set_line.ts";
 import { visible } from "../text/visible.ts";
 
 /** The largest configuration file that is read. */
@@ -12,12 +14,37 @@ export const FILE_BYTES_MAX = 1024 * 1024;
 
 const GROUP_OR_OTHERS_WRITE = 0o022;
 
+/** What a file says. */
+export interface Configuration {
+  file: string;
+  rules: Rule[];
+  settings: SetLines;
+  /** What the file was when it was read: see fingerprint(). */
+  seen: string;
+  /** Why none of it can be used; `settings` has what is in order nevertheless, for who has to say so. */
+  error?: Error;
+}
+
 /**
- * The rules of a configuration file. Symbolic links are followed, as a Kubernetes ConfigMap is made of them. Throws a
- * ConfigurationError when the file cannot be read, when somebody else could have written it, and for its mistakes.
+ * Reads a configuration file. Symbolic links are followed, as a Kubernetes ConfigMap is made of them. That it cannot be read,
+ * that somebody else could have written it, and its mistakes are the `error`, a ConfigurationError.
  */
+export function readConfiguration(file: string): Configuration {
+  const seen = fingerprint(file);
+  try {
+    const { rules, settings, mistakes } = parse(decode(file, read(file)));
+    const error = mistakes.length > 0 ? new ConfigurationError(file, mistakes) : undefined;
+    return { file, rules, settings, seen, error };
+  } catch (error) {
+    return { file, rules: [], settings: new Map(), seen, error: error as Error };
+  }
+}
+
+/** The rules of a configuration file. Throws the error that {@link readConfiguration} returns. */
 export function load(file: string): Rule[] {
-  return parseRules(file, decode(file, read(file)));
+  const { rules, error } = readConfiguration(file);
+  if (error) throw error;
+  return rules;
 }
 
 function read(file: string): Uint8Array {

@@ -1,6 +1,7 @@
 import { closest } from "../text/closest.ts";
 import { Line, type Span } from "./line.ts";
 import { ConfigurationError, type Mistake } from "./mistakes.ts";
+import { readSetLine, type SetLines } from "./set_line.ts";
 import { findLongOption, findShortOption, findSingleDashed, type Option } from "./options.ts";
 import { type Rule, RULES_MAX, VALUES_MAX } from "../rules/rules.ts";
 import { parseAddressPrefix, parseJump, parseOwner, parsePortRange, type Report } from "./values.ts";
@@ -11,6 +12,8 @@ export const MISTAKES_MAX = 1000;
 
 export interface Parsed {
   rules: Rule[];
+  /** What `set` lines say. */
+  settings: SetLines;
   /** In the order of the file. When there is one, `rules` is not what the writer meant and must not be used. */
   mistakes: Mistake[];
 }
@@ -19,18 +22,20 @@ export interface Parsed {
 type LineReport = (what: string, span: Span, start?: number, end?: number) => undefined;
 
 /** A value and the option it belongs to. */
-interface Setting {
+interface GivenOption {
   option: Option;
   value: Span;
 }
 
 /**
- * Reads a configuration: one `chain` line a rule, options as getopt_long reads them. Finds every mistake, never throws.
+ * Reads a configuration: one `chain` line a rule, options as getopt_long reads them; one `set` line a setting. Finds every
+ * mistake, never throws.
  *
  *     parse("chain --port 15006 -j RETURN\n").rules[0].ports // [{ first: 15006, last: 15006 }]
  */
 export function parse(text: string): Parsed {
   const rules: Rule[] = [];
+  const settings: SetLines = new Map();
   const mistakes: Mistake[] = [];
   let values = 0;
   let overRules: (() => Mistake) | undefined;
@@ -44,13 +49,13 @@ export function parse(text: string): Parsed {
       const full = `more than ${MISTAKES_MAX} mistakes: the file was not looked at from here on`;
       mistakes.push(line.mistake(mistakes.length < MISTAKES_MAX ? what : full, span, start, end));
     };
-    const settings = readLine(line, report);
-    if (!settings) continue;
-    rules.push(makeRule(line, settings, report));
+    const options = readLine(line, settings, report);
+    if (!options) continue;
+    rules.push(makeRule(line, options, report));
     if (rules.length === RULES_MAX + 1) {
       overRules = () => line.mistake(tooMany("rules", rules.length, RULES_MAX), line.words[0]);
     }
-    for (const { option, value } of settings) {
+    for (const { option, value } of options) {
       if (option !== "jump" && ++values === VALUES_MAX + 1) {
         overValues = () => line.mistake(tooMany("values", values, VALUES_MAX), value);
       }
@@ -60,7 +65,7 @@ export function parse(text: string): Parsed {
   if (mistakes.length <= MISTAKES_MAX) {
     for (const over of [overRules, overValues]) if (over) mistakes.push(over());
   }
-  return { rules, mistakes: mistakes.sort((a, b) => a.line - b.line || a.column - b.column) };
+  return { rules, settings, mistakes: mistakes.sort((a, b) => a.line - b.line || a.column - b.column) };
 }
 
 /** The rules of `text`. Throws a ConfigurationError that names `file` when there is a mistake in it. */
@@ -70,14 +75,15 @@ export function parseRules(file: string, text: string): Rule[] {
   return rules;
 }
 
-/** The options of a line with their values, or nothing when the line is no rule. */
-function readLine(line: Line, report: LineReport): Setting[] | undefined {
+/** The options of a line with their values, or nothing when the line is no rule; what it sets goes into `set`. */
+function readLine(line: Line, set: SetLines, report: LineReport): GivenOption[] | undefined {
   if (line.words.length === 0) return;
   const foreign = findForeign(line);
   if (foreign) return report(foreign.what, foreign.span);
 
   let rest = line.words;
   const first = rest[0];
+  if (first.text === "set") return void readSetLine(line, set, report);
   if (first.text !== "chain") {
     const wrong = explainStart(first.text);
     report(wrong.what, first);
@@ -88,7 +94,7 @@ function readLine(line: Line, report: LineReport): Setting[] | undefined {
     report("a rule needs an option: chain -j ACCEPT or chain -j RETURN is for every connection", first);
   }
 
-  const settings: Setting[] = [];
+  const settings: GivenOption[] = [];
   for (let i = 0; i < rest.length; i++) {
     const word = rest[i];
     const next = rest[i + 1];
@@ -130,7 +136,7 @@ const examples: Record<Option, string> = {
   "jump": "RETURN",
 };
 
-function makeRule(line: Line, settings: Setting[], report: LineReport): Rule {
+function makeRule(line: Line, settings: GivenOption[], report: LineReport): Rule {
   const rule: Rule = { line: line.number, addresses: [], ports: [], uids: [], gids: [], jump: "ACCEPT" };
   let jumpColumn = 0;
   for (const { option, value } of settings) {
@@ -210,10 +216,13 @@ function explainStart(word: string): { what: string; isRule: boolean } {
   if (closest(word, ["chain"])) {
     return { what: `unknown word ${quote(word)}: did you mean chain?`, isRule: true };
   }
-  return { what: `unknown word ${quote(word)}: a rule starts with chain, a comment with #`, isRule: false };
+  const meant = closest(word, ["set"])
+    ? "did you mean set?"
+    : "a rule starts with chain, a setting with set, a comment with #";
+  return { what: `unknown word ${quote(word)}: ${meant}`, isRule: false };
 }
 
-function explainStray(word: string, before: Setting | undefined): string {
+function explainStray(word: string, before: GivenOption | undefined): string {
   const stray = `stray word ${quote(word)}`;
   if (word === "chain") return `${stray}: each rule has a line of its own`;
   if (foreignDash.test(word)) return `${stray}: options start with the hyphen of the keyboard, -`;

@@ -282,7 +282,8 @@ export const layouts = {
       "handed_over": { "offset": 244, "size": 4, "type": "u32" },
       "messages_before": { "offset": 248, "size": 8, "type": "u64" },
       "bytes_before": { "offset": 256, "size": 8, "type": "u64" },
-      "account": { "offset": 264, "size": 8, "type": "u64" },
+      "account": { "offset": 264, "size": 4, "type": "u32" },
+      "rule": { "offset": 268, "size": 4, "type": "u32" },
       "fin_held_ns": { "offset": 272, "size": 8, "type": "u64" },
       "worth": { "offset": 280, "size": 8, "type": "u64" },
       "handshake": { "offset": 288, "size": 8, "type": "handshake" },
@@ -403,6 +404,13 @@ export const layouts = {
       "pad": { "offset": 20, "size": 4, "type": "u32" },
     },
   },
+  "refused_lately": {
+    "size": 32,
+    "fields": {
+      "kind": { "offset": 0, "size": 24, "type": "refused_kind" },
+      "times": { "offset": 24, "size": 8, "type": "u64" },
+    },
+  },
   "reload_request": {
     "size": 16,
     "fields": {
@@ -421,6 +429,10 @@ export const layouts = {
     },
   },
   "rule_bits": { "size": 32, "fields": { "words": { "offset": 0, "size": 32, "type": "u64", "length": 4 } } },
+  "connection_histograms": {
+    "size": 1056,
+    "fields": { "kinds": { "offset": 0, "size": 1056, "type": "histogram", "length": 4 } },
+  },
   "owner_key": {
     "size": 12,
     "fields": {
@@ -448,7 +460,7 @@ export const layouts = {
       "any_uid": { "offset": 128, "size": 32, "type": "rule_bits" },
       "any_gid": { "offset": 160, "size": 32, "type": "rule_bits" },
       "count": { "offset": 192, "size": 4, "type": "u32" },
-      "pad": { "offset": 196, "size": 4, "type": "u32" },
+      "number": { "offset": 196, "size": 4, "type": "u32" },
     },
   },
   "release": {
@@ -647,8 +659,8 @@ export const enums = {
     "PASSED_PEER_LEFT": 18,
     "PASSES_END": 19,
   },
-  "mode": { "MODE_REDIRECT": 0, "MODE_PASS": 1, "MODE_WITHOUT_MEMORY": 2 },
   "owner_kind": { "OWNER_UID": 0, "OWNER_GID": 1 },
+  "mode": { "MODE_REDIRECT": 0, "MODE_PASS": 1, "MODE_WITHOUT_MEMORY": 2 },
   "habit": {
     "HABIT_UNKNOWN": 0,
     "HABIT_RECEIVES": 1,
@@ -727,9 +739,11 @@ export const maps = {
   "refusals": { "type": 2, "maxEntries": 4096, "key": "u32", "value": "refused_connection" },
   "refused_errors": { "type": 1, "maxEntries": 64, "key": "u32", "value": "u64" },
   "refused_kinds": { "type": 1, "maxEntries": 4096, "key": "refused_kind", "value": "u64" },
+  "refused_lately": { "type": 6, "maxEntries": 16, "key": "u32", "value": "refused_lately" },
   "reload_requests": { "type": 1, "maxEntries": 64, "key": "u64", "value": "reload_request" },
   "rule_addresses": { "type": 11, "maxEntries": 245760, "key": "address_prefix", "value": "rule_bits" },
   "rule_decisions": { "type": 6, "maxEntries": 1536, "key": "u32", "value": "u64" },
+  "rule_histograms": { "type": 1, "maxEntries": 512, "key": "u32", "value": "connection_histograms" },
   "rule_owners": { "type": 1, "maxEntries": 8192, "key": "owner_key", "value": "rule_bits" },
   "rule_ports": { "type": 11, "maxEntries": 245760, "key": "port_prefix", "value": "rule_bits" },
   "rule_sets": { "type": 2, "maxEntries": 6, "key": "u32", "value": "rule_set" },
@@ -756,6 +770,7 @@ export const variables = {
 /** The programs, and the functions that the verifier looks at by themselves. */
 export const functions = [
   "ask_to_leave",
+  "bucket_of",
   "count_pass",
   "count_unread",
   "drain",
@@ -773,6 +788,7 @@ export const functions = [
   "list_sockets",
   "measure",
   "memory_for",
+  "observe_by_rule",
   "observe_connection",
   "observe_value",
   "peer_is_watched_by_level",

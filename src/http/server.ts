@@ -1,8 +1,6 @@
 import { getLogger } from "@logtape/logtape";
 import { isEnabled, readSnapshot } from "../views/status.ts";
-import type { MetricsAddress } from "./address.ts";
 import { acceptClients, writeAll } from "./clients.ts";
-import { listen } from "./listen.ts";
 import { readHead } from "./request.ts";
 import { createExposition, type Exposition, type Reloads } from "../output/prometheus.ts";
 
@@ -28,7 +26,7 @@ interface Answer {
  * clients for ever, and node:http takes 1.6 MB of memory.
  */
 export class MetricsServer implements Disposable {
-  readonly #listener: Deno.TcpListener;
+  #listener: Deno.TcpListener | undefined;
   readonly #pinDir: string;
   readonly #reloads: Reloads = { succeeded: 0, failed: 0, lastSuccessMs: undefined, lastFailed: false };
   #ready = false;
@@ -40,15 +38,24 @@ export class MetricsServer implements Disposable {
   #quietUntil = 0;
   #reading: Promise<string> | undefined;
 
-  /** @throws Error when nobody can listen there, such as when the port is in use */
-  constructor(address: MetricsAddress, pinDir: string) {
+  /** @param listener from then on the server's own */
+  constructor(listener: Deno.TcpListener, pinDir: string) {
     this.#pinDir = pinDir;
-    this.#listener = listen(address, { what: "metrics", option: "--metrics" });
-    acceptClients(this.#listener, "metrics", (client) => {
-      // Who holds connections must not keep a probe out.
-      if (this.#clients.size >= CLIENTS_MAX) this.#clients.values().next().value!();
-      this.#serve(client);
-    });
+    this.#listener = listener;
+    this.#accept();
+  }
+
+  /** Goes on where `listener` listens, and only there; who is being served is served to the end. */
+  moveTo(listener: Deno.TcpListener): void {
+    this.leave();
+    this.#listener = listener;
+    this.#accept();
+  }
+
+  /** Listens nowhere until it is moved. */
+  leave(): void {
+    this.#listener?.close();
+    this.#listener = undefined;
   }
 
   ready(): void {
@@ -70,7 +77,15 @@ export class MetricsServer implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#listener.close();
+    this.leave();
+  }
+
+  #accept(): void {
+    acceptClients(this.#listener!, "metrics", (client) => {
+      // Who holds connections must not keep a probe out.
+      if (this.#clients.size >= CLIENTS_MAX) this.#clients.values().next().value!();
+      this.#serve(client);
+    });
   }
 
   async #serve(client: Deno.TcpConn): Promise<void> {

@@ -62,3 +62,49 @@ export function unpin(path: string): void {
 export function closeFd(fd: number): void {
   if (fd >= 0) libc.close(fd);
 }
+
+/** A map or a program, by a descriptor of it. */
+export abstract class Handle implements Disposable {
+  abstract readonly info: { name: string };
+  readonly #kind: "map" | "program";
+  readonly #owner: Owner | undefined;
+  #fd: number;
+
+  /** @param owner what closes the descriptor, when it is not this handle's own */
+  constructor(kind: "map" | "program", fd: number, owner: Owner | undefined) {
+    this.#kind = kind;
+    this.#fd = fd;
+    this.#owner = owner;
+  }
+
+  get fd(): number {
+    if (this.#fd < 0 || this.#owner?.isClosed) {
+      throw new Error(`Cannot use ${this.#kind} ${this.info.name}: it is closed`);
+    }
+    return this.#fd;
+  }
+
+  /** Makes it outlive its users, under `path` on a bpffs. */
+  pin(path: string): void {
+    callForNumber(
+      `pin ${this.#kind} ${this.info.name} at ${path}`,
+      (s) => s.bpf_obj_pin(this.fd, libc.cString(path)),
+    );
+  }
+
+  /** Removes the pin; who uses it keeps it. */
+  unpin(path: string): void {
+    unpin(path);
+  }
+
+  /** Closes the descriptor; one that belongs to a {@link BpfObject} is closed with that. */
+  close(): void {
+    if (this.#owner) return;
+    closeFd(this.#fd);
+    this.#fd = -1;
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}

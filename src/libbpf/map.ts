@@ -1,6 +1,6 @@
 import * as libc from "../host/libc/mod.ts";
 import { callForNumber, check } from "./errors.ts";
-import { closeFd, openPinnedFd, type Owner, unpin } from "./handle.ts";
+import { Handle, openPinnedFd, type Owner } from "./handle.ts";
 import { libbpf } from "./library.ts";
 import { checkExpected, type ExpectedMap, type MapInfo, mapInfo } from "./map_info.ts";
 import { isPerCpu, partPerCpu, perCpuStride, possibleCpus, repeatPerCpu } from "./per_cpu.ts";
@@ -16,15 +16,12 @@ export const BPF_EXIST = 2;
 const ENOTSUPP = 524;
 
 /** A map, by its descriptor. Keys and values are the bytes of the C structs; see struct.ts. */
-export class BpfMap implements Disposable {
+export class BpfMap extends Handle {
   readonly info: MapInfo;
-  #fd: number;
-  readonly #owner: Owner | undefined;
 
   /** @param owner what closes the descriptor, when it is not this handle's own */
   constructor(fd: number, owner?: Owner) {
-    this.#fd = fd;
-    this.#owner = owner;
+    super("map", fd, owner);
     this.info = mapInfo(fd);
   }
 
@@ -46,13 +43,6 @@ export class BpfMap implements Disposable {
       libc.close(fd);
       throw error;
     }
-  }
-
-  get fd(): number {
-    if (this.#fd < 0 || this.#owner?.isClosed) {
-      throw new Error(`Cannot use map ${this.info.name}: it is closed`);
-    }
-    return this.#fd;
   }
 
   /** The value of `key`, undefined when the map has none. */
@@ -146,27 +136,6 @@ export class BpfMap implements Disposable {
       }
       key = next;
     }
-  }
-
-  /** Makes the map outlive its users, under `path` on a bpffs. */
-  pin(path: string): void {
-    callForNumber(`pin map ${this.info.name} at ${path}`, (s) => s.bpf_obj_pin(this.fd, libc.cString(path)));
-  }
-
-  /** Removes the pin; what uses the map keeps it. */
-  unpin(path: string): void {
-    unpin(path);
-  }
-
-  /** Closes the descriptor; the one of a map of a {@link BpfObject} is closed with that. */
-  close(): void {
-    if (this.#owner) return;
-    closeFd(this.#fd);
-    this.#fd = -1;
-  }
-
-  [Symbol.dispose](): void {
-    this.close();
   }
 
   #lookupInto(key: Uint8Array, value: Bytes): boolean {

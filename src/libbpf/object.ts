@@ -9,9 +9,16 @@ import { readStruct, writeStruct } from "./struct.ts";
 
 const BTF_KIND_DATASEC = 15;
 
+type Values = Readonly<Record<string, number | bigint | boolean>>;
+
+/** Where clang puts globals: constants, and others that do not begin as 0. */
+type Section = ".rodata" | ".data";
+
 export interface OpenOptions {
   /** Values of the object's `const volatile` globals, by name. */
-  rodata?: Readonly<Record<string, number | bigint | boolean>>;
+  rodata?: Values;
+  /** Values of its other `volatile` globals, by name: {@link BpfObject.change} changes them later. */
+  data?: Values;
   /** Sizes of maps, by name, instead of what the object says. */
   maxEntries?: Readonly<Record<string, number>>;
   /** false leaves a program out. */
@@ -78,6 +85,15 @@ export class BpfObject implements Disposable {
     return program;
   }
 
+  /** Changes `volatile` globals of the loaded object that are no constants. */
+  change(values: Values): void {
+    const map = this.map(".data");
+    const first = new Uint8Array(map.info.keyBytes);
+    const bytes = map.lookup(first)!;
+    this.#write(bytes, ".data", values);
+    map.update(first, bytes);
+  }
+
   get isClosed(): boolean {
     return this.#pointer === null;
   }
@@ -95,7 +111,8 @@ export class BpfObject implements Disposable {
 
   /** Applies options; only before {@link load}. */
   configure(options: OpenOptions): void {
-    this.#setRodata(options.rodata ?? {});
+    this.#begin(".rodata", options.rodata ?? {});
+    this.#begin(".data", options.data ?? {});
     for (const [name, entries] of Object.entries(options.maxEntries ?? {})) {
       const map = this.#findMap(name);
       callForNumber(`give map ${name} ${entries} entries`, (s) => s.bpf_map__set_max_entries(map, entries));
@@ -137,20 +154,28 @@ export class BpfObject implements Disposable {
     for (let program = next(null); program !== null; program = next(program)) yield program;
   }
 
-  #setRodata(values: Readonly<Record<string, number | bigint | boolean>>): void {
+  #begin(section: Section, values: Values): void {
     if (Object.keys(values).length === 0) return;
-    const variables = this.#rodataVariables();
     const size = new BigUint64Array(1);
     const memory = callForPointer(
-      `reach the .rodata of BPF object ${this.#name}`,
-      (s) => s.bpf_map__initial_value(this.#findMap(".rodata"), new Uint8Array(size.buffer)),
+      `reach the ${section} of BPF object ${this.#name}`,
+      (s) => s.bpf_map__initial_value(this.#findMap(section), new Uint8Array(size.buffer)),
     );
-    const bytes = new Uint8Array(Deno.UnsafePointerView.getArrayBuffer(memory, Number(size[0])));
+    this.#write(
+      new Uint8Array(Deno.UnsafePointerView.getArrayBuffer(memory, Number(size[0]))),
+      section,
+      values,
+    );
+  }
+
+  #write(bytes: Uint8Array<ArrayBuffer>, section: Section, values: Values): void {
+    const variables = this.#variables(section);
     for (const [name, value] of Object.entries(values)) {
       const variable = variables.get(name);
       if (!variable) {
         const known = [...variables.keys()].join(", ");
-        throw new Error(`Cannot set ${name} in BPF object ${this.#name}: its constants are ${known}`);
+        const globals = section === ".rodata" ? "constants" : "variables";
+        throw new Error(`Cannot set ${name} in BPF object ${this.#name}: its ${globals} are ${known}`);
       }
       try {
         writeScalar(bytes, variable.offset, `u${variable.bytes * 8}`, variable.bytes, value);
@@ -162,23 +187,23 @@ export class BpfObject implements Disposable {
 
   // Read from libbpf and not from the object's file: clang leaves the offsets to the linker, libbpf fills
   // them in.
-  #rodataVariables(): Map<string, { offset: number; bytes: number }> {
+  #variables(section: Section): Map<string, { offset: number; bytes: number }> {
     const btf = callForPointer(`read the BTF of ${this.#name}`, (s) => s.bpf_object__btf(this.#open()));
     const id = callForNumber(
-      `find the .rodata of BPF object ${this.#name}`,
-      (s) => s.btf__find_by_name_kind(btf, cString(".rodata"), BTF_KIND_DATASEC),
+      `find the ${section} of BPF object ${this.#name}`,
+      (s) => s.btf__find_by_name_kind(btf, cString(section), BTF_KIND_DATASEC),
     );
     const typeAt = (id: number) => callForPointer(`read BTF type ${id}`, (s) => s.btf__type_by_id(btf, id));
     const read = (pointer: Deno.PointerObject, offset: number, bytes: number) =>
       new Uint8Array(Deno.UnsafePointerView.getArrayBuffer(pointer, bytes, offset));
     const header = abi.btf_type.size;
-    const section = typeAt(id);
+    const all = typeAt(id);
     // bits 0 to 15 of btf_type.info count what follows the header.
-    const count = readStruct(abi, "btf_type", read(section, 0, header)).info & 0xffff;
+    const count = readStruct(abi, "btf_type", read(all, 0, header)).info & 0xffff;
     const variables = new Map<string, { offset: number; bytes: number }>();
     for (let i = 0; i < count; i++) {
       const entryBytes = abi.btf_var_secinfo.size;
-      const entry = readStruct(abi, "btf_var_secinfo", read(section, header + i * entryBytes, entryBytes));
+      const entry = readStruct(abi, "btf_var_secinfo", read(all, header + i * entryBytes, entryBytes));
       const nameOffset = readStruct(abi, "btf_type", read(typeAt(entry.type), 0, header)).name_off;
       const name = callForPointer("read a BTF name", (s) => s.btf__name_by_offset(btf, nameOffset));
       const { offset, size: bytes } = entry;

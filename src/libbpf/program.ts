@@ -2,7 +2,7 @@ import { SystemError } from "../host/libc/errno.ts";
 import * as libc from "../host/libc/mod.ts";
 import { abi, abiEnums } from "../generated/abi.ts";
 import { callForNumber, callForPointer } from "./errors.ts";
-import { closeFd, openPinnedFd, type Owner, unpin } from "./handle.ts";
+import { Handle, openPinnedFd, type Owner } from "./handle.ts";
 import { BpfLink, EventLink } from "./link.ts";
 import type { BpfMap } from "./map.ts";
 import { type ProgramInfo, programInfo } from "./program_info.ts";
@@ -11,15 +11,12 @@ import { readStruct, u32, writeStruct } from "./struct.ts";
 const { BPF_SK_MSG_VERDICT, BPF_PERF_EVENT } = abiEnums.bpf_attach_type;
 
 /** A loaded program by its descriptor, whoever loaded it. */
-export class BpfProgram implements Disposable {
+export class BpfProgram extends Handle {
   readonly info: ProgramInfo;
-  #fd: number;
-  readonly #owner: Owner | undefined;
 
   /** @param owner what closes the descriptor, when it is not this handle's own */
   constructor(fd: number, owner?: Owner) {
-    this.#fd = fd;
-    this.#owner = owner;
+    super("program", fd, owner);
     this.info = programInfo(fd);
   }
 
@@ -34,16 +31,9 @@ export class BpfProgram implements Disposable {
     try {
       return new BpfProgram(fd);
     } catch (error) {
-      closeFd(fd);
+      libc.close(fd);
       throw error;
     }
-  }
-
-  get fd(): number {
-    if (this.#fd < 0 || this.#owner?.isClosed) {
-      throw new Error(`Cannot use program ${this.info.name}: it is closed`);
-    }
-    return this.#fd;
   }
 
   /**
@@ -82,29 +72,6 @@ export class BpfProgram implements Disposable {
     });
     callForNumber(`run program ${this.info.name}`, (s) => s.bpf_prog_test_run_opts(this.fd, options));
     return readStruct(abi, "bpf_test_run_opts", options).retval;
-  }
-
-  /** Makes the program outlive its users, under `path` on a bpffs. */
-  pin(path: string): void {
-    callForNumber(`pin program ${this.info.name} at ${path}`, (s) => {
-      return s.bpf_obj_pin(this.fd, libc.cString(path));
-    });
-  }
-
-  /** Removes the pin; what uses the program keeps it. */
-  unpin(path: string): void {
-    unpin(path);
-  }
-
-  /** Closes the descriptor; the one of a program of a {@link BpfObject} is closed with that. */
-  close(): void {
-    if (this.#owner) return;
-    closeFd(this.#fd);
-    this.#fd = -1;
-  }
-
-  [Symbol.dispose](): void {
-    this.close();
   }
 }
 

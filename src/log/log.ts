@@ -15,6 +15,8 @@ export const logFormats = ["text", "json"] as const;
 
 export type LogFormat = typeof logFormats[number];
 
+export type LeastLevel = "debug" | "info" | "warning" | "error";
+
 const priorityOf: Record<LogLevel, Priority> = {
   trace: priorities.debug,
   debug: priorities.debug,
@@ -28,8 +30,12 @@ const log = getLogger("mda");
 
 let destination: LogDestination | undefined;
 
-/** Sends what the layers below log to a destination: as text, or a line of JSON each. */
-export function configureLog(format: LogFormat, to: LogDestination = new StandardError()): void {
+/** Sends what the layers below log to a destination, from a level on: as text, or a line of JSON each. */
+export function configureLog(
+  format: LogFormat,
+  to: LogDestination = new StandardError(),
+  level: LeastLevel = "info",
+): void {
   destination = to;
   to.onRecovery = (lost, why) =>
     log.warn(`before this, ${plural(lost, "message")} could not be written to the log: ${why}`);
@@ -49,7 +55,7 @@ export function configureLog(format: LogFormat, to: LogDestination = new Standar
     loggers: [
       {
         category: "mda",
-        lowestLevel: Deno.env.get("MDA_DEBUG") === "1" ? "debug" : "info",
+        lowestLevel: Deno.env.get("MDA_DEBUG") === "1" ? "debug" : level,
         sinks: ["destination"],
       },
       { category: ["logtape", "meta"], lowestLevel: "warning", sinks: ["destination"] },
@@ -59,6 +65,11 @@ export function configureLog(format: LogFormat, to: LogDestination = new Standar
   const logFailure = (text: string) => log.fatal(text.replace(/^mda: /, ""));
   if (!(to instanceof StandardError)) setFailureOutputs(printError, logFailure);
   else if (to.annotates) setFailureOutputs(logFailure);
+}
+
+/** Logs as another format and from another level on, where it has logged until now. */
+export function changeLog(format: LogFormat, level: LeastLevel): void {
+  configureLog(format, destination, level);
 }
 
 /** Opens the log's file again, when it has one: logrotate moves it away and sends SIGHUP. */

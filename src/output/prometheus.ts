@@ -119,6 +119,22 @@ const metrics: Metric[] = [
     "mda_connection_message_bytes",
     "The mean size of each of these connections' redirected messages.",
   ),
+  histogram(
+    "mda_rule_connection_age_seconds",
+    "How long connections were accelerated that are no more, by the rule that had let them in.",
+  ),
+  histogram(
+    "mda_rule_connection_messages",
+    "Messages that each of the rule's connections had redirected, both ways.",
+  ),
+  histogram(
+    "mda_rule_connection_bytes",
+    "Bytes that each of the rule's connections had redirected, both ways.",
+  ),
+  histogram(
+    "mda_rule_connection_message_bytes",
+    "The mean size of each of the rule's connections' redirected messages.",
+  ),
   histogram("mda_first_message_seconds", "Time from the handshake to the first redirected message."),
 ];
 

@@ -9,6 +9,8 @@ interface Sample {
 
 /** How a histogram of the kernel's side (bpf/histograms.h) is shown. */
 interface Shown {
+  /** The label that tells connections apart. */
+  by?: "reason" | "rule";
   /** Undefined: of the first message. */
   kind?: HistogramKind;
   /** The first bucket has values up to 2 to the power of this. */
@@ -21,21 +23,30 @@ const SECONDS = 1e-6;
 /** One bucket of so many is shown, to have fewer series. */
 const STEP = 2;
 
+const age = { kind: "age", power: 10, unit: SECONDS } as const;
+const messages = { kind: "messages", power: 0, unit: 1 } as const;
+const bytes = { kind: "bytes", power: 5, unit: 1 } as const;
+const messageBytes = { kind: "message_bytes", power: 0, unit: 1 } as const;
+
 const shown: Record<string, Shown> = {
-  mda_connection_age_seconds: { kind: "age", power: 10, unit: SECONDS },
-  mda_connection_messages: { kind: "messages", power: 0, unit: 1 },
-  mda_connection_bytes: { kind: "bytes", power: 5, unit: 1 },
-  mda_connection_message_bytes: { kind: "message_bytes", power: 0, unit: 1 },
+  mda_connection_age_seconds: { by: "reason", ...age },
+  mda_connection_messages: { by: "reason", ...messages },
+  mda_connection_bytes: { by: "reason", ...bytes },
+  mda_connection_message_bytes: { by: "reason", ...messageBytes },
+  mda_rule_connection_age_seconds: { by: "rule", ...age },
+  mda_rule_connection_messages: { by: "rule", ...messages },
+  mda_rule_connection_bytes: { by: "rule", ...bytes },
+  mda_rule_connection_message_bytes: { by: "rule", ...messageBytes },
   mda_first_message_seconds: { power: 0, unit: SECONDS },
 };
 
-/** The samples of a metric, by the reason for which connections ended where it has reasons. */
-export function histogramSamples(name: string, { connections, firstMessage }: Histograms): Sample[] {
+/** The samples of a metric, by what tells connections apart where it has that. */
+export function histogramSamples(name: string, { connections, rules, firstMessage }: Histograms): Sample[] {
   const how = shown[name];
-  const { kind } = how;
-  if (kind === undefined) return samplesOf(name, {}, firstMessage, how);
-  return Object.entries(connections).flatMap(([reason, found]) =>
-    samplesOf(name, { reason }, found[kind], how)
+  const { by, kind } = how;
+  if (by === undefined || kind === undefined) return samplesOf(name, {}, firstMessage, how);
+  return Object.entries(by === "rule" ? rules : connections).flatMap(([label, found]) =>
+    samplesOf(name, { [by]: label }, found[kind], how)
   );
 }
 

@@ -46,12 +46,12 @@ export function loadDataPlane(
       ...constants,
       is_arm64: isArm64,
       all_sockets: allSockets,
-      unknown_programs: unknownNumber(unknownPrograms),
       sees_habits: features.hooks !== "none",
       heartbeat_jiffies: HEARTBEAT_SECONDS * jiffiesPerSecond(),
       refresh_jiffies: REFRESH_SECONDS * jiffiesPerSecond(),
       answer_places: reuse.answers?.info.maxEntries ?? answerPlaces(),
     },
+    data: { unknown_programs: unknownNumber(unknownPrograms) },
     maxEntries: Object.fromEntries(Object.entries(sizes).filter(([name]) => !(name in reuse))),
     autoload: {
       scan_sockets: features.iterates_files,

@@ -23,17 +23,19 @@ const PORT_COUNT = 1 << PORT_BITS;
 /**
  * The map entries of `rules` in a slot. Of the first two the kernel side reads one while the other is written; each of the others is of one filter of `mda pass`.
  * `rules` must be within the limits that `parse` checks.
+ *
+ * @param number what tells this set from others that the slot has had, from 1 on; filters need none
  */
-export function compile(rules: Rule[], slot: number): CompiledRules {
+export function compile(rules: Rule[], slot: number, number = 0): CompiledRules {
   return {
-    rule_sets: { keys: u32(slot), values: compileRuleSet(rules) },
+    rule_sets: { keys: u32(slot), values: compileRuleSet(rules, number) },
     rule_addresses: compileAddresses(rules, slot),
     rule_ports: compilePorts(rules, slot),
     rule_owners: compileOwners(rules, slot),
   };
 }
 
-function compileRuleSet(rules: Rule[]): Uint8Array {
+function compileRuleSet(rules: Rule[], number: number): Uint8Array {
   const those = (belongs: (rule: Rule) => boolean) => {
     const bits = new RuleBitsList();
     const all = bits.append();
@@ -48,6 +50,7 @@ function compileRuleSet(rules: Rule[]): Uint8Array {
     any_uid: those((rule) => rule.uids.length === 0),
     any_gid: those((rule) => rule.gids.length === 0),
     count: rules.length,
+    number,
   });
 }
 

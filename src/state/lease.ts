@@ -1,11 +1,11 @@
-import { layouts } from "../generated/layouts.ts";
 import { describeHolder } from "../host/lock.ts";
 import { monotonicUs } from "../host/libc/mod.ts";
 import { identifyProcess } from "../host/process.ts";
 import type { BpfMap } from "../libbpf/map.ts";
 import { createRing } from "../libbpf/ring_buffer.ts";
-import { readStruct, u32, writeStruct } from "../libbpf/struct.ts";
+import { u32 } from "../libbpf/struct.ts";
 import { openPinnedMap } from "./pins.ts";
+import { changeSingle, readSingle } from "./single.ts";
 
 /** How long the data plane goes on to write after the last word of who listens. */
 const LEASE_US = 2_000_000n;
@@ -40,7 +40,7 @@ export class Lease implements Disposable {
     using parts = new DisposableStack();
     this.#leases = parts.use(openPinnedMap(pinDir, leases)!);
     this.#rings = parts.use(openPinnedMap(pinDir, rings)!);
-    const { until_ns, pid, lost } = readLease(this.#leases);
+    const { until_ns, pid, lost } = readSingle(this.#leases, "lease");
     if (lasts(until_ns) && pid !== Deno.pid && identifyProcess(pid)) {
       throw new Error(
         `Cannot ${task}: ${describeHolder(pid)} does already, and only one process can at a time`,
@@ -61,7 +61,7 @@ export class Lease implements Disposable {
 
   /** How many records there was no room for since the last call. */
   lost(): number {
-    const { lost } = readLease(this.#leases);
+    const { lost } = readSingle(this.#leases, "lease");
     const since = lost - this.#lostBefore;
     this.#lostBefore = lost;
     return Number(since);
@@ -84,7 +84,7 @@ export class Lease implements Disposable {
 /** Frees the ring buffers of processes that were killed while they listened. */
 export function freeUnusedRings(map: (name: "tracing" | "traces" | "dumping" | "dumps") => BpfMap): void {
   for (const { leases, rings } of Object.values(subjects)) {
-    if (ringId(map(rings)) && !lasts(readLease(map(leases)).until_ns)) map(rings).delete(u32(0));
+    if (ringId(map(rings)) && !lasts(readSingle(map(leases), "lease").until_ns)) map(rings).delete(u32(0));
   }
 }
 
@@ -92,15 +92,8 @@ function lasts(untilNs: bigint): boolean {
   return untilNs > monotonicUs() * 1000n;
 }
 
-function readLease(leases: BpfMap) {
-  return readStruct(layouts, "lease", leases.lookup(u32(0))!);
-}
-
 function writeLease(leases: BpfMap, until_ns: bigint): void {
-  leases.update(
-    u32(0),
-    writeStruct(layouts, "lease", { until_ns, pid: Deno.pid }, leases.lookup(u32(0))!),
-  );
+  changeSingle(leases, "lease", { until_ns, pid: Deno.pid });
 }
 
 /** The number of the ring buffer that is written into; undefined when there is none. */

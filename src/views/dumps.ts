@@ -62,21 +62,17 @@ export class DumpReader {
   /** When this host's CLOCK_MONOTONIC was 0, in nanoseconds since 1970. */
   readonly #zero = (BigInt(Math.round((performance.timeOrigin + performance.now()) * 1000)) - monotonicUs()) *
     1000n;
-  readonly #started = monotonicUs() * 1000n;
   readonly #directions = new Map<bigint, Direction>();
 
-  /** Undefined for what was written for who dumped before. */
-  read(bytes: Uint8Array<ArrayBuffer>): Packet | undefined {
+  read(bytes: Uint8Array<ArrayBuffer>): Packet {
     const view = new DataView(bytes.buffer, bytes.byteOffset);
     const u32 = (
       field: "seq" | "ack" | "has_peer" | "passed" | "message_bytes" | "offset" | "bytes" | "pid",
     ) => view.getUint32(fields[field].offset, true);
-    const ns = view.getBigUint64(fields.ns.offset, true);
-    if (ns < this.#started) return undefined;
     const hasPeer = u32("has_peer") !== 0;
     const length = u32("bytes");
     return {
-      timeNs: this.#zero + ns,
+      timeNs: this.#zero + view.getBigUint64(fields.ns.offset, true),
       direction: this.#directionOf(view.getBigUint64(fields.key.offset, true), hasPeer, bytes),
       seq: u32("seq") + u32("offset") >>> 0,
       ack: hasPeer ? u32("ack") : undefined,

@@ -1,6 +1,4 @@
 import { load } from "../config/load.ts";
-import { layouts } from "../generated/layouts.ts";
-import { readStruct, readU64 } from "../libbpf/struct.ts";
 import { formatAddress } from "../rules/addresses.ts";
 import type { Connection as Asked } from "../rules/decide.ts";
 import type { Rule } from "../rules/rules.ts";
@@ -18,6 +16,7 @@ import {
 } from "./explanation.ts";
 import { type FilterOptions, makeFilter, ruleOf, toRules } from "./filter.ts";
 import type { ListedSocket, Lister } from "./lister.ts";
+import { readRefusedKinds } from "./refused_kinds.ts";
 import { isAny, keyOfEnd, SeenSockets } from "./seen_sockets.ts";
 import type { Facts, Setting } from "./step.ts";
 import { stepsFor } from "./steps.ts";
@@ -176,21 +175,17 @@ export class Explainer {
         pid?.includes(socket.pid) || program?.some((begin) => this.#seen.name(socket.pid)?.startsWith(begin))
       ).map(({ executable }) => idOf(executable)),
     );
-    const kinds = this.lister.map("refused_kinds");
-    return [...kinds.keys()].map((key) => ({
-      kind: readStruct(layouts, "refused_kind", key),
-      value: kinds.lookup(key),
-    }))
-      .filter(({ kind, value }) =>
-        value && (!ranges || ranges.some(({ first, last }) => first <= kind.port && kind.port <= last)) &&
+    return readRefusedKinds((name) => this.lister.map(name))
+      .filter(({ kind }) =>
+        (!ranges || ranges.some(({ first, last }) => first <= kind.port && kind.port <= last)) &&
         (!isAsked || wanted.has(idOf(kind.server)))
-      ).map(({ kind, value }) => {
+      ).map(({ kind, count }) => {
         const { reason, why, remedy } = named("refused", kind.reason)!;
         return {
           program: this.#seen.program(kind.server)?.name ?? null,
           port: kind.port,
           reason: reason!,
-          count: Number(readU64(value!)),
+          count,
           words: why,
           remedy: remedy!,
         };

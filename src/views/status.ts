@@ -120,8 +120,13 @@ async function inSteps<T>(steps: Generator<void, T>): Promise<T> {
 function* snapshotSteps(pinDir: string): Generator<void, Snapshot> {
   const known = yield* statusSteps(pinDir);
   using instance = openPinnedMap(pinDir, "instance");
-  using map = instance && openPinnedMap(pinDir, "histograms");
-  return { ...known, histograms: yield* readHistograms(map) };
+  const open = (name: MapName) => instance && openPinnedMap(pinDir, name);
+  using histograms = open("histograms");
+  using rule_histograms = open("rule_histograms");
+  using control = open("control");
+  using rule_sets = open("rule_sets");
+  const maps = { histograms, rule_histograms, control, rule_sets };
+  return { ...known, histograms: yield* readHistograms(maps, known.status.decided) };
 }
 
 function* statusSteps(pinDir: string, given?: Known): Generator<void, Omit<Snapshot, "histograms">> {

@@ -63,19 +63,13 @@ function reasonOf({ kind, reason }: RawTrace): { reason: string; why: string } |
 export class TraceReader {
   /** When this host's CLOCK_MONOTONIC was 0, in microseconds since 1970. */
   readonly #zero = BigInt(Math.round((performance.timeOrigin + performance.now()) * 1000)) - monotonicUs();
-  readonly #started = monotonicUs() * 1000n;
   readonly #names = new Map<string, string | null>();
 
   /** @param programs the map of that name */
   constructor(private readonly programs: BpfMap) {}
 
-  /** Undefined for what was written for who listened before. */
-  read(bytes: Uint8Array<ArrayBuffer>): Trace | undefined {
+  read(bytes: Uint8Array<ArrayBuffer>): Trace {
     const raw = readStruct(layouts, "trace", bytes);
-    return raw.ns < this.#started ? undefined : this.#describe(raw);
-  }
-
-  #describe(raw: RawTrace): Trace {
     const us = this.#zero + raw.ns / 1000n;
     const found = reasonOf(raw);
     return {

@@ -1,8 +1,7 @@
 import { getLogger } from "@logtape/logtape";
+import { formatListenAddress } from "../host/listen_address.ts";
 import { acceptClients, writeAll } from "../http/clients.ts";
-import { listen } from "../http/listen.ts";
 import { readHead } from "../http/request.ts";
-import { isLoopback, urlOf, type WebAddress } from "./address.ts";
 import { type Asset, assets } from "./assets.ts";
 import { Feed } from "./feed.ts";
 import { History } from "./history.ts";
@@ -36,37 +35,54 @@ const headers = {
  * Deno's or Node.js': see MetricsServer.
  */
 export class WebServer implements Disposable {
-  readonly #listener: Deno.TcpListener;
+  #listener: Deno.TcpListener | undefined;
   readonly #feed: Feed;
   readonly #history: History;
-  readonly #token?: Token;
+  #token?: Token;
   /** What closes each client that asks, the oldest first. */
   readonly #asking = new Set<() => void>();
   readonly #streams = new Set<Stream>();
 
   /**
+   * @param listener from then on the server's own
    * @param config the configuration's file
-   * @throws Error when others could reach the address and there is no token, or when nobody can listen there
    */
   constructor(
-    address: WebAddress,
+    listener: Deno.TcpListener,
     { pinDir, config, token }: { pinDir: string; config: string; token?: Token },
   ) {
-    if (!token && !isLoopback(address.address)) {
-      throw new Error(
-        `Cannot serve the page on ${address.address}: others than this host reach it, so it needs --web-token-file`,
-      );
-    }
     this.#token = token;
-    this.#listener = listen(address, { what: "the page", option: "--web" });
     this.#feed = new Feed(pinDir, config);
     this.#history = new History(pinDir, (step) => this.#feed.tell("step", step));
-    acceptClients(this.#listener, "the page", (client) => {
+    this.moveTo(listener);
+  }
+
+  /** Goes on where `listener` listens, and only there; pages that are open stay. */
+  moveTo(listener: Deno.TcpListener): void {
+    this.leave();
+    this.#listener = listener;
+    acceptClients(listener, "the page", (client) => {
+      // It came while others were asked for a token, or none was.
+      if (this.#listener !== listener) return client.close();
       // Who holds connections must not keep others out.
       if (this.#asking.size >= CLIENTS_MAX) this.#asking.values().next().value!();
       this.#serve(client);
     });
-    log.info(`the page is at ${urlOf(address)}`);
+    const { hostname, port } = listener.addr as Deno.NetAddr;
+    log.info(`the page is at http://${formatListenAddress({ address: hostname, port })}/`);
+  }
+
+  /** Listens nowhere until it is moved. */
+  leave(): void {
+    this.#listener?.close();
+    this.#listener = undefined;
+  }
+
+  /** Asks for this token from now on, or for none; who gave another one is asked again. */
+  askFor(token: Token | undefined): void {
+    if (token && this.#token ? token.isSame(this.#token) : token === this.#token) return;
+    this.#token = token;
+    this.#closeClients();
   }
 
   /** It accelerates by the rules of the file as it is now. */
@@ -84,9 +100,13 @@ export class WebServer implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#listener.close();
+    this.leave();
     this.#feed[Symbol.dispose]();
     this.#history[Symbol.dispose]();
+    this.#closeClients();
+  }
+
+  #closeClients(): void {
     for (const stream of this.#streams) stream.close();
     for (const close of this.#asking) close();
   }

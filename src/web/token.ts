@@ -38,6 +38,10 @@ export class Token {
     return new Token(text);
   }
 
+  isSame(other: Token): boolean {
+    return this.text === other.text;
+  }
+
   /** Whether it is that one. How long this takes says nothing of where they differ. */
   async is(given: string): Promise<boolean> {
     const digest = async (text: string) =>

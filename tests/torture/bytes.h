@@ -23,7 +23,6 @@ static inline uint64_t mix(uint64_t seed, uint64_t number)
 	return word ^ word >> 32;
 }
 
-/* Bytes 8 * index to 8 * index + 7 of a stream, the first one lowest. */
 static inline uint64_t stream_word(uint32_t stream, uint64_t index)
 {
 	uint64_t word = ((uint64_t)stream << INDEX_BITS | index) ^ bytes_key;
@@ -35,44 +34,18 @@ static inline uint64_t stream_word(uint32_t stream, uint64_t index)
 
 static inline uint8_t stream_byte(uint32_t stream, uint64_t position)
 {
-	return stream_word(stream, position >> 3) >> (position & 7) * 8;
+	return pattern_byte(stream_word, stream, position);
 }
 
 static inline void fill_bytes(uint8_t *bytes, size_t count, uint32_t stream, uint64_t position)
 {
-	size_t i = 0;
-
-	for (; i < count && (position + i) & 7; i++)
-		bytes[i] = stream_byte(stream, position + i);
-	for (; count - i >= 8; i += 8) {
-		uint64_t word = stream_word(stream, (position + i) >> 3);
-
-		memcpy(bytes + i, &word, sizeof(word));
-	}
-	for (; i < count; i++)
-		bytes[i] = stream_byte(stream, position + i);
+	fill_pattern(stream_word, bytes, count, stream, position);
 }
 
 /* How many of them are right, from the first on. */
 static inline size_t count_right(const uint8_t *bytes, size_t count, uint32_t stream, uint64_t position)
 {
-	size_t i = 0;
-
-	while (i < count) {
-		uint64_t word;
-
-		if (!((position + i) & 7) && count - i >= 8) {
-			memcpy(&word, bytes + i, sizeof(word));
-			if (word == stream_word(stream, (position + i) >> 3)) {
-				i += 8;
-				continue;
-			}
-		}
-		if (bytes[i] != stream_byte(stream, position + i))
-			break;
-		i++;
-	}
-	return i;
+	return match_pattern(stream_word, bytes, count, stream, position);
 }
 
 /* The x for which x * odd is 1: each step doubles the bits that are right. */

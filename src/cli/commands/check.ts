@@ -1,5 +1,6 @@
-import { load } from "../../config/load.ts";
+import { inForce, type Said } from "../../config/in_force.ts";
 import { printRules, toPlainRule } from "../../config/print.ts";
+import { printSettings, toPlainSettings } from "../../config/print_settings.ts";
 import { type Format, print, printAs } from "../../output/print.ts";
 
 export interface CheckOptions {
@@ -7,14 +8,24 @@ export interface CheckOptions {
   output: Format;
 }
 
-/** Reads a configuration and prints its rules as understood. Returns the exit status. */
-export async function check({ config, output }: CheckOptions): Promise<number> {
-  const rules = load(config);
+/** Prints what holds by a configuration, and its rules as understood. Returns the exit status. */
+export async function check(
+  { config, output }: CheckOptions,
+  { configuration, given }: Said,
+): Promise<number> {
+  const held = inForce(configuration, given, { mayBeOurs: true });
+  if (held.error) throw held.error;
+  const { rules } = configuration;
   if (output === "table") {
+    print(`${printSettings(held, configuration)}\n`);
     // A comment, as everything that is printed here is a configuration again.
     print(rules.length > 0 ? printRules(rules) : "# no rule: every local connection is accelerated\n");
   } else {
-    await printAs(output, { config, rules: rules.map(toPlainRule) });
+    await printAs(output, {
+      config,
+      settings: toPlainSettings(held, configuration),
+      rules: rules.map(toPlainRule),
+    });
   }
   return 0;
 }

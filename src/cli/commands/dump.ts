@@ -1,4 +1,3 @@
-import { getPriority, setPriority } from "node:os";
 import { canCopyMessages } from "../../checks/features.ts";
 import { parseCaptureFilter } from "../../config/capture_filter.ts";
 import { RingBuffer } from "../../libbpf/ring_buffer.ts";
@@ -6,12 +5,13 @@ import { DumpFile } from "../../output/dump_file.ts";
 import { PcapngWriter } from "../../output/pcapng/writer.ts";
 import { print, printError } from "../../output/print.ts";
 import { type LineOptions, TcpdumpLines } from "../../output/tcpdump/lines.ts";
-import { Lease, RENEW_MS } from "../../state/lease.ts";
+import { Lease } from "../../state/lease.ts";
 import { plural } from "../../text/plural.ts";
 import { asksForProcesses, DumpProcesses, type ProcessFilter } from "../../views/dump_processes.ts";
 import { startDump } from "../../views/dump_start.ts";
 import { DumpReader, type Packet } from "../../views/dumps.ts";
 import { Lister } from "../../views/lister.ts";
+import { AT_ONCE, listen } from "./listen.ts";
 import { checkRunning } from "./running.ts";
 
 export interface DumpOptions extends ProcessFilter, Omit<LineOptions, "snapLength"> {
@@ -22,13 +22,6 @@ export interface DumpOptions extends ProcessFilter, Omit<LineOptions, "snapLengt
   /** Of each packet, from its IP header on. */
   snapshotLength: number;
 }
-
-/** Who sends goes first: where they take all of the CPU, packets are lost instead. */
-const NICE = 15;
-/** Between two looks at the ring buffer, which has room for much more than is sent meanwhile. */
-const LOOK_MS = 5;
-/** Records between two moments in which signals and the lease are looked after. */
-const AT_ONCE = 2048;
 
 /** Where packets go. */
 interface Sink extends Disposable {
@@ -63,7 +56,7 @@ export async function dump(
     new RingBuffer(lease.ring, (bytes) => {
       taken++;
       const packet = reader.read(bytes);
-      if (packet && captured < count && isRead && matches(packet)) {
+      if (captured < count && isRead && matches(packet)) {
         captured++;
         isRead = sink.packet(packet);
       }
@@ -76,46 +69,22 @@ export async function dump(
       (!processes || processes.matches(packet));
   };
   let lost = 0;
-  let renewedMs = performance.now();
-  const renew = () => {
-    renewedMs = performance.now();
-    const more = lease.lost();
-    lost += more;
-    if (more === 0) return;
-    printError(`mda: ${plural(more, "packet")} lost: more was sent than could be written down\n`);
-    sink.statistics(lost);
-  };
-  /** Returns whether there may be more. */
-  const take = () => {
-    taken = 0;
-    records.take();
-    if (!sink.flush()) isRead = false;
-    return taken >= AT_ONCE;
-  };
-  let goesOn = true;
-  const stop = () => {
-    goesOn = false;
-  };
-  for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, stop);
-  try {
-    setPriority(0, Math.max(NICE, getPriority(0)));
-    startDump(pinDir);
-    printError("mda: dumping; Ctrl-C ends it\n");
-    while (goesOn && isRead && captured < count) {
-      const isMore = take();
-      if (performance.now() > renewedMs + RENEW_MS) {
-        lease.renew();
-        renew();
-      }
-      await new Promise((resolve) => setTimeout(resolve, isMore ? 0 : LOOK_MS));
-    }
-  } finally {
-    lease.end();
-    for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.removeSignalListener(signal, stop);
-  }
-  // What was sent until now is there.
-  while (take() && isRead && captured < count);
-  renew();
+  startDump(pinDir);
+  await listen(lease, {
+    doing: "dumping",
+    take() {
+      taken = 0;
+      records.take();
+      if (!sink.flush()) isRead = false;
+      return taken >= AT_ONCE;
+    },
+    isEnough: () => !isRead || captured >= count,
+    tellLost(more) {
+      lost += more;
+      printError(`mda: ${plural(more, "packet")} lost: more was sent than could be written down\n`);
+      sink.statistics(lost);
+    },
+  });
   sink.statistics(lost);
   sink.flush();
   printError(`${plural(captured, "packet")} captured\n${plural(lost, "packet")} lost\n`);

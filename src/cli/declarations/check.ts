@@ -3,12 +3,17 @@ import { config, output } from "./options.ts";
 
 export const check = declare({
   name: "check",
-  words: "check a configuration and print its rules as understood",
+  words: "check a configuration and print what holds by it",
   options: { config, output },
-  text: ["Exits with 2 when there is a mistake, and prints all of them."],
+  text: [
+    `\
+Prints every setting with who says it, the command line, the environment, a line
+of the file or nobody, and the rules as understood: a configuration again.`,
+    "Exits with 2 when there is a mistake, and prints all of them.",
+  ],
   examples: [
     "mda check",
     "mda check --config ./mda.conf -o json",
   ],
-  run: async (options) => (await import("../commands/check.ts")).check(options),
+  run: async (options, { said }) => (await import("../commands/check.ts")).check(options, said),
 });

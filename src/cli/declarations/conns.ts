@@ -1,20 +1,14 @@
 import { connsFormats } from "../../output/print.ts";
-import { sortKeys } from "../../views/words.ts";
 import { declare } from "./declaration.ts";
 import { watchAgain, watchSeconds } from "./watch.ts";
-import { filter, filterText } from "./filter.ts";
+import { filterText, shown } from "./filter.ts";
 import { aboutStates } from "./paragraphs.ts";
 
 export const conns = declare({
   name: "conns",
   words: "show connections, and why each is redirected or is not",
   options: {
-    ...filter,
-    all: {
-      letter: "a",
-      words: "also those not accelerated; those outside of mda's cgroup only with a filter",
-    },
-    sort: { value: "KEY", words: "what to sort by", choices: sortKeys, default: "bytes" },
+    ...shown,
     watch: watchAgain,
     output: {
       letter: "o",

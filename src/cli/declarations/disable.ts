@@ -1,10 +1,10 @@
 import { declare } from "./declaration.ts";
-import { drainTimeout, force } from "./options.ts";
+import { force, setting } from "./options.ts";
 
 export const disable = declare({
   name: "disable",
   words: "stop accelerating, whoever started it; no byte is lost",
-  options: { drainTimeout, force },
+  options: { drainTimeout: setting.drainTimeout, force },
   text: [
     `\
 Each connection goes over to TCP when its program has read what was redirected

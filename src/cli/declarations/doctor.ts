@@ -1,12 +1,12 @@
 import { declare } from "./declaration.ts";
-import { cgroup, config, output } from "./options.ts";
+import { config, output, setting } from "./options.ts";
 
 export const doctor = declare({
   name: "doctor",
   words: "check whether mda works on this host, and try it",
   options: {
-    config: { ...config, words: "the rules to check" },
-    cgroup: { ...cgroup, words: cgroup.words.replace("accelerate", "look at") },
+    config: { ...config, words: "the rules and settings to check" },
+    cgroup: { ...setting.cgroup, words: setting.cgroup.words.replace("accelerate", "look at") },
     trial: { words: "only look: open no connections to try it out", default: true },
     bundle: { value: "FILE", words: "also put all of it into this .tar.gz, for a bug report" },
     redact: { words: "leave addresses and names as they are in the bundle", default: true },

@@ -1,5 +1,6 @@
 import { declare, type OptionDeclaration } from "./declaration.ts";
 import { filter } from "./filter.ts";
+import { count } from "./options.ts";
 
 const SNAPLEN_MAX = 262144;
 
@@ -17,13 +18,7 @@ export const dump = declare({
       value: "FILE",
       words: "write packets as pcapng, for Wireshark (-: to standard output)",
     } as OptionDeclaration<string | undefined>,
-    count: {
-      letter: "c",
-      value: "COUNT",
-      words: "end after so many packets",
-      parse: (text: string) => /^[1-9]\d{0,9}$/.test(text) ? Number(text) : undefined,
-      expects: "It is a number from 1 on.",
-    },
+    count: { ...count, letter: "c", words: "end after so many packets" },
     snapshotLength: {
       letter: "s",
       value: "SNAPLEN",

@@ -1,6 +1,8 @@
 import { declare } from "./declaration.ts";
-import { adopt, cgroup, config, maxConnections, sockets, unknown } from "./options.ts";
+import { config, setting } from "./options.ts";
 import { aboutSockets, aboutUnknown } from "./paragraphs.ts";
+
+const { cgroup, sockets, unknown, adopt, maxConnections } = setting;
 
 export const enable = declare({
   name: "enable",
@@ -11,6 +13,8 @@ export const enable = declare({
 What is enabled already gets the new rules, and keeps its cgroup unless another
 is named. Without a process, readers that wait for edges (EPOLLET) are left to
 TCP; "mda run" accelerates them too.`,
+    `\
+What "set" lines of the file say that needs a process is told, and ignored.`,
     aboutSockets,
     aboutUnknown,
   ],
@@ -18,5 +22,5 @@ TCP; "mda run" accelerates them too.`,
     "mda enable",
     "mda enable --config ./mda.conf --cgroup /sys/fs/cgroup/kubepods.slice",
   ],
-  run: async (options) => (await import("../commands/enable.ts")).enable(options),
+  run: async (options, { said }) => (await import("../commands/enable.ts")).enable(options, said),
 });

@@ -1,5 +1,5 @@
 /** The options of commands that take a filter of connections. */
-import { type State, states } from "../../views/words.ts";
+import { sortKeys, type State, states } from "../../views/words.ts";
 import type { OptionDeclaration } from "./declaration.ts";
 
 type List<T = string> = OptionDeclaration<T[] | undefined>;
@@ -58,6 +58,16 @@ export const programFilter = { ...ruleFilter, program };
 
 /** All filters of connections that are there. */
 export const filter = { ...programFilter, pid, pod, state };
+
+/** Which connections are shown, and in which order. */
+export const shown = {
+  ...filter,
+  all: {
+    letter: "a",
+    words: "also those not accelerated; those outside of mda's cgroup only with a filter",
+  },
+  sort: { value: "KEY", words: "what to sort by", choices: sortKeys, default: "bytes" },
+} as const;
 
 export const filterText = `A connection is shown when it matches every kind of filter given, each at either
 end. A filter takes several values, separated by commas or by repeating it, one

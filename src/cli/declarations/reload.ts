@@ -1,10 +1,10 @@
 import { declare } from "./declaration.ts";
-import { adopt, otherConfig, reapply } from "./options.ts";
+import { otherConfig, reapply, setting } from "./options.ts";
 
 export const reload = declare({
   name: "reload",
   words: "put new rules in force, for new connections",
-  options: { config: otherConfig, reapply, adopt },
+  options: { config: otherConfig, reapply, adopt: setting.adopt },
   text: [
     `\
 All of the new rules hold from one moment on. When there is a mistake in the
@@ -16,5 +16,5 @@ that they do not let in any more go over to TCP.`,
     "mda reload",
     "mda reload --config ./new.conf --reapply",
   ],
-  run: async (options) => (await import("../commands/reload.ts")).reload(options),
+  run: async (options, { said }) => (await import("../commands/reload.ts")).reload(options, said.given),
 });

@@ -1,44 +1,17 @@
 import { declare } from "./declaration.ts";
-import {
-  adopt,
-  cgroup,
-  config,
-  daemon,
-  drainTimeout,
-  keep,
-  logFile,
-  logFormat,
-  maxConnections,
-  metrics,
-  pidFile,
-  sockets,
-  unknown,
-  watch,
-  web,
-  webTokenFile,
-} from "./options.ts";
+import { config, daemon, setting } from "./options.ts";
 import { aboutSockets, aboutUnknown } from "./paragraphs.ts";
+
+// Every command has --pin-dir.
+const { pinDir: _pinDir, ...runSettings } = setting;
 
 export const run = declare({
   name: "run",
   words: "accelerate until SIGINT or SIGTERM, also as a daemon",
   options: {
     config,
-    cgroup,
-    sockets,
-    unknown,
-    adopt,
-    watch,
-    drainTimeout,
-    keep,
-    maxConnections,
+    ...runSettings,
     daemon,
-    pidFile,
-    logFile,
-    logFormat,
-    metrics,
-    web,
-    webTokenFile,
   },
   text: [
     `\
@@ -48,6 +21,10 @@ there is a mistake in it, the rules that hold stay.`,
     `\
 With --keep the next mda run takes over where this one has stopped, which no
 connection notices: for upgrades. "mda disable" ends what is left on.`,
+    `\
+All of this can be in the file as "set" lines (set mode daemon), or in the
+environment (MDA_MODE=daemon); mda check says what holds. The command line wins,
+also by the opposites of switches: --adopt, --no-watch, --no-keep.`,
     "With --metrics it answers GET /metrics, /healthz and /readyz there.",
     `\
 With --web it serves a page there: who talks to whom, how fast, and what keeps
@@ -63,5 +40,5 @@ traffic off. Nothing can be changed through it.`,
     "mda run --metrics 127.0.0.1:9464",
     "mda run --web 127.0.0.1:9465",
   ],
-  run: async (options) => (await import("../commands/run.ts")).run(options),
+  run: async (options, { said }) => (await import("../commands/run.ts")).run(options, said),
 });

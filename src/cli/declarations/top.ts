@@ -1,7 +1,6 @@
-import { sortKeys } from "../../views/words.ts";
-
 import { declare } from "./declaration.ts";
-import { filter, filterText } from "./filter.ts";
+import { filterText, shown } from "./filter.ts";
+import { count } from "./options.ts";
 import { aboutStates } from "./paragraphs.ts";
 import { readInterval } from "./watch.ts";
 
@@ -11,12 +10,7 @@ export const top = declare({
   name: "top",
   words: "show connections live, with messages and bytes a second",
   options: {
-    ...filter,
-    all: {
-      letter: "a",
-      words: "also those not accelerated; those outside of mda's cgroup only with a filter",
-    },
-    sort: { value: "KEY", words: "what to sort by", choices: sortKeys, default: "bytes" },
+    ...shown,
     tree: {
       value: "BY",
       words: "group connections by what they belong to",
@@ -31,13 +25,7 @@ export const top = declare({
       expects: "It is a number from 0.1 to 3600.",
       default: DELAY_SECONDS,
     },
-    count: {
-      letter: "n",
-      value: "COUNT",
-      words: "print so many readings, one after the other, and end",
-      parse: (text: string) => /^[1-9]\d{0,9}$/.test(text) ? Number(text) : undefined,
-      expects: "It is a number from 1 on.",
-    },
+    count: { ...count, letter: "n", words: "print so many readings, one after the other, and end" },
   },
   text: [
     filterText,

@@ -1,18 +1,13 @@
 import { declare } from "./declaration.ts";
 import { programFilter } from "./filter.ts";
+import { count } from "./options.ts";
 
 export const trace = declare({
   name: "trace",
   words: "print what mda does with connections, as it happens",
   options: {
     ...programFilter,
-    count: {
-      letter: "n",
-      value: "COUNT",
-      words: "end after so many events",
-      parse: (text: string) => /^[1-9]\d{0,9}$/.test(text) ? Number(text) : undefined,
-      expects: "It is a number from 1 on.",
-    },
+    count: { ...count, letter: "n", words: "end after so many events" },
     output: {
       letter: "o",
       value: "FORMAT",

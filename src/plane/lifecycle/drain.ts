@@ -1,3 +1,4 @@
+/** What a drain does. How long it lasts is said by --drain-timeout, whose default is in src/config/settings.ts. */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { BpfMap } from "../../libbpf/map.ts";
 import type { BpfProgram } from "../../libbpf/program.ts";

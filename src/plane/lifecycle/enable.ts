@@ -1,7 +1,7 @@
 import { resolve } from "node:path";
-import { load } from "../../config/load.ts";
 import { removePinDirectory } from "../../host/bpffs.ts";
 import { findCgroup, findCgroup2 } from "../../host/cgroup.ts";
+import type { Rule } from "../../rules/rules.ts";
 import { checkHost } from "../../host/kernel.ts";
 import { takePinDirectory } from "../../host/lock.ts";
 import { type Adoption, adoptOnceKnown } from "../sockets/adopt.ts";
@@ -17,6 +17,8 @@ import { releaseHalfWay, releaseLeaving } from "../sockets/release.ts";
 const RETIRE_MS = 1000;
 
 export interface EnableOptions {
+  /** What the file says. */
+  rules: Rule[];
   /** The configuration's file. */
   config: string;
   /** The cgroup's directory. When absent: that of what is enabled, else the whole host. */
@@ -38,9 +40,8 @@ export interface Enabled {
 
 /** Pins and attaches the data plane and leaves it to itself; what is enabled already gets the new rules. */
 export async function enableDataPlane(options: EnableOptions): Promise<Enabled> {
-  const { pinDir, maxConnections } = options;
+  const { pinDir, maxConnections, rules } = options;
   const config = resolve(options.config);
-  const rules = load(config);
   checkHost();
   using _lock = takePinDirectory(pinDir);
   try {

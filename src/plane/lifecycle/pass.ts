@@ -47,7 +47,8 @@ export async function passConnections(options: PassOptions): Promise<void> {
         lease.renew();
         renewed = performance.now();
       }
-      const inside = readConnections(lister, { all: false }).filter(matches);
+      const inside = readConnections(lister, { all: false })
+        .filter((connection) => hasClient(connection) && matches(connection));
       for (const { id, state } of inside) {
         if (state === "leaving") continue;
         askToLeave(object, BigInt(id) << 1n, enums.leave.LEAVE_ON_REQUEST);
@@ -66,6 +67,11 @@ export async function passConnections(options: PassOptions): Promise<void> {
     }
   }
   await takeBack(lister, pinDir);
+}
+
+/** A server whose client is gone has nobody to exchange messages with; and it is the client that is asked to leave. */
+function hasClient({ client }: Connection): boolean {
+  return client.redirected !== null;
 }
 
 /** Who runs the data plane adopts again and again; where nobody does it is done once. */

@@ -1,5 +1,7 @@
 import { resolve } from "node:path";
-import { load } from "../../config/load.ts";
+import { inForce } from "../../config/in_force.ts";
+import { readConfiguration } from "../../config/load.ts";
+import type { SomeSettings } from "../../config/settings.ts";
 import type { Rule } from "../../rules/rules.ts";
 import { checkHost } from "../../host/kernel.ts";
 import { adoptHere } from "./adopt_here.ts";
@@ -22,8 +24,8 @@ export interface ReloadOptions {
   config?: string;
   /** Whether connections leave that the new rules do not let in. */
   reapply?: boolean;
-  /** Whether connections enter that the new rules let in. */
-  adopt: boolean;
+  /** What the command line says: whether connections enter that the new rules let in. */
+  given: SomeSettings;
 }
 
 /**
@@ -34,10 +36,13 @@ export interface ReloadOptions {
  * @throws ConfigurationError, or Error when nothing is enabled, after which the rules are as they were
  */
 export async function reloadDataPlane(options: ReloadOptions): Promise<number> {
-  const { pinDir, reapply = false, adopt } = options;
+  const { pinDir, reapply = false, given } = options;
   const instance = await pinnedInstance(pinDir);
   const config = options.config === undefined ? instance.config : resolve(options.config);
-  const rules = load(config);
+  const configuration = readConfiguration(config);
+  const { error, values: { adopt } } = inForce(configuration, given, { mayBeOurs: true });
+  if (error) throw error;
+  const { rules } = configuration;
   checkHost();
   const held = await lockOrFindRunning(pinDir, FOLLOW_MS);
   if (held && "pid" in held) {

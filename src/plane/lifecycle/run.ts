@@ -1,56 +1,21 @@
 import { resolve } from "node:path";
 import { getLogger } from "@logtape/logtape";
-import { load } from "../../config/load.ts";
 import { removePinDirectory } from "../../host/bpffs.ts";
 import { findCgroup2 } from "../../host/cgroup.ts";
 import { reserveDescriptors } from "../../host/descriptors.ts";
 import type { Signals } from "../../host/signals.ts";
-import { fingerprint, watchFile } from "../../host/file_watch.ts";
+import { watchFile } from "../../host/file_watch.ts";
 import { checkHost } from "../../host/kernel.ts";
 import { takePinDirectory } from "../../host/lock.ts";
 import { readInstance } from "../../state/instance.ts";
-import type { UnknownPrograms } from "../../config/unknown.ts";
 import { startDataPlane, type StartedDataPlane } from "./start.ts";
 import { leaveDataPlane, stopDataPlane, type StopOptions } from "./stop.ts";
 import { Reloader } from "./reloader.ts";
+import type { DataPlaneOptions, Supervisor } from "./supervisor.ts";
 import { plural } from "../../text/plural.ts";
 import { startUpkeep, type Upkeep } from "../upkeep/upkeep.ts";
 
 const log = getLogger("mda");
-
-export interface DataPlaneOptions {
-  /** The configuration's file. */
-  config: string;
-  /** The cgroup's directory; the whole host when absent. */
-  cgroup?: string;
-  pinDir: string;
-  sockets: "nonblocking" | "all";
-  /** What becomes of programs of which it is not known how they receive: left to TCP until it is, or not. */
-  unknown: UnknownPrograms;
-  /** Whether connections that are there are put into the sockhash. */
-  adopt: boolean;
-  /** Whether a change of the configuration's file is a reason to reload. */
-  watch?: boolean;
-  /** How long a stop waits for readers, in seconds. */
-  drainTimeout: number;
-  /** Whether acceleration is left on when this process stops. */
-  keep?: boolean;
-  maxConnections?: number;
-}
-
-/** Who started this process and wants to know how it is. */
-export interface Supervisor {
-  /** It accelerates; again after each `reloading`. */
-  ready(status: string): void;
-  reloading(): void;
-  /** Before the `ready` that follows: whether the configuration was in order. */
-  reloaded?(success: boolean): void;
-  stopping(): void;
-  /** It is not stuck. */
-  alive(): void;
-  /** How often it wants to hear that, in ms. */
-  aliveMs: number | undefined;
-}
 
 /** Runs the data plane from the first check until SIGINT or SIGTERM has stopped it; SIGHUP reloads its rules. */
 export async function runDataPlane(
@@ -58,10 +23,8 @@ export async function runDataPlane(
   supervisor: Supervisor,
   signals: Signals,
 ): Promise<void> {
-  const { pinDir } = options;
-  const config = resolve(options.config);
-  const read = fingerprint(config);
-  const rules = load(config);
+  const { pinDir, configuration: { rules } } = options;
+  const config = resolve(options.configuration.file);
   checkHost();
   const cgroup = options.cgroup ?? findCgroup2();
   // So that a stop finds some whatever has become of the limit.
@@ -85,7 +48,7 @@ export async function runDataPlane(
   }
   const status = () =>
     `accelerates ${cgroup}, ${rulesText(readInstance(plane.object.map("instance")).rules)}`;
-  const drainMs = options.drainTimeout * 1000;
+  const drainMs = () => options.drainTimeout * 1000;
   {
     await using upkeep = startUpkeep(plane, options);
     log.info(readyLine(plane, rules.length, options));
@@ -93,23 +56,30 @@ export async function runDataPlane(
     using _alive = supervisor.aliveMs === undefined
       ? undefined
       : every(supervisor.aliveMs, () => supervisor.alive());
-    const reloader = new Reloader(plane, options, upkeep);
+    const reloader = new Reloader(plane, options, upkeep, supervisor);
+    let watch: Disposable | undefined;
+    const follow = () => {
+      if (options.watch) watch ??= watchFile(config, reload, options.configuration.seen);
+      else watch = void watch?.[Symbol.dispose]();
+    };
+    using _watch = { [Symbol.dispose]: () => watch?.[Symbol.dispose]() };
     const reload = () => {
       supervisor.reloading();
       const success = reloader.reload(reload);
       supervisor.reloaded?.(success);
+      follow();
       supervisor.ready(status());
     };
-    using _watch = options.watch ? watchFile(config, reload, read) : undefined;
-    drainRetired(plane, drainMs, upkeep);
+    follow();
+    drainRetired(plane, drainMs(), upkeep);
     const signal = await signals.stop(reload);
     // First of all: the end of what is under way may take its time.
     supervisor.stopping();
     log.info(`${signal}: stopping`);
   }
   reserve[Symbol.dispose]();
-  if (options.keep) return await leave(plane, { drainMs, signal: signals.again });
-  const left = await stopDataPlane(plane, { drainMs, signal: signals.again });
+  if (options.keep) return await leave(plane, { drainMs: drainMs(), signal: signals.again });
+  const left = await stopDataPlane(plane, { drainMs: drainMs(), signal: signals.again });
   if (left === 0) log.info("stopped: every connection is on TCP");
   else {
     log.warn(

@@ -4,6 +4,7 @@ import { BpfError } from "../../libbpf/errors.ts";
 import type { BpfObject } from "../../libbpf/object.ts";
 import { writeStruct } from "../../libbpf/struct.ts";
 import type { UnknownPrograms } from "../../config/unknown.ts";
+import { RULES_MAX } from "../../rules/rules.ts";
 import { isShortage } from "../../host/descriptors.ts";
 import { SystemError } from "../../host/libc/errno.ts";
 import { obstacleToOthersSockets } from "../../host/reach.ts";
@@ -83,13 +84,14 @@ export async function adoptConnections(
     const { client, server, behindMptcp } = connection;
     if (client.kind === SCANNED_CONNECTED && server.kind === SCANNED_CONNECTED) {
       if (!enters || result.full || result.shortage || behindMptcp || !canServe(client, server)) continue;
-      if (!pays(client, server) || !judge(object, connection)) continue;
+      const rule = pays(client, server) ? judge(object, connection) : undefined;
+      if (rule === undefined) continue;
       if (unknownPrograms !== "fast" && !areKnown(client, server)) {
         result.unknown++;
         continue;
       }
       try {
-        if (join(object, connection, processes)) result.adopted++;
+        if (join(object, connection, processes, rule)) result.adopted++;
       } catch (error) {
         if (!(error instanceof SystemError || error instanceof BpfError)) throw error;
         if (error.code === "E2BIG") result.full = true;
@@ -98,9 +100,8 @@ export async function adoptConnections(
         else log.debug(`not adopted: ${error.message}`);
       }
     } else if (reapply && client.kind === SCANNED_MEMBER && server.kind === SCANNED_MEMBER) {
-      if (!judge(object, connection) && askToLeave(object, client.cookie << 1n, LEAVE_BY_RULE)) {
-        result.leaving++;
-      }
+      if (judge(object, connection) !== undefined) continue;
+      if (askToLeave(object, client.cookie << 1n, LEAVE_BY_RULE)) result.leaving++;
     }
   }
   if (!allSockets) askBlockingToLeave(object, findMembers(scan));
@@ -130,7 +131,8 @@ export async function adoptOnceKnown(object: BpfObject, options: AdoptOptions): 
   return all;
 }
 
-function judge(object: BpfObject, { client, server, listener }: Connection): boolean {
+/** The name of the rule that lets a connection in, 0 where none has to; undefined when it is to stay outside (bpf/rules.h). */
+function judge(object: BpfObject, { client, server, listener }: Connection): number | undefined {
   const packet = writeStruct(layouts, "adoption", {
     connection: {
       client: [client.local, server.remote],
@@ -139,5 +141,6 @@ function judge(object: BpfObject, { client, server, listener }: Connection): boo
       server_owner: (listener ?? server).owner,
     },
   });
-  return object.program("judge").runOn(packet) === ACCELERATE;
+  const decided = object.program("judge").runOn(packet);
+  return decided === ACCELERATE || decided >= RULES_MAX ? decided : undefined;
 }

@@ -9,9 +9,15 @@ import type { Connection, ScannedSocket } from "./scan.ts";
 /**
  * Puts both ends of a connection into the sockhash, by copies of their descriptors. False when an end has gone meanwhile.
  *
+ * @param rule the name of the one that lets it in, 0 where none has to
  * @throws SystemError or BpfError: E2BIG when there is no room, EPERM when an end's process is out of reach
  */
-export function join(object: BpfObject, { client, server }: Connection, processes: Processes): boolean {
+export function join(
+  object: BpfObject,
+  { client, server }: Connection,
+  processes: Processes,
+  rule: number,
+): boolean {
   const sockets = object.map("sockets");
   const fds: number[] = [];
   const inside: Uint8Array<ArrayBuffer>[] = [];
@@ -34,6 +40,7 @@ export function join(object: BpfObject, { client, server }: Connection, processe
       server_cookie: ends[1].cookie,
       client_executable: client.executable,
       server_executable: server.executable,
+      argument: rule,
       connection: { server: [client.remote, server.local] },
     });
     joined = object.program("join").runOn(packet) === 1;

@@ -8,7 +8,7 @@ import type { Shortage } from "./shortage.ts";
 const log = getLogger("mda");
 
 /** How often it is looked for connections to adopt; the search takes at most one part in so many of the time. */
-const ADOPT_MS = 2000;
+export const ADOPT_MS = 2000;
 const ADOPT_SHARE = 50;
 /** So many come without that. */
 const FIRST_SCANS = 10;

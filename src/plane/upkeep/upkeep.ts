@@ -4,7 +4,7 @@ import { freeUnusedRings } from "../../state/lease.ts";
 import type { DataPlane } from "../data_plane.ts";
 import { handOver } from "../sockets/handover.ts";
 import { memoryKeeper } from "../sockets/memory.ts";
-import { Adopter } from "./adopter.ts";
+import { ADOPT_MS, Adopter } from "./adopter.ts";
 import { attachment, warnFull } from "./attachment.ts";
 import { handleEvents } from "./events.ts";
 import { heartbeat } from "./heartbeat.ts";
@@ -18,7 +18,7 @@ import { Shortage } from "./shortage.ts";
 const log = getLogger("mda");
 
 export interface UpkeepOptions {
-  /** Whether connections that are there are put into the sockhash. */
+  /** Whether connections that are there are put into the sockhash; asked each time, as a reload may change it. */
   adopt: boolean;
 }
 
@@ -36,7 +36,7 @@ export interface Upkeep extends AsyncDisposable {
  * attaches to the cgroup again when it was removed and is back, frees what killed listeners have left, and warns when the sockhash is full and of neighbours. One file
  * a duty; this one says which there are, and what calls them in time.
  */
-export function startUpkeep(plane: DataPlane, { adopt }: UpkeepOptions): Upkeep {
+export function startUpkeep(plane: DataPlane, options: UpkeepOptions): Upkeep {
   const ending = new AbortController();
   const { signal } = ending;
   const scans = plane.features.iterates_files;
@@ -46,7 +46,7 @@ export function startUpkeep(plane: DataPlane, { adopt }: UpkeepOptions): Upkeep 
   if (obstacle) {
     log.warn(
       `${obstacle}; connections ${
-        adopt ? alreadyOpen : ""
+        options.adopt ? alreadyOpen : ""
       }whose readers wait for edges (EPOLLET), stay on TCP`,
     );
   }
@@ -55,13 +55,14 @@ export function startUpkeep(plane: DataPlane, { adopt }: UpkeepOptions): Upkeep 
   const adopter = new Adopter(plane, full, obstacle === undefined, shortage, signal);
   const keepDoing = (action: () => number | Promise<number>) => repeat(action, shortage, signal);
   keepDoing(leaver(plane));
-  const learn = learner(plane, () => adopt && scans && adopter.adoptSoon(), shortage, signal);
+  const adoptSoon = () => options.adopt && scans && adopter.adoptSoon();
+  const learn = learner(plane, adoptSoon, shortage, signal);
   keepDoing(() => learn());
   const handling = handleEvents(plane.object, () => attempt(() => learn(true), shortage), shortage, signal);
   const memory = memoryKeeper(
     plane.object,
     scans && obstacle === undefined,
-    () => adopt && scans && adopter.adoptSoon(),
+    adoptSoon,
   );
   keepDoing(memory);
   const resets = plane.features.sees_resets ? watchResets(plane) : undefined;
@@ -72,7 +73,7 @@ export function startUpkeep(plane: DataPlane, { adopt }: UpkeepOptions): Upkeep 
   if (scans) {
     keepDoing(heartbeat(plane, obstacle === undefined, shortage));
     keepDoing(() => (handOver(plane.object), LOOK_MS));
-    if (adopt) keepDoing(() => adopter.adopt());
+    keepDoing(() => options.adopt ? adopter.adopt() : ADOPT_MS);
   }
   return {
     adopt: (options) => void (scans && adopter.adopt(options)),

@@ -12,7 +12,10 @@ import { runProgram } from "../../lab/streams/programs.ts";
 import { waitFor } from "../../lab/wait.ts";
 import { ConfigMapVolume } from "./config_map.ts";
 import { Container } from "./container.ts";
-import { build, buildWith, type Manifest, optionOf, packaging, podOf, type PodSpec } from "./manifests.ts";
+import { build, buildWith, type Manifest, packaging, podOf, type PodSpec } from "./manifests.ts";
+
+/** What the pod is to go on with. */
+const set = "set watch yes\nset metrics :9464\nset drain-timeout 20\n";
 
 /** A node with a pod's network, a cgroup in the place of all pods, and the ConfigMap's volume. */
 class Node implements AsyncDisposable {
@@ -73,7 +76,7 @@ Deno.test("the pod accelerates redis with the rights and mounts of its manifest,
   const manifests = await build(`${packaging}base`);
   const pod = podOf(manifests);
   await using node = await Node.make(manifests);
-  node.config.update({ "mda.conf": "" });
+  node.config.update({ "oncn-mda.conf": set });
   const place = { cgroup: node.cgroup };
   await using older = await Older.start(place);
   await using container = await node.start(pod);
@@ -144,22 +147,22 @@ Deno.test("the pod follows its ConfigMap, and keeps its rules when there is a mi
   await using node = await Node.make(manifests);
   await using container = await node.start(pod);
   assert.match(container.program.stderr, /ready: 2 rules;/);
-  assert.ok(optionOf(pod.containers[0], "config")!.endsWith("/mda.conf"));
+  assert.deepEqual(pod.containers[0].args, ["run"]);
 
-  node.config.update({ "mda.conf": "chain -u 1337\nchain -p 15001\nchain -p 15006 -j RETURN\n" });
+  node.config.update({ "oncn-mda.conf": `${set}chain -u 1337\nchain -p 15001\nchain -p 15006 -j RETURN\n` });
   await container.program.says(/reloaded: 3 rules$/m);
-  node.config.update({ "mda.conf": "chian\n" });
+  node.config.update({ "oncn-mda.conf": "chian\n" });
   await container.program.says(/not reloaded: the rules that hold stay$/m);
   assert.match(await node.get(pod, "/metrics"), /^mda_last_reload_successful 0$/m);
   assert.equal((await statusOf(node.pinDir)).status.rules, 3);
   assert.equal(await container.stop(), 0);
 });
 
-Deno.test("with the component keep a rolling update leaves connections accelerated", async () => {
-  const manifests = await buildWith("keep");
+Deno.test("with set keep yes a rolling update leaves connections accelerated", async () => {
+  const manifests = await build(`${packaging}base`);
   const pod = podOf(manifests);
   await using node = await Node.make(manifests);
-  node.config.update({ "mda.conf": "" });
+  node.config.update({ "oncn-mda.conf": `${set}set keep yes\n` });
   const first = await node.start(pod);
   await using older = await Older.start({ cgroup: node.cgroup });
   await older.trips(10, 100);
@@ -173,9 +176,11 @@ Deno.test("with the component keep a rolling update leaves connections accelerat
   assert.deepEqual([code, status.process, status.connections.active], [0, null, 10]);
   await older.trips(10, 100);
 
-  // Without the component it is taken over all the same, and the end is one without acceleration.
-  await using second = await node.start(podOf(await build(`${packaging}base`)));
+  // Without it they are taken over all the same, and the end is one without acceleration: no pod need restart for that.
+  await using second = await node.start(pod);
   await second.program.says(/; took over$/m);
+  node.config.update({ "oncn-mda.conf": set });
+  await second.program.says(/reloaded: 0 rules; keep no$/m);
   await older.trips(10, 100);
   assert.equal((await statusOf(node.pinDir)).status.connections.active, 10);
   assert.equal(await second.stop(), 0);

@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
+import { basename, dirname } from "node:path";
 import manifest from "../../../deno.json" with { type: "json" };
+import { defaultConfig } from "../../../src/config/defaults.ts";
 import { runMda, writeConfig } from "../../lab/mda.ts";
 import { type Output, tryRun } from "../../lab/program.ts";
 import { toolsDirectory } from "../../lab/tools.ts";
@@ -7,8 +9,8 @@ import {
   build,
   buildWith,
   componentNames,
+  configured,
   type Manifest,
-  optionOf,
   packaging,
   podOf,
   type PodSpec,
@@ -29,7 +31,7 @@ Deno.test("every manifest, with each component and with all that go together, is
     build(`${packaging}base`),
     build(`${packaging}example`),
     ...componentNames.map((name) => buildWith(name)),
-    buildWith("grafana", "keep", "older_clusters", "older_hosts", "pod_monitor", "prometheus"),
+    buildWith("grafana", "older_clusters", "older_hosts", "pod_monitor", "prometheus"),
   ]);
   for (const manifests of builds) assert.ok(manifests.length >= 4);
   const { code, stderr } = await validate(builds.flat());
@@ -78,17 +80,17 @@ Deno.test("the image has the version of mda, and the pod is in order with itself
   const [container] = pod.containers;
   assert.equal(container.image, `mda:${manifest.version}`);
   const [port] = container.ports;
-  assert.equal(optionOf(container, "metrics"), `:${port.containerPort}`);
+  assert.equal(configured(manifests, "metrics"), `:${port.containerPort}`);
   for (const probe of [container.readinessProbe, container.livenessProbe]) {
     assert.equal(probe.httpGet.port, port.name);
   }
-  assert.ok(pod.terminationGracePeriodSeconds > Number(optionOf(container, "drain-timeout")) + 5);
+  assert.ok(pod.terminationGracePeriodSeconds > Number(configured(manifests, "drain-timeout")) + 5);
   assert.deepEqual(
     container.volumeMounts.map(({ name }) => name).sort(),
     pod.volumes.map(({ name }) => name).sort(),
   );
   const config = container.volumeMounts.find(({ name }) => name === "config")!;
-  assert.ok(optionOf(container, "config")!.startsWith(`${config.mountPath}/`));
+  assert.equal(config.mountPath, dirname(defaultConfig));
   assert.equal(config.subPath, undefined);
   const configMap = pod.volumes.find(({ name }) => name === "config")!.configMap!;
   assert.equal(configMap.defaultMode & 0o022, 0);
@@ -101,7 +103,7 @@ for (const directory of ["base", "example"]) {
     const configMap = manifests.find(({ kind }) => kind === "ConfigMap") as Manifest & {
       data: Record<string, string>;
     };
-    const file = writeConfig(configMap.data["mda.conf"]);
+    const file = writeConfig(configMap.data[basename(defaultConfig)]);
     const { code, stdout } = await runMda(["check", "--config", file]);
     Deno.removeSync(file);
     assert.equal(code, 0);

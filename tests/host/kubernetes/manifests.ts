@@ -82,8 +82,10 @@ export function podOf(manifests: Manifest[]): PodSpec {
   return daemonSetOf(manifests).spec.template.spec;
 }
 
-/** The value of --NAME=VALUE. */
-export function optionOf({ args }: Container, name: string): string | undefined {
-  const start = `--${name}=`;
-  return args.find((arg) => arg.startsWith(start))?.slice(start.length);
+/** What the ConfigMap sets. */
+export function configured(manifests: Manifest[], name: string): string | undefined {
+  const { data } = manifests.find(({ kind }) => kind === "ConfigMap") as Manifest & {
+    data: Record<string, string>;
+  };
+  return new RegExp(`^set ${name} (\\S+)$`, "m").exec(Object.values(data)[0])?.[1];
 }

@@ -1,6 +1,6 @@
 /** packaging/mda.service: what systemd thinks of it, and mda with no more rights than it gives. */
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert";
-import { defaults } from "../../../src/config/defaults.ts";
+import { settings } from "../../../src/config/settings.ts";
 import { createCgroup } from "../../lab/cgroup.ts";
 import { Older } from "../../lab/streams/older.ts";
 import { binary, execute, root, shell, TemporaryDirectory } from "../../plane/cli/mda.ts";
@@ -31,7 +31,7 @@ Deno.test("systemd rates the exposure of mda.service as OK", async () => {
 });
 
 Deno.test("mda.service stops with time to spare, and does not try a mistake again", () => {
-  ok(Number(setting("TimeoutStopSec")) > defaults.drainTimeout);
+  ok(Number(setting("TimeoutStopSec")) > settings.drainTimeout.default!);
   deepStrictEqual(setting("RestartPreventExitStatus"), ["2"]);
 });
 

@@ -9,6 +9,15 @@ import { fixture } from "./compile.ts";
 
 const path = (name: string) => fileURLToPath(new URL(`../../../${name}`, import.meta.url));
 
+/** A struct that is inside of others. */
+const label = {
+  size: 8,
+  fields: {
+    prefix_bits: { offset: 0, size: 4, type: "u32" },
+    address: { offset: 4, size: 4, type: "u8", length: 4 },
+  },
+} as const;
+
 /** The module that the generator writes for the fixture. */
 async function generateFixture(): Promise<{ text: string; module: Record<string, unknown> }> {
   const text = await generateLayouts(fixture("sample"));
@@ -42,13 +51,7 @@ Deno.test("reasons.ts is what bpf/reasons.h says", async () => {
 Deno.test("the generator finds every kind of field, map, enum and constant", async () => {
   const { text, module } = await generateFixture();
   assert.deepEqual(module.layouts, {
-    label: {
-      size: 8,
-      fields: {
-        prefix_bits: { offset: 0, size: 4, type: "u32" },
-        address: { offset: 4, size: 4, type: "u8", length: 4 },
-      },
-    },
+    label,
     record: {
       size: 56,
       fields: {
@@ -71,18 +74,18 @@ Deno.test("the generator finds every kind of field, map, enum and constant", asy
     key: "label",
     value: "u64",
   });
-  assert.deepEqual(module.variables, { counting: "bool", small: "u8", step: "u64" });
+  assert.deepEqual(module.variables, {
+    counting: "bool",
+    limit: "u32",
+    other_limit: "u32",
+    small: "u8",
+    step: "u64",
+  });
   assert.equal(text, (await generateFixture()).text);
 });
 
 const recordLayouts = {
-  label: {
-    size: 8,
-    fields: {
-      prefix_bits: { offset: 0, size: 4, type: "u32" },
-      address: { offset: 4, size: 4, type: "u8", length: 4 },
-    },
-  },
+  label,
   record: {
     size: 40,
     fields: {

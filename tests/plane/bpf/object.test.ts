@@ -60,6 +60,19 @@ Deno.test("constants are set by name before the load", () => {
   assert.ok(bytes.includes(7));
 });
 
+Deno.test("a global that is no constant is set by name before the load, and changed after it", () => {
+  using object = openObject(sample, "sample", { data: { limit: 5 } });
+  object.load();
+  const values = () => [...new Uint32Array(object.map(".data").lookup(u32(0))!.buffer)].sort();
+  assert.deepEqual(values(), [200, 5]);
+  object.change({ limit: 7 });
+  assert.deepEqual(values(), [200, 7]);
+  assert.throws(
+    () => object.change({ step: 1 }),
+    /^Error: Cannot set step in BPF object sample: its variables are .*limit/,
+  );
+});
+
 Deno.test("a constant that the object does not have, or cannot hold, is refused by name", () => {
   assertClosesDescriptors(() => {
     assert.throws(

@@ -1,4 +1,5 @@
 import { deepStrictEqual } from "node:assert";
+import { readCommands } from "../../../packaging/manual/commands.ts";
 import { execute, mda, TemporaryDirectory } from "./mda.ts";
 
 /** What a shell offers for the last of these words. */
@@ -47,7 +48,6 @@ const inZsh: Complete = async (directory, words) => {
      zpty -w shell 'show() { print -r -- "<$BUFFER>"; BUFFER= }; zle -N show; bindkey "^X" show; print loaded'
      zpty -r shell text '*'$'\\n''loaded*'
      zpty -nw shell $2$'\\t'
-     sleep 1
      zpty -nw shell $'\\x18'
      zpty -r shell text '*<*>*'
      print -r -- "$text"`,
@@ -103,42 +103,10 @@ for (const [shell, complete] of Object.entries(shells)) {
 
 Deno.test("bash offers every command and option", async () => {
   using directory = new TemporaryDirectory();
-  const words = [
-    "run",
-    "enable",
-    "disable",
-    "reload",
-    "query",
-    "check",
-    "status",
-    "doctor",
-    "completions",
-    "conns",
-    "explain",
-    "top",
-    "trace",
-    "dump",
-    "pass",
-    "help",
-    "--version",
-    "-V",
-    "--licenses",
-    "--pin-dir",
-    "--help",
-    "-h",
-  ];
+  const everywhere = ["--version", "-V", "--licenses", "--pin-dir", "--help", "-h"];
+  const commands = readCommands().commands.map(({ name }) => name);
+  const words = [...commands, "help", ...everywhere];
   deepStrictEqual((await inBash(directory, ["mda", ""])).sort(), words.sort());
-  const options = [
-    "--config",
-    "-c",
-    "--output",
-    "-o",
-    "--version",
-    "-V",
-    "--licenses",
-    "--pin-dir",
-    "--help",
-    "-h",
-  ];
+  const options = ["--config", "-c", "--output", "-o", ...everywhere];
   deepStrictEqual((await inBash(directory, ["mda", "check", ""])).sort(), options.sort());
 });

@@ -17,6 +17,16 @@ for (const kind of ["a path", "an abstract name"]) {
   });
 }
 
+Deno.test("where a service manager waits, mda run stays in the foreground though its file says daemon", async () => {
+  await using service = new Service();
+  const config = service.directory.write("daemon.conf", "set mode daemon\n");
+  using manager = new DatagramReader(`${service.directory.path}/notify`);
+  await using mda = service.start(service.argv("--config", config), { NOTIFY_SOCKET: manager.name });
+  await manager.text(/^READY=1$/m);
+  deepStrictEqual([mda.running, service.processes.pids()], [true, [mda.pid]]);
+  strictEqual((await mda.stop()).code, 0);
+});
+
 Deno.test("SIGHUP is a RELOADING=1 with the time, and a READY=1", async () => {
   await using service = new Service();
   using manager = new DatagramReader(`${service.directory.path}/notify`);

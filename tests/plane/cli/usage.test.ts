@@ -1,24 +1,9 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert";
 import manifest from "../../../deno.json" with { type: "json" };
+import { readCommands } from "../../../packaging/manual/commands.ts";
 import { binary, execute, mda, shell, TemporaryDirectory } from "./mda.ts";
 
-const commands = [
-  "run",
-  "enable",
-  "disable",
-  "reload",
-  "query",
-  "check",
-  "status",
-  "conns",
-  "top",
-  "explain",
-  "trace",
-  "dump",
-  "pass",
-  "doctor",
-  "completions",
-];
+const commands = readCommands().commands.map(({ name }) => name);
 
 Deno.test("mda --help lists every command and fits 80 columns", async () => {
   const { code, stdout, stderr } = await mda("--help");

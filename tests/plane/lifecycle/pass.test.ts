@@ -10,6 +10,7 @@ import {
   statusOf,
   writeConfig,
 } from "../../lab/mda.ts";
+import { OwnConnection } from "../../lab/own_connection.ts";
 import { start } from "../../lab/program.ts";
 import { Older } from "../../lab/streams/older.ts";
 import { waitFor } from "../../lab/wait.ts";
@@ -59,6 +60,20 @@ Deno.test("what mda pass asked for is over when it is killed", async () => {
   assertRedirected(await mda.during(() => older.trips(10, 100)), 190);
   await mda.stop();
 });
+
+for (const [gone, count] of [["client", 0], ["server", 1]] as const) {
+  Deno.test(`mda pass has half a connection on TCP whose ${gone} is gone`, async () => {
+    await using cgroup = createCgroup(`pass-half-${gone}`);
+    await using mda = await Mda.start({ cgroup });
+    using connection = OwnConnection.open(cgroup);
+    connection.exchange();
+    assert.equal((await mda.status()).connections.active, 1);
+    connection.close(gone);
+    await using asked = pass(mda.pinDir, "--all");
+    await asked.says(new RegExp(`^on TCP: ${count} connection`, "m"));
+    await mda.stop();
+  });
+}
 
 Deno.test("several mda pass hold at once, each what it asked for, and one too many is refused", async () => {
   await using cgroup = createCgroup("pass-several");

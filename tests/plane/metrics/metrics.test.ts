@@ -1,6 +1,7 @@
 /** `mda run --metrics`, with redis as its user. */
 import assert from "node:assert/strict";
 import manifest from "../../../deno.json" with { type: "json" };
+import { listenAt } from "../../../src/host/listeners.ts";
 import { MetricsServer } from "../../../src/http/server.ts";
 import { createCgroup } from "../../lab/cgroup.ts";
 import { Mda, newPinDir, pinsOf, runMda, statusOf } from "../../lab/mda.ts";
@@ -20,7 +21,8 @@ function series(scraped: Map<string, Scraped>, names: (name: string) => boolean)
 }
 
 /** What no status has: mda's own, and histograms. */
-const own = /^mda_(build_info|instance_info|reloads_total|last_reload_.*|connection_.*|first_message_.*)$/;
+const own =
+  /^mda_(build_info|instance_info|reloads_total|last_reload_.*|(rule_)?connection_.*|first_message_.*)$/;
 
 function one(scraped: Map<string, Scraped>, name: string, labels: Record<string, string> = {}): number {
   return scraped.get(name)!.samples.get(labelsKey(labels))!;
@@ -111,7 +113,7 @@ Deno.test("/readyz is 200 while connections are accelerated, 503 while it stops,
 Deno.test("before mda accelerates /readyz is 503", async () => {
   const { address, url } = freeAddress();
   using _server = new MetricsServer(
-    { address: "127.0.0.1", port: Number(address.split(":")[1]) },
+    listenAt({ address: "127.0.0.1", port: Number(address.split(":")[1]) }),
     newPinDir(),
   );
   const response = await fetch(`${url}/readyz`);
@@ -187,7 +189,7 @@ const requests: [request: string, status: number][] = [
 
 Deno.test("a request is answered with the status that HTTP has for it, or not at all when it is too long", async () => {
   const port = freePort();
-  using _server = new MetricsServer({ address: "127.0.0.1", port }, newPinDir());
+  using _server = new MetricsServer(listenAt({ address: "127.0.0.1", port }), newPinDir());
   for (const [request, status] of requests) {
     const client = await Deno.connect({ hostname: "127.0.0.1", port });
     await client.write(new TextEncoder().encode(request)).catch(() => {});

@@ -202,6 +202,13 @@ Deno.test("explain tells of a port without a connection who listens, and what wa
         reason === "refused short_lived" && count > 10 && program === "plain"
       );
     }, { everyMs: 500, timeoutMs: 60_000 });
+    const shortLived = async () => {
+      const { said: { refused } } = await explain(mda, "--port", `${ports.plain}`);
+      return refused.find(({ reason }) => reason === "refused short_lived")!.count;
+    };
+    const before = await shortLived();
+    const growth = await mda.during(() => hops.askShortly(place, "plain-asks", ports.plain, 50));
+    assert.equal(await shortLived() - before, growth.refused.short_lived);
     // The counts of the kernel's side are those that are read: the place was computed alike.
     const { said: { connections } } = await explain(mda, "--port", `${ports.plain}`);
     const worth = connections[0].steps.find(({ step }) => step === "worth")!;

@@ -1,7 +1,8 @@
 import { strictEqual } from "node:assert";
 import { ConfigurationError } from "../../../src/config/mistakes.ts";
-import { parseRules } from "../../../src/config/parse.ts";
+import { parse, parseRules } from "../../../src/config/parse.ts";
 import { printRules } from "../../../src/config/print.ts";
+import { printSetLines } from "../../../src/config/print_settings.ts";
 
 /** Each `NAME.conf` of a directory with the text of the `NAME.txt` beside it. */
 function corpus(directory: string): { name: string; text: string; expected: string }[] {
@@ -16,7 +17,8 @@ function corpus(directory: string): { name: string; text: string; expected: stri
 
 for (const { name, text, expected } of corpus("good")) {
   Deno.test(`good/${name} is understood as its .txt says`, () => {
-    strictEqual(printRules(parseRules(name, text)), expected);
+    const rules = parseRules(name, text);
+    strictEqual(printSetLines(parse(text).settings) + printRules(rules), expected);
   });
 }
 

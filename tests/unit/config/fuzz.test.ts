@@ -4,13 +4,18 @@ import { load } from "../../../src/config/load.ts";
 import { ConfigurationError } from "../../../src/config/mistakes.ts";
 import { MISTAKES_MAX, parse, parseRules } from "../../../src/config/parse.ts";
 import { printRules, toPlainRule } from "../../../src/config/print.ts";
+import { printSetLines } from "../../../src/config/print_settings.ts";
+import type { SetLines } from "../../../src/config/set_line.ts";
+import { longNameOf, settingNames, settingOf } from "../../../src/config/settings.ts";
 import { type Rule, RULES_MAX, VALUES_MAX } from "../../../src/rules/rules.ts";
 import { type Random, randomRules, withSeeds } from "../../lab/random.ts";
 
 Deno.test("rules are understood in every spelling", () => {
   withSeeds(5_000, (random) => {
-    const { text, rules } = randomSpelling(random);
-    deepStrictEqual(parse(text), { rules, mistakes: [] }, text);
+    const { text, rules, set } = randomSpelling(random);
+    const { settings, ...parsed } = parse(text);
+    deepStrictEqual(parsed, { rules, mistakes: [] }, text);
+    strictEqual(printSetLines(settings), set, text);
   });
 });
 
@@ -45,10 +50,11 @@ Deno.test("any bytes in a file are loaded or refused, and nothing else happens",
 
 /** What holds for every text. */
 function check(text: string): void {
-  const { rules, mistakes } = parse(text);
+  const { rules, settings, mistakes } = parse(text);
   if (mistakes.length === 0) {
     deepStrictEqual(parseRules("fuzz.conf", text), rules);
     checkRules(rules);
+    checkSettings(settings);
     return;
   }
   throws(() => parseRules("fuzz.conf", text), (error) => {
@@ -86,6 +92,14 @@ function checkRules(rules: Rule[]): void {
   compile(rules, 0);
 }
 
+function checkSettings(settings: SetLines): void {
+  const again = parse(printSetLines(settings));
+  deepStrictEqual(again.mistakes, []);
+  deepStrictEqual(values(again.settings), values(settings));
+}
+
+const values = (settings: SetLines) => [...settings].map(([name, { value }]) => [name, value]);
+
 function countValues({ addresses, ports, uids, gids }: Rule): number {
   return addresses.length + ports.length + uids.length + gids.length;
 }
@@ -98,8 +112,19 @@ const spellings = {
   jump: ["-j", "--j", "--ju", "--jum", "--jump"],
 };
 
-/** Rules, and one of the many ways to write them. */
-function randomSpelling(random: Random): { text: string; rules: Rule[] } {
+/** Values that each setting can have, as they are written. */
+function randomValue(random: Random, name: typeof settingNames[number]): string {
+  const { value, choices, place, listens } = settingOf(name);
+  if (value === undefined) return random.pick(["yes", "no"]);
+  if (choices) return random.pick(choices);
+  if (place) return random.pick(["/", "/a", "/sys/fs/bpf/mda", "/a#b", "/试/é", "/-x"]);
+  // Without an address the page is served on one that is then written.
+  if (listens) return random.pick(["127.0.0.1:9464", "[::1]:1", name === "web" ? "[::]:1" : ":65535"]);
+  return `${1 + random.below(3600)}`;
+}
+
+/** Rules and settings, and one of the many ways to write them. `set` is the plainest way to write the settings. */
+function randomSpelling(random: Random): { text: string; rules: Rule[]; set: string } {
   const space = () => random.pick([" ", " ", " ", "\t", "  ", " \t", "\r", "\t\t"]);
   const option = (kind: keyof typeof spellings, value: string | number) => {
     const name = random.pick(spellings[kind]);
@@ -111,11 +136,23 @@ function randomSpelling(random: Random): { text: string; rules: Rule[] } {
   const end = () => random.pick(["\n", "\n", "\r\n", " \n", "\t\r\n", " # x\n", `${space()}${comment()}\n`]);
   let text = random.chance(10) ? "\ufeff" : "";
   let line = 1;
+  let set = "";
+  const left = settingNames.filter(() => random.chance(20));
+  const settings = () => {
+    for (; left.length > 0 && random.chance(50); line++) {
+      const name = left.shift()!;
+      const value = randomValue(random, name);
+      set += `set ${longNameOf(name)} ${value}\n`;
+      const written = value === "yes" && random.chance(30) ? "" : space() + value;
+      text += `${random.pick(["", " ", "\t"])}set${space()}${longNameOf(name)}${written}${end()}`;
+    }
+  };
   const rules = randomRules(random, 6);
   for (const rule of rules) {
     for (; random.chance(30); line++) {
       text += `${random.pick(["", " ", "\t"])}${random.pick(["", comment()])}\n`;
     }
+    settings();
     rule.line = line++;
     const { addresses, ports, uids, gids, jump } = toPlainRule(rule);
     const kinds = [
@@ -138,11 +175,14 @@ function randomSpelling(random: Random): { text: string; rules: Rule[] } {
     }
     text += `${random.pick(["", "", " ", "\t"])}chain${words.map((word) => space() + word).join("")}${end()}`;
   }
-  return { text: random.chance(20) ? text.replace(/\n$/, "") : text, rules };
+  return { text: random.chance(20) ? text.replace(/\n$/, "") : text, rules, set };
 }
 
 const fragments = [
   ..."chain|-i|--ip|-p|--port|--ports|-u|--uid-owner|-g|--gid-owner|-j|--jump|--|-|---|=|--=|-=|--p=|-pp|-ip"
+    .split("|"),
+  ...settingNames.map((name) => `set ${longNameOf(name)}`),
+  ..."\nset|yes|no|daemon|demon|set watch=yes|/sys/fs/bpf/mda|:9464|[::1]:80|127.0.0.1:|text|5.5|--watch"
     .split("|"),
   "9".repeat(3000),
   `--${"p".repeat(3000)}`,

@@ -7,7 +7,7 @@ import { randomRules, withSeeds } from "../../lab/random.ts";
 Deno.test("rules that are printed and read again are the same rules", () => {
   withSeeds(2_000, (random) => {
     const rules = randomRules(random, 5);
-    deepStrictEqual(parse(printRules(rules)), { rules, mistakes: [] });
+    deepStrictEqual(parse(printRules(rules)), { rules, settings: new Map(), mistakes: [] });
   });
 });
 

@@ -109,6 +109,28 @@ Deno.test(`${page} has every room, in their order, with what it may import`, () 
   assert.deepEqual([...there].sort(), rooms.map(([name]) => name).sort());
 });
 
+Deno.test("the picture of the rooms has each in a box", () => {
+  const boxed = namesInBoxes(Deno.readTextFileSync(`${root}docs/architecture.svg`));
+  // A room inside of another's box goes by the rest of its name.
+  assert.deepEqual(
+    rooms.map(([name]) => name).filter((name) => !boxed.has(name) && !boxed.has(name.split("/").at(-1)!)),
+    [],
+  );
+});
+
+/** What stands in the boxes of a picture, but for what stands between them. */
+function namesInBoxes(svg: string): Set<string> {
+  const boxes = [...svg.matchAll(/<rect x="(\d+)" y="(\d+)" width="(\d+)" height="(\d+)"/g)]
+    .map(([, ...numbers]) => numbers.map(Number));
+  const words = [...svg.matchAll(/<text x="(\d+)" y="(\d+)"[^>]*>([^<]*)</g)]
+    .filter(([, x, y]) =>
+      boxes.some(([left, top, width, height]) =>
+        +x >= left && +x <= left + width && +y >= top && +y <= top + height
+      )
+    );
+  return new Set(words.flatMap(([, , , text]) => text.split(", ")));
+}
+
 Deno.test("no room imports from one that is below it, or that it has no business with", () => {
   const wrong = imports.filter(({ from, to }) => !reachOf(roomOf(from)).includes(roomOf(to)));
   assert.deepEqual(wrong.map(({ from, line, to }) => `${from}:${line}: imports ${to}`), []);

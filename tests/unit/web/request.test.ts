@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { isLoopback, parseWebAddress } from "../../../src/web/address.ts";
+import { isLocal, parseLocalAddress } from "../../../src/host/listen_address.ts";
 import { parseRequest, refusalOf } from "../../../src/web/request.ts";
 import { Token } from "../../../src/web/token.ts";
 
@@ -18,20 +18,16 @@ async function refused(headers: Record<string, string>, { token, method = "GET",
 }
 
 Deno.test("--web is an address and a port; without an address it is loopback", () => {
-  assert.deepEqual(parseWebAddress(":9465"), { address: "127.0.0.1", port: 9465 });
-  assert.deepEqual(parseWebAddress("9465"), { address: "127.0.0.1", port: 9465 });
-  assert.deepEqual(parseWebAddress("[::1]:9465"), { address: "::1", port: 9465 });
-  assert.deepEqual(parseWebAddress("0.0.0.0:80"), { address: "0.0.0.0", port: 80 });
+  assert.deepEqual(parseLocalAddress(":9465"), { address: "127.0.0.1", port: 9465 });
+  assert.deepEqual(parseLocalAddress("9465"), { address: "127.0.0.1", port: 9465 });
+  assert.deepEqual(parseLocalAddress("[::1]:9465"), { address: "::1", port: 9465 });
+  assert.deepEqual(parseLocalAddress("0.0.0.0:80"), { address: "0.0.0.0", port: 80 });
   for (const text of ["", "localhost:1", "127.0.0.1", "0", ":0", ":65536", "[127.0.0.1]:80"]) {
-    assert.equal(parseWebAddress(text), undefined, text);
+    assert.equal(parseLocalAddress(text), undefined, text);
   }
-  assert.deepEqual(["127.0.0.1", "127.8.0.1", "::1"].map(isLoopback), [true, true, true]);
-  assert.deepEqual(["0.0.0.0", "::", "10.0.0.1", "::ffff:127.0.0.1"].map(isLoopback), [
-    false,
-    false,
-    false,
-    false,
-  ]);
+  const areLocal = (...all: string[]) => all.map((address) => isLocal({ address, port: 1 }));
+  assert.deepEqual(areLocal("127.0.0.1", "127.8.0.1", "::1"), [true, true, true]);
+  assert.deepEqual(areLocal("0.0.0.0", "::", "10.0.0.1", "::ffff:127.0.0.1"), [false, false, false, false]);
 });
 
 Deno.test("what is no request of HTTP/1.1, or has two hosts, is none", () => {

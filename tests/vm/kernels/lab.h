@@ -2,6 +2,8 @@
 /* What the workload programs share: loopback sockets, bytes that can be checked, an end in any case. */
 #pragma once
 
+#include "../../lab/streams/pattern.h"
+
 #include <arpa/inet.h>
 #include <err.h>
 #include <errno.h>
@@ -24,8 +26,8 @@ static inline unsigned long number(const char *text, const char *name)
 	return value;
 }
 
-/* Bytes 8 * index to 8 * index + 7 of stream `stream`, the first one lowest. Every position differs from its neighbours
- * and from the same position of any other stream, so that a lost, repeated, swapped or strange byte shows. */
+/* Every position differs from its neighbours and from the same position of any other stream, so that a lost, repeated,
+ * swapped or strange byte shows. */
 static inline uint64_t word_at(uint32_t stream, uint64_t index)
 {
 	uint64_t word = ((uint64_t)stream << 40 ^ index) * 0x9e3779b97f4a7c15ull;
@@ -35,44 +37,21 @@ static inline uint64_t word_at(uint32_t stream, uint64_t index)
 
 static inline uint8_t byte_at(uint32_t stream, uint64_t offset)
 {
-	return word_at(stream, offset >> 3) >> (offset & 7) * 8;
+	return pattern_byte(word_at, stream, offset);
 }
 
-/* A word at a time where that is possible: a stream of gigabytes must not wait for this. */
 static inline void fill(uint8_t *bytes, size_t count, uint32_t stream, uint64_t offset)
 {
-	size_t i = 0;
-
-	for (; i < count && (offset + i) & 7; i++)
-		bytes[i] = byte_at(stream, offset + i);
-	for (; count - i >= 8; i += 8) {
-		uint64_t word = word_at(stream, (offset + i) >> 3);
-
-		memcpy(bytes + i, &word, sizeof(word));
-	}
-	for (; i < count; i++)
-		bytes[i] = byte_at(stream, offset + i);
+	fill_pattern(word_at, bytes, count, stream, offset);
 }
 
 static inline void check(const uint8_t *bytes, size_t count, uint32_t stream, uint64_t offset)
 {
-	size_t i = 0;
+	size_t right = match_pattern(word_at, bytes, count, stream, offset);
 
-	while (i < count) {
-		uint64_t word;
-
-		if (!((offset + i) & 7) && count - i >= 8) {
-			memcpy(&word, bytes + i, sizeof(word));
-			if (word == word_at(stream, (offset + i) >> 3)) {
-				i += 8;
-				continue;
-			}
-		}
-		if (bytes[i] != byte_at(stream, offset + i))
-			errx(1, "stream %u, byte %llu: read %#x, sent %#x", stream, (unsigned long long)(offset + i), bytes[i],
-			     byte_at(stream, offset + i));
-		i++;
-	}
+	if (right < count)
+		errx(1, "stream %u, byte %llu: read %#x, sent %#x", stream, (unsigned long long)(offset + right), bytes[right],
+		     byte_at(stream, offset + right));
 }
 
 struct address {
