@@ -56,7 +56,7 @@ static __always_inline void reset(struct lane *lane, __u64 key, const struct exe
 	barrier();
 	lane->key = key;
 	lane->since_ns = bpf_ktime_get_ns();
-	lane->is_counted = 0;
+	lane->account = ACCOUNT_ADOPTED;
 	lane->mean_bytes = 0;
 	lane->on_tcp = 1;
 	lane->burst = 0;

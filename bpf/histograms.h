@@ -154,9 +154,9 @@ static __noinline int has_been(struct lane *lane, __u32 how)
 {
 	__u64 messages = lane->messages - lane->messages_before, bytes = lane->bytes - lane->bytes_before;
 
-	if (lane->key & 1 || lane->is_counted)
+	if (lane->key & 1 || lane->account & ACCOUNT_COUNTED)
 		return 0;
-	lane->is_counted = 1;
+	lane->account |= ACCOUNT_COUNTED;
 	if (knows_live_peer(lane)) {
 		__u32 why = peer_notice(lane).leave;
 

@@ -39,6 +39,12 @@ enum quiet {
 	QUIET, /* no more, and nothing of it is under way */
 };
 
+/* Of the connection, not of its messages. */
+enum account {
+	ACCOUNT_COUNTED = 1, /* what it was like */
+	ACCOUNT_ADOPTED = 2, /* it has entered by a scan, and not at its handshake */
+};
+
 /* What was found on the way to the facts, and is noted when the verdict is carried out. */
 struct found {
 	struct end peer;
@@ -112,7 +118,7 @@ struct lane {
 	__u32 handed_over; /* all that was redirected and not read is sent again through TCP, see handover.h */
 	__u64 messages_before; /* of both ends, when the client's was last adopted; see histograms.h */
 	__u64 bytes_before;
-	__u32 is_counted; /* what the connection was like */
+	__u32 account; /* enum account */
 	__u32 rule; /* the client's: the name of the rule that has let it in, see rule_sets.h; 0: none had to */
 	__u64 fin_held_ns; /* see closing.h */
 	__u64 worth; /* place of the connection's past, see worth.h; 0 when it has shown what it is like */

@@ -56,7 +56,8 @@ struct listed_lane {
 	__u32 passed_for; /* enum pass: why the last that passed did */
 	enum leave leave;
 	__u32 on_tcp; /* the last message passed, as only then the next one may have to (order.h) */
-	__u32 paired;
+	__u16 paired;
+	__u16 adopted; /* and not paired at its handshake */
 	__u32 netns;
 	struct endpoint local;
 	struct endpoint remote;
@@ -133,6 +134,7 @@ static __always_inline void list_lane(struct bpf_iter__bpf_sk_storage_map *at, s
 		.leave = lane->notice.leave,
 		.on_tcp = lane->on_tcp,
 		.paired = lane->peer.key != 0,
+		.adopted = !!(lane->account & ACCOUNT_ADOPTED),
 		.netns = READ(sk, __sk_common.skc_net.net, ns.inum),
 		.tcp_unread = READ((struct tcp_sock *)sk, rcv_nxt) - READ((struct tcp_sock *)sk, copied_seq),
 		.state = READ(sk, __sk_common.skc_state),

@@ -177,7 +177,7 @@ function reader(layouts: Layouts, name: string): Read {
   return read;
 }
 
-function fieldReader(layouts: Layouts, { length, size, type }: FieldLayout): Read {
+export function fieldReader(layouts: Layouts, { length, size, type }: FieldLayout): Read {
   if (length === undefined) return elementReader(layouts, type, size);
   if (type === "u8") return (bytes, _view, at) => bytes.slice(at, at + size);
   if (type === "char") {

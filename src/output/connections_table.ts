@@ -74,6 +74,7 @@ const columns: Column<Connection>[] = [
 /** What -o wide has more. */
 const wide: Column<Connection>[] = [
   ...columns,
+  { title: "JOINED", rank: 10, value: ({ joined }) => joined ?? "-" },
   { title: "CLIENT SENT", rank: 10, right: true, value: ({ client }) => sent(client) },
   { title: "SERVER SENT", rank: 10, right: true, value: ({ server }) => sent(server) },
   { title: "OWNERS", rank: 11, value: ({ client, server }) => `${owner(client)} ${owner(server)}` },

@@ -26,8 +26,9 @@ export function tableLines<Row>(
   width?: number,
 ): string[] {
   let shown = columns.map((column) => {
-    const cells = rows.map((row) => column.value(row));
-    return { ...column, cells, wide: Math.max(widthOf(column.title), ...cells.map(widthOf)) };
+    const cells = [column.title, ...rows.map((row) => column.value(row))];
+    const widths = cells.map(widthOf);
+    return { ...column, cells, widths, wide: widths.reduce((most, width) => Math.max(most, width), 0) };
   });
   const total = () => shown.reduce((sum, { wide }) => sum + wide + GAP, -GAP);
   if (width !== undefined) {
@@ -44,25 +45,28 @@ export function tableLines<Row>(
       able.reduce((one, other) => other.wide > one.wide ? other : one).wide--;
     }
   }
-  const line = (cells: string[]) =>
-    cells.map((cell, index) => fit(cell, shown[index].wide, shown[index].right ?? false))
-      .join(" ".repeat(GAP)).trimEnd();
-  return [
-    line(shown.map(({ title }) => title)),
-    ...rows.map((_, index) => line(shown.map(({ cells }) => cells[index]))),
-  ];
+  const gap = " ".repeat(GAP);
+  return [0, ...rows.keys().map((row) => row + 1)].map((row) =>
+    shown.map(({ cells, widths, wide, right }) => fill(cells[row], widths[row], wide, right)).join(gap)
+      .trimEnd()
+  );
 }
 
 /** A text of exactly that width: cut with an ellipsis, or filled up. */
 export function fit(text: string, width: number, right = false): string {
-  let cut = text;
-  if (widthOf(text) > width) {
+  return fill(text, widthOf(text), width, right);
+}
+
+/** @param own how wide the text is: lists are thousands of lines, and this is known by then */
+function fill(text: string, own: number, width: number, right = false): string {
+  if (own > width) {
     const characters = [...text];
     while (characters.length > 0 && widthOf(characters.join("")) > width - 1) characters.pop();
-    cut = `${characters.join("")}…`;
+    text = `${characters.join("")}…`;
+    own = widthOf(text);
   }
-  const fill = " ".repeat(Math.max(0, width - widthOf(cut)));
-  return right ? fill + cut : cut + fill;
+  const blanks = " ".repeat(Math.max(0, width - own));
+  return right ? blanks + text : text + blanks;
 }
 
 /** How wide the terminal is that standard output is; undefined when it is none. */

@@ -3,7 +3,7 @@ import type { BpfMap } from "../libbpf/map.ts";
 import { namesIn } from "../host/bpffs.ts";
 import { readInstance } from "./instance.ts";
 import { layoutHash } from "./version.ts";
-import { checkPins, type MapName, mapNames, openPinnedMap, pinsIn } from "./pins.ts";
+import { checkPins, mapNames, openPinnedMap, pinsIn } from "./pins.ts";
 
 /** Nothing; maps that can be used on, with their connections; maps of another version, or not all of them. */
 export type Found = "nothing" | "same maps" | "other maps";
@@ -15,7 +15,8 @@ export type Found = "nothing" | "same maps" | "other maps";
  */
 export async function whatIsPinned(pinDir: string): Promise<Found> {
   checkPins(pinDir);
-  if (pinsIn(pinDir).length === 0) {
+  const pins = pinsIn(pinDir);
+  if (pins.length === 0) {
     const [other] = namesIn(pinDir);
     if (!other) return "nothing";
     throw new Error(
@@ -24,7 +25,7 @@ export async function whatIsPinned(pinDir: string): Promise<Found> {
   }
   using instance = openPinnedMap(pinDir, "instance");
   const same = instance && await isOfThisVersion(instance) &&
-    mapNames.every((name) => isPinned(pinDir, name));
+    mapNames.every((name) => pins.includes(name));
   return same ? "same maps" : "other maps";
 }
 
@@ -48,9 +49,4 @@ export async function checkVersion(task: string, pinDir: string): Promise<void> 
 export async function isOfThisVersion(instance: BpfMap): Promise<boolean> {
   return instance.info.valueBytes === layouts.instance.size &&
     readInstance(instance).layout === await layoutHash();
-}
-
-function isPinned(pinDir: string, name: MapName): boolean {
-  using map = openPinnedMap(pinDir, name);
-  return map !== undefined;
 }

@@ -4,7 +4,7 @@ import { processName } from "../host/process.ts";
 import { type Endpoint, endpointOf } from "./endpoints.ts";
 import type { ListedLane, ListedSocket, Lister } from "./lister.ts";
 import { type Found, pairLanes, pairOthers } from "./pairs.ts";
-import { isInside, type Verdict, Verdicts } from "./why.ts";
+import { hasMoved, isInside, type Verdict, Verdicts } from "./why.ts";
 
 export interface Sent {
   messages: number;
@@ -36,6 +36,8 @@ export interface Connection extends Verdict {
   id: string;
   client: ConnectionEnd;
   server: ConnectionEnd;
+  /** How it has entered: paired at its handshake, or adopted later; null when it has not. */
+  joined: "paired" | "adopted" | null;
   /** Since it has entered, in seconds; null when it has not. */
   age: number | null;
   /** Since its last message, in seconds; null when it had none since. */
@@ -48,64 +50,99 @@ const NS = 1e9;
  * The connections of this host that have both ends here.
  *
  * @param all also those that have not entered, or have left
+ * @param outside of these, also those with an end outside of the cgroup
  */
-export function readConnections(lister: Lister, { all }: { all: boolean }): Connection[] {
-  return new ConnectionReader(lister).read({ all, sockets: lister.sockets({ inside: !all }) });
+export function readConnections(
+  lister: Lister,
+  { all, outside }: { all: boolean; outside?: boolean },
+): Connection[] {
+  return new ConnectionReader(lister).read({ all, outside, sockets: lister.sockets({ inside: !all }) });
 }
 
-/** Reads connections again and again. Each process is read once. */
+/** What is known of a process: read again after a while, and after twice as long each time that it is the same. */
+interface Process {
+  program: string | null;
+  surroundings: Surroundings;
+  forMs: number;
+  until: number;
+}
+
+/** Who has a name of its own most often gives it to itself at its start. */
+const PROCESS_MS = 10_000;
+const PROCESS_MS_MAX = 80_000;
+
+/** Reads connections again and again. */
 export class ConnectionReader {
   readonly #jiffiesPerSecond = jiffiesPerSecond();
-  readonly #processes = new Map<number, { program: string | null; surroundings: Surroundings }>();
+  readonly #processes = new Map<number, Process>();
   readonly #verdicts: Verdicts;
 
   constructor(private readonly lister: Lister) {
     this.#verdicts = new Verdicts(lister);
   }
 
-  /** As {@link readConnections} does. @param sockets as they were a while ago, perhaps: who has a socket seldom changes */
+  /**
+   * As {@link readConnections} does.
+   *
+   * @param outside of all, also those with an end outside of the cgroup: a host may have many
+   * @param sockets as they were a while ago, perhaps: who has a socket seldom changes
+   */
   read(
-    { all, sockets, lanes = this.lister.lanes() }: {
+    { all, outside = true, sockets, lanes = this.lister.lanes() }: {
       all: boolean;
+      outside?: boolean;
       sockets: ListedSocket[];
       lanes?: ListedLane[];
     },
   ): Connection[] {
     const byCookie = new Map<bigint, ListedSocket>();
-    for (const socket of sockets) if (socket.cookie !== 0n) byCookie.set(socket.cookie, socket);
-    const inside = pairLanes(lanes).map(([client, server]) => ({
-      client: { lane: client, socket: client && byCookie.get(client.cookie) },
-      server: { lane: server, socket: server && byCookie.get(server.cookie) },
-    }));
-    const shown = new Set(
-      inside.flatMap(({ client, server }) => [client.lane?.cookie, server.lane?.cookie]),
-    );
-    const others = all ? pairOthers(sockets.filter(({ cookie }) => cookie === 0n || !shown.has(cookie))) : [];
-    return [
-      ...inside,
-      ...others.map(([client, server]) => ({ client: { socket: client }, server: { socket: server } })),
-    ]
-      .flatMap(({ client, server }: { client: Found; server: Found }) => {
-        const verdict = this.#verdicts.of(client, server);
-        if (!all && !isInside(verdict)) return [];
-        return [this.#connection(client, server, verdict)];
-      });
+    for (const socket of sockets) {
+      const { cookie } = socket;
+      if (cookie !== 0n) byCookie.set(cookie, socket);
+    }
+    const found: Connection[] = [], shown = new Set<bigint | undefined>();
+    const add = (client: Found, server: Found) => {
+      const verdict = this.#verdicts.of(client, server);
+      const isWanted = all ? outside || verdict.reason !== "outside cgroup" : isInside(verdict);
+      if (isWanted) found.push(this.#connection(client, server, verdict));
+    };
+    for (const [client, server] of pairLanes(lanes)) {
+      const [own, peers] = [client?.cookie, server?.cookie];
+      if (all) shown.add(own).add(peers);
+      add(
+        { lane: client, socket: own === undefined ? undefined : byCookie.get(own) },
+        { lane: server, socket: peers === undefined ? undefined : byCookie.get(peers) },
+      );
+    }
+    if (!all) return found;
+    for (const [client, server] of pairOthers(sockets.filter(({ cookie }) => !shown.has(cookie)))) {
+      add({ socket: client }, { socket: server });
+    }
+    return found;
   }
 
-  /** Processes have to be read again: another may have the number by now, or another name. */
-  forgetProcesses(): void {
-    this.#processes.clear();
+  /** Forgets the processes that have none of these sockets: another may have the number of one later. */
+  forgetOthers(sockets: ListedSocket[]): void {
+    const pids = new Set(sockets.map(({ pid }) => pid));
+    for (const pid of this.#processes.keys()) if (!pids.has(pid)) this.#processes.delete(pid);
   }
 
   #connection(client: Found, server: Found, verdict: Verdict): Connection {
-    const lanes = [client.lane, server.lane].filter((lane) => lane !== undefined);
-    const ages = lanes.map(({ age_ns }) => Number(age_ns) / NS);
-    const moved = lanes.filter(({ messages, passed_messages }) => messages + passed_messages > 0n);
-    const idle = moved.map(({ idle_jiffies }) => idle_jiffies / this.#jiffiesPerSecond);
+    const ages: number[] = [], idle: number[] = [];
+    for (const { lane } of [client, server]) {
+      if (!lane) continue;
+      ages.push(Number(lane.age_ns) / NS);
+      if (hasMoved(lane)) idle.push(lane.idle_jiffies / this.#jiffiesPerSecond);
+    }
+    const lane = client.lane ?? server.lane;
     const cookie = client.lane?.cookie ?? client.socket?.cookie ?? server.lane?.cookie ?? 0n;
     return {
       id: String(cookie),
-      ...verdict,
+      state: verdict.state,
+      reason: verdict.reason,
+      why: verdict.why,
+      remedy: verdict.remedy,
+      joined: lane ? lane.adopted ? "adopted" : "paired" : null,
       age: ages.length > 0 ? Math.max(...ages) : null,
       idle: idle.length > 0 ? Math.min(...idle) : null,
       client: this.#end(client, server),
@@ -116,7 +153,9 @@ export class ConnectionReader {
   #end({ socket, lane }: Found, peer: Found): ConnectionEnd {
     const known = lane ?? socket;
     const other = peer.lane ?? peer.socket;
-    const process = socket && this.#process(socket.pid);
+    const process = socket && this.#process(socket.pid), around = process?.surroundings;
+    const owners = socket?.owner;
+    // Each property by its name, so that all have the same in the same order: the thousands of a list are made much faster.
     return {
       // Of an end that is not known: as its peer sees it.
       local: endpointOf(known?.local ?? other!.remote),
@@ -124,9 +163,11 @@ export class ConnectionReader {
       netns: known?.netns ?? 0,
       pid: socket && process ? socket.pid : null,
       program: process?.program ?? null,
-      ...process?.surroundings,
-      uid: owner(socket?.owner.uid),
-      gid: owner(socket?.owner.gid),
+      container: around?.container,
+      pod: around?.pod,
+      unit: around?.unit,
+      uid: owner(owners?.uid),
+      gid: owner(owners?.gid),
       redirected: lane ? { messages: Number(lane.messages), bytes: Number(lane.bytes) } : null,
       tcp: lane ? { messages: Number(lane.passed_messages), bytes: Number(lane.passed_bytes) } : null,
       unread: {
@@ -136,13 +177,15 @@ export class ConnectionReader {
     };
   }
 
-  #process(pid: number): { program: string | null; surroundings: Surroundings } {
-    let known = this.#processes.get(pid);
-    if (!known) {
-      known = { program: processName(pid) ?? null, surroundings: surroundingsOfProcess(pid) };
-      this.#processes.set(pid, known);
-    }
-    return known;
+  #process(pid: number): Process {
+    const known = this.#processes.get(pid), now = performance.now();
+    if (known && now < known.until) return known;
+    const program = processName(pid) ?? null;
+    const isSame = known && known.program === program;
+    const forMs = isSame ? Math.min(2 * known.forMs, PROCESS_MS_MAX) : PROCESS_MS;
+    const process = { program, surroundings: surroundingsOfProcess(pid), forMs, until: now + forMs };
+    this.#processes.set(pid, process);
+    return process;
   }
 }
 

@@ -11,8 +11,9 @@ export interface Endpoint {
 export function endpointOf(
   { family, address, port }: { family: number; port: number; address: Uint8Array },
 ): Endpoint {
-  const bytes = family === 4 ? address.slice(0, 4) : address;
-  return { address: formatAddress({ family: family === 4 ? 4 : 6, bytes }), port };
+  // Most are, and a list has four of a connection.
+  if (family === 4) return { address: `${address[0]}.${address[1]}.${address[2]}.${address[3]}`, port };
+  return { address: formatAddress({ family: 6, bytes: address }), port };
 }
 
 /** An endpoint's address as rules have it. */

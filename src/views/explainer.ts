@@ -121,6 +121,7 @@ export class Explainer {
       return {
         id: String(socket.cookie),
         ...(verdict.state === "outside" ? { ...verdict, ...reasonNamed("refused", "not_local") } : verdict),
+        joined: null,
         age: null,
         idle: null,
         client: isServer ? other : known,
@@ -139,6 +140,7 @@ export class Explainer {
           state: "outside",
           reason: null,
           why: "",
+          joined: null,
           age: null,
           idle: null,
           client: other,

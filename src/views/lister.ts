@@ -3,7 +3,8 @@ import { load } from "../checks/load.ts";
 import { layouts } from "../generated/layouts.ts";
 import type { BpfObject } from "../libbpf/object.ts";
 import { openObject } from "../libbpf/object.ts";
-import { readStruct, readStructs, type StructValue } from "../libbpf/struct.ts";
+import type { StructValue } from "../libbpf/struct.ts";
+import { structViewer, viewStructs } from "../libbpf/struct_view.ts";
 import { openMaps } from "../state/pins.ts";
 
 /** A TCP socket and a process that has it: see bpf/list.h. */
@@ -49,22 +50,23 @@ export class Lister implements Disposable {
     const bytes = this.object.program("list_sockets").iterate();
     const { size, fields } = layouts.listed_socket;
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    const socketAt = structViewer(layouts, "listed_socket", bytes);
     const seen = new Set<bigint>();
     const found: ListedSocket[] = [];
     for (let at = 0; at + size <= bytes.length; at += size) {
-      // Most are not wanted: they are not read whole.
+      // Most are not wanted.
       if (inside && bytes[at + fields.in_sockmap.offset] === 0) continue;
       const socket = view.getBigUint64(at + fields.sock.offset, true);
       if (seen.has(socket)) continue;
       seen.add(socket);
-      found.push(readStruct(layouts, "listed_socket", bytes, at));
+      found.push(socketAt(at));
     }
     return found;
   }
 
   /** Every socket that has entered and is open, also of processes that cannot be seen. */
   lanes(): ListedLane[] {
-    return readStructs(
+    return viewStructs(
       layouts,
       "listed_lane",
       this.object.program("list_lanes").iterate(this.object.map("lanes")),

@@ -15,10 +15,12 @@ export type Pair<End> = [client: End | undefined, server: End | undefined];
 export function pairLanes(lanes: ListedLane[]): Pair<ListedLane>[] {
   const pairs = new Map<bigint, Pair<ListedLane>>();
   for (const lane of lanes) {
-    if (lane.key === 0n) continue;
-    const pair = pairs.get(lane.key >> 1n) ?? [undefined, undefined];
-    pair[Number(lane.key & 1n)] = lane;
-    pairs.set(lane.key >> 1n, pair);
+    const { key } = lane;
+    if (key === 0n) continue;
+    const both = key >> 1n;
+    let pair = pairs.get(both);
+    if (!pair) pairs.set(both, pair = [undefined, undefined]);
+    pair[Number(key & 1n)] = lane;
   }
   return [...pairs.values()];
 }

@@ -1,3 +1,4 @@
+import { cpuMs } from "../host/libc/mod.ts";
 import { checkVersion, whatIsPinned } from "../state/found.ts";
 import { readInstance } from "../state/instance.ts";
 import { openPinnedMap } from "../state/pins.ts";
@@ -22,8 +23,8 @@ export interface Reading {
 
 /** Who has a socket is looked up again after so many seconds. */
 const SOCKETS_SECONDS = 10;
-/** When there are new ones also before, but what that costs is at most one part in so many of the time. */
-const SOCKETS_SHARE = 200;
+/** When there are new ones also before, but what that costs is at most one part in so many of a CPU. */
+const SOCKETS_SHARE = 500;
 
 /** Looks at the data plane of a pin directory again and again, also through its stop and the next start. */
 export class Watch implements Disposable {
@@ -33,16 +34,17 @@ export class Watch implements Disposable {
   #sockets: ListedSocket[] = [];
   /** Which of them had a lane. */
   #entered = new Set<bigint>();
-  #socketsFrom = { began: -Infinity, ended: -Infinity };
-  #processesFrom = -Infinity;
+  /** When they were looked up, and what that took of a CPU, in seconds. */
+  #socketsFrom = { ended: -Infinity, took: 0 };
 
   constructor(private readonly pinDir: string) {}
 
   /**
    * @param all also connections that have not entered, or have left
+   * @param outside of these, also those with an end outside of the cgroup
    * @throws Error when what is there is of another version, or this process may not
    */
-  async read({ all }: { all: boolean }): Promise<Reading> {
+  async read({ all, outside }: { all: boolean; outside?: boolean }): Promise<Reading> {
     const opened = await this.#open();
     if (!opened) return { enabled: false, cgroup: "", active: 0, max: 0, connections: [] };
     const { lister, reader, cgroup } = opened;
@@ -50,7 +52,7 @@ export class Watch implements Disposable {
     const seconds = performance.now() / 1000;
     const lanes = lister.lanes();
     this.#readSockets(lister, reader, lanes, { seconds, always: all });
-    const connections = reader.read({ all, sockets: this.#socketsOf(lanes), lanes });
+    const connections = reader.read({ all, outside, sockets: this.#socketsOf(lanes), lanes });
     const before = this.#before;
     this.#before = { counters, seconds };
     return {
@@ -81,7 +83,7 @@ export class Watch implements Disposable {
     this.#opened = { lister, reader: new ConnectionReader(lister), cgroup: readInstance(instance).cgroup };
     this.#rates = new Rates();
     this.#before = undefined;
-    this.#socketsFrom = { began: -Infinity, ended: -Infinity };
+    this.#socketsFrom = { ended: -Infinity, took: 0 };
     return this.#opened;
   }
 
@@ -92,17 +94,14 @@ export class Watch implements Disposable {
     lanes: ListedLane[],
     { seconds, always }: { seconds: number; always: boolean },
   ): void {
-    const { began, ended } = this.#socketsFrom;
-    const isDear = seconds < ended + (ended - began) * SOCKETS_SHARE;
+    const { ended, took } = this.#socketsFrom;
+    const isDear = seconds < ended + took * SOCKETS_SHARE;
     if (isDear || (!always && seconds < ended + SOCKETS_SECONDS && !this.#areNew(lanes))) return;
-    if (seconds >= this.#processesFrom + SOCKETS_SECONDS) {
-      reader.forgetProcesses();
-      this.#processesFrom = seconds;
-    }
-    const start = performance.now() / 1000;
+    const start = cpuMs();
     this.#entered = new Set(lanes.map(({ cookie }) => cookie));
     this.#sockets = lister.sockets();
-    this.#socketsFrom = { began: start, ended: performance.now() / 1000 };
+    reader.forgetOthers(this.#sockets);
+    this.#socketsFrom = { ended: performance.now() / 1000, took: (cpuMs() - start) / 1000 };
   }
 
   /** Sockets, without those that had a lane and have none: they are closed. */

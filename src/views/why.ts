@@ -3,7 +3,7 @@ import { reasons } from "../generated/reasons.ts";
 import { readStruct, u32, u64 } from "../libbpf/struct.ts";
 import { type Instance, readInstance } from "../state/instance.ts";
 import type { Found } from "./pairs.ts";
-import type { ListedSocket, Lister } from "./lister.ts";
+import type { ListedLane, ListedSocket, Lister } from "./lister.ts";
 import type { State } from "./words.ts";
 
 const { HABIT_UNKNOWN, HABIT_RECEIVES } = enums.habit;
@@ -27,14 +27,31 @@ export function isInside({ state }: Verdict): boolean {
   return state === "redirected" || state === "passed" || state === "idle" || state === "leaving";
 }
 
+/** Whether an end has sent anything since it has entered, any way. */
+export function hasMoved({ messages, passed_messages }: ListedLane): boolean {
+  return messages !== 0n || passed_messages !== 0n;
+}
+
 type Group = keyof typeof reasons;
+
+/** Found once: a host may have thousands of connections that a page is told of each second. */
+const byPlace = Object.fromEntries(
+  Object.entries<Record<string, { place: number; words: string; remedy: string }>>(reasons).map((
+    [group, all],
+  ) => [
+    group,
+    new Map(
+      Object.entries(all).map(([name, { place, words, remedy }]) => [
+        place,
+        { reason: `${group} ${name}`, why: words, remedy },
+      ]),
+    ),
+  ]),
+) as Record<Group, Map<number, Named>>;
 
 /** The reason of a group that has a place in its counter. */
 export function named(group: Group, place: number): Named | undefined {
-  const all: Record<string, { place: number; words: string; remedy: string }> = reasons[group];
-  for (const [name, { place: its, words, remedy }] of Object.entries(all)) {
-    if (its === place) return { reason: `${group} ${name}`, why: words, remedy };
-  }
+  return byPlace[group].get(place);
 }
 
 /** The same by its name. */
@@ -58,12 +75,12 @@ export class Verdicts {
     if (lanes.length === 1 || lanes.some(({ paired }) => !paired)) {
       // Its client learns its peer when it first sends.
       const waits = lanes.length === 2 &&
-        lanes.every(({ messages, passed_messages }) => messages + passed_messages === 0n);
+        !lanes.some(hasMoved);
       return waits ? idle : { state: "passed", ...reasonNamed("passed", "unpaired") };
     }
     const leaving = lanes.find(({ leave }) => leave !== 0);
     if (leaving) return { state: "leaving", ...named("left", leaving.leave)! };
-    const moved = lanes.filter(({ messages, passed_messages }) => messages + passed_messages > 0n);
+    const moved = lanes.filter(hasMoved);
     if (moved.length === 0) return idle;
     // Of both directions: the one that sent last.
     const last = moved.reduce((one, other) => other.idle_jiffies < one.idle_jiffies ? other : one);
@@ -92,7 +109,7 @@ export class Verdicts {
 
   #outside(ends: Found[]): Verdict {
     const sockets = ends.map(({ socket }) => socket).filter((socket) => socket !== undefined);
-    const now = () => obstacle(sockets, readInstance(this.lister.map("instance")));
+    const now = () => obstacle(sockets, () => readInstance(this.lister.map("instance")));
     const noted = sockets.filter(({ cookie }) => cookie !== 0n);
     for (const { cookie } of noted) {
       const why = this.#refusal(cookie);
@@ -119,7 +136,7 @@ export class Verdicts {
 const idle: Verdict = { state: "idle", reason: null, why: "nothing was sent since it has entered" };
 
 /** What keeps a connection out, as far as its sockets show now: nobody has noted it. */
-function obstacle(sockets: ListedSocket[], { all_sockets, unknown_programs }: Instance): Named {
+function obstacle(sockets: ListedSocket[], instance: () => Instance): Named {
   if (sockets.some(({ protocol }) => protocol)) return reasonNamed("refused", "protocol");
   if (sockets.some(({ is_kernels }) => is_kernels)) return reasonNamed("refused", "kernel_socket");
   if (sockets.some(({ in_cgroup }) => !in_cgroup)) {
@@ -131,7 +148,7 @@ function obstacle(sockets: ListedSocket[], { all_sockets, unknown_programs }: In
   }
   if (sockets.some(({ in_sockmap }) => in_sockmap)) return reasonNamed("refused", "other_sockmap");
   if (sockets.some(({ habit }) => habit > HABIT_RECEIVES)) return reasonNamed("refused", "habit");
-  const [client, server] = sockets;
+  const [client, server] = sockets, { all_sockets, unknown_programs } = instance();
   if (client?.blocking && !all_sockets) return reasonNamed("refused", "blocking_client");
   if (server?.blocking && !all_sockets) {
     return { ...reasonNamed("refused", "blocking_listener"), why: "the server's socket is in blocking mode" };

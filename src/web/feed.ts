@@ -1,6 +1,7 @@
 import manifest from "../../deno.json" with { type: "json" };
 import { load } from "../config/load.ts";
 import { printRule } from "../config/print.ts";
+import { cpuMs } from "../host/libc/mod.ts";
 import { keptOff } from "../views/kept_off.ts";
 import { readStatusInSteps } from "../views/status.ts";
 import { Watch } from "../views/watch.ts";
@@ -8,9 +9,9 @@ import { flowsOf } from "./flows.ts";
 import type { Moment, RuleHits } from "./moment.ts";
 
 const READ_MS = 1000;
-/** Reading takes at most one part in so many of the time: what is told as under 2 % of a CPU, with what sending takes. */
-const READ_SHARE = 60;
-/** What a reading takes is the least of so many: others may have had the CPU meanwhile. */
+/** Reading and sending take at most one part in so many of a CPU: with what mda does in any case less than 2 %. */
+const READ_SHARE = 120;
+/** What a reading takes is the mean of so many. */
 const READINGS = 3;
 
 /** Reads what is so now, again and again while somebody looks, and tells all of them. */
@@ -68,7 +69,7 @@ export class Feed implements Disposable {
     // To begin takes longer than to go on, once.
     const isFirst = !this.#watch;
     const watch = this.#watch ??= new Watch(this.pinDir);
-    const started = performance.now();
+    const started = cpuMs();
     let moment: Moment | undefined, failure: string | undefined;
     try {
       moment = await this.#moment(watch);
@@ -85,14 +86,16 @@ export class Feed implements Disposable {
       this.#watch = undefined;
       this.tell("failure", { message: failure });
     }
-    this.#took = isFirst ? [] : [...this.#took, performance.now() - started].slice(-READINGS);
-    const least = this.#took.length > 0 ? Math.min(...this.#took) : 0;
-    this.#timer = setTimeout(() => this.#read(), Math.max(READ_MS, READ_SHARE * least));
+    this.#took = isFirst ? [] : [...this.#took, cpuMs() - started].slice(-READINGS);
+    const mean = this.#took.reduce((sum, ms) => sum + ms, 0) / Math.max(1, this.#took.length);
+    this.#timer = setTimeout(() => this.#read(), Math.max(READ_MS, READ_SHARE * mean));
   }
 
   async #moment(watch: Watch): Promise<Moment> {
-    const status = await readStatusInSteps(this.pinDir);
-    const { connections, totals } = await watch.read({ all: true });
+    // As in mda conns --all: a host may have many that mda has nothing to do with.
+    const { connections, totals, active } = await watch.read({ all: true, outside: false });
+    // Of the mda that runs, which is this process.
+    const status = await readStatusInSteps(this.pinDir, { process: Deno.pid, active });
     const rules = this.#rules?.length === status.decided.length ? this.#rules : null;
     return {
       version: manifest.version,
@@ -100,8 +103,7 @@ export class Feed implements Disposable {
       host: Deno.hostname(),
       status: { ...status, kept_off: keptOff(status) },
       totals: totals ?? null,
-      // As in mda conns --all: a host may have many that mda has nothing to do with.
-      ...flowsOf(connections.filter(({ connection: { reason } }) => reason !== "outside cgroup")),
+      ...flowsOf(connections),
       rules: rules?.map((rule, place) => ({ ...rule, decided: status.decided[place] })) ?? null,
     };
   }

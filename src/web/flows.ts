@@ -28,7 +28,7 @@ export function flowsOf(connections: Rated[]): { nodes: Node[]; flows: Flow[]; l
       port: connection.server.local.port,
       accelerated: isAccelerated(rated),
     };
-    const key = Object.values(flow).join();
+    const key = `${flow.client} ${flow.server} ${flow.port} ${flow.accelerated}`;
     const group = groups.get(key);
     if (group) group.members.push(rated);
     else groups.set(key, { members: [rated], flow });

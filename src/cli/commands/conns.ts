@@ -35,10 +35,9 @@ export async function conns(options: ConnsOptions): Promise<number> {
 /** Returns whether somebody reads it. */
 async function show(lister: Lister, filter: Filter, options: ConnsOptions): Promise<boolean> {
   const { all = false, sort, watch, output } = options;
-  const found = readConnections(lister, { all }).filter(filter);
   // A host may have many that mda has nothing to do with: they are shown to who asks for some.
-  const concerned = isFiltered(options) ? found : found.filter(({ reason }) => reason !== "outside cgroup");
-  const connections = sortConnections(concerned, sort);
+  const found = readConnections(lister, { all, outside: isFiltered(options) }).filter(filter);
+  const connections = sortConnections(found, sort);
   if (output === "json" || output === "yaml") return await printAs(output, connections);
   const clear = watch !== undefined && Deno.stdout.isTerminal() ? "\x1b[H\x1b[2J" : "";
   const lines = connectionLines(connections, {

@@ -7,8 +7,7 @@ import { checkVersion, whatIsPinned } from "../../state/found.ts";
  * @throws Error when none of this version is there
  */
 export async function checkRunning(task: string, pinDir: string): Promise<void> {
+  if (await whatIsPinned(pinDir) === "same maps") return;
   await checkVersion(task, pinDir);
-  if (await whatIsPinned(pinDir) !== "same maps") {
-    throw new Error(`Cannot ${task}: nothing is enabled at ${pinDir}; mda run or mda enable starts it`);
-  }
+  throw new Error(`Cannot ${task}: nothing is enabled at ${pinDir}; mda run or mda enable starts it`);
 }

@@ -25,7 +25,8 @@ export const conns = declare({
 how many messages went by TCP instead, and REASON why the last of them did, or
 why the connection is not accelerated. IDLE is the time since the last message,
 AGE since mda has had the connection, UNREAD the bytes that its programs have
-yet to read.`,
+yet to read. JOINED, with -o wide, is how mda came to have it: paired at its
+handshake, or adopted later.`,
   ],
   examples: [
     "mda conns",

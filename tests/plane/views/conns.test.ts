@@ -4,6 +4,7 @@ import { createCgroup } from "../../lab/cgroup.ts";
 import { Mda, newPinDir, runMda } from "../../lab/mda.ts";
 import { tryRun } from "../../lab/program.ts";
 import { Older } from "../../lab/streams/older.ts";
+import { waitFor } from "../../lab/wait.ts";
 
 async function conns(mda: Mda, ...args: string[]): Promise<Connection[]> {
   const { code, stdout, stderr } = await runMda(["--pin-dir", mda.pinDir, "conns", "-o", "json", ...args]);
@@ -47,6 +48,27 @@ Deno.test("mda conns has each connection with both ends, their processes, and wh
     sum(({ client, server }) => client.tcp!.messages + server.tcp!.messages),
     Object.values(passed).reduce((all, one) => all + one),
   );
+  await mda.stop();
+});
+
+Deno.test("mda conns says which connections were paired at their handshake, and which adopted later", async () => {
+  await using cgroup = createCgroup("conns-joined");
+  await using before = await Older.start({ cgroup }, { connections: 3 });
+  await using mda = await Mda.start({ cgroup });
+  await using after = await Older.start({ cgroup }, { connections: 4 });
+  const { stdout } = await waitFor("all connections", async () => {
+    const seen = await runMda(["--pin-dir", mda.pinDir, "conns", "-o", "wide"]);
+    return seen.stdout.split("\n").length === 9 && seen;
+  });
+  const joined = (program: Older) =>
+    conns(mda, "--pid", String(program.program.pid)).then((all) => all.map(({ joined }) => joined));
+  assert.deepEqual(await joined(before), ["adopted", "adopted", "adopted"]);
+  assert.deepEqual(await joined(after), ["paired", "paired", "paired", "paired"]);
+  assert.match(stdout, /^STATE .* JOINED /);
+  assert.deepEqual([...stdout.matchAll(/ (adopted|paired) /g)].map(([, word]) => word).sort(), [
+    ...Array(3).fill("adopted"),
+    ...Array(4).fill("paired"),
+  ]);
   await mda.stop();
 });
 

@@ -51,6 +51,7 @@ export function connection(
     state: "redirected",
     reason: null,
     why: "messages go past TCP",
+    joined: "paired",
     age: 100,
     idle: 0.5,
     ...ends,

@@ -50,6 +50,7 @@ export function rated(
       state,
       reason,
       why,
+      joined: "paired",
       age: 1,
       idle: 0,
       client: end(client, 40000 + made % 20000, pod),
