@@ -38,6 +38,14 @@ enum memory {
 	MEMORY_PLENTY,
 };
 
+/* Below the lowest of its limits TCP gives memory to whoever asks (__sk_mem_raise_allocated()): the short answer. */
+static __always_inline bool tcp_has_plenty(struct sock *reader, long pages)
+{
+	struct proto *prot = field(reader, __sk_common.skc_prot);
+
+	return (long)pointer_at(field(prot, memory_allocated)) + pages + TCP_BATCH_PAGES <= (long)pointer_at(field(prot, sysctl_mem));
+}
+
 /* All of TCP's. */
 static __always_inline bool tcp_memory_is_short(struct sock *reader, long pages)
 {
@@ -152,8 +160,12 @@ __noinline int memory_for(__u64 address, __u32 bytes, __u32 has_plenty)
  * @address: the reader's */
 static __always_inline bool memory_is_short(__u32 *seen, __u64 address, __u32 bytes, __u32 jiffies)
 {
-	int memory = memory_for(address, bytes, bytes < LARGE_BYTES && *seen == jiffies);
+	bool has_plenty = bytes < LARGE_BYTES && *seen == jiffies;
+	int memory;
 
+	if (has_plenty && tcp_has_plenty(socket_at(address), 1))
+		return false;
+	memory = memory_for(address, bytes, has_plenty);
 	if (memory == MEMORY_PLENTY)
 		*seen = jiffies;
 	return memory == MEMORY_SHORT;
