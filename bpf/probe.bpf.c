@@ -156,38 +156,3 @@ int hook_reset(__u64 *arguments)
 
 	return sk && bpf_sk_storage_get(&storages, sk, 0, 0) ? 0 : 0;
 }
-
-/* Loads and attaches where functions of the kernel can be hooked. */
-SEC("fentry/tcp_splice_read")
-int hook_function(__u64 *arguments)
-{
-	return arguments[0] ? 0 : 0;
-}
-
-/* Loads and attaches where a socket in a sockmap has an ioctl(2) of its own. */
-SEC("fentry/tcp_bpf_ioctl")
-int hook_inq(__u64 *arguments)
-{
-	return arguments[0] ? 0 : 0;
-}
-
-/* Loads, and attaches where functions have breakpoints. */
-SEC("kprobe")
-int hook_breakpoint(struct pt_regs *regs)
-{
-	return FIRST(regs) ? 0 : 0;
-}
-
-/* Loads and attaches where all system calls can be. */
-SEC("tp_btf/sys_enter")
-int hook_system_calls(__u64 *arguments)
-{
-	return arguments[1] ? 0 : 0;
-}
-
-/* Loads where one system call can be hooked, if user space finds its number. */
-SEC("tracepoint")
-int hook_system_call(__u64 *arguments)
-{
-	return arguments[1] ? 0 : 0;
-}

@@ -9,7 +9,7 @@ import { SystemError } from "../host/libc/errno.ts";
 import * as libc from "../host/libc/mod.ts";
 import { openTracepoints } from "../host/tracepoints.ts";
 import { load } from "./load.ts";
-import { openProbe, type ProbeProgram } from "./probe.ts";
+import { type HookProbeProgram, openHookProbe, openProbe, type ProbeProgram } from "./probe.ts";
 
 const { FIONREAD_TCP, FIONREAD_REDIRECTED, FIONREAD_BOTH } = enums.fionread_counts;
 
@@ -102,15 +102,15 @@ function tryOneByOne(): Omit<KernelFeatures, "hooks"> {
 function tryHooks(fionread_counts: number): HookKind {
   const attaches = (program: BpfObjectProgram) => program.attachTrace().close();
   if (
-    loads("hook_function", attaches) &&
-    (fionread_counts !== FIONREAD_REDIRECTED || loads("hook_inq", attaches))
+    isThere("hook_function", attaches) &&
+    (fionread_counts !== FIONREAD_REDIRECTED || isThere("hook_inq", attaches))
   ) return "functions";
   const functions = ["tcp_splice_read", ...fionread_counts === FIONREAD_REDIRECTED ? ["tcp_bpf_ioctl"] : []];
-  if (loads("hook_breakpoint", (program) => functions.forEach((name) => tryKprobe(program, name)))) {
+  if (isThere("hook_breakpoint", (program) => functions.forEach((name) => tryKprobe(program, name)))) {
     return "kprobes";
   }
-  if (loads("hook_system_call", tryTracepoint)) return "tracepoints";
-  if (loads("hook_system_calls", attaches)) return "system calls";
+  if (isThere("hook_system_call", tryTracepoint)) return "tracepoints";
+  if (isThere("hook_system_calls", attaches)) return "system calls";
   return "none";
 }
 
@@ -126,11 +126,22 @@ function tryTracepoint(program: BpfObjectProgram): void {
   program.attachTracepoint(tracepoints.id("syscalls/sys_enter_splice")).close();
 }
 
-function loads(name: ProbeProgram, use = (_program: BpfObjectProgram) => {}): boolean {
+function loads(name: ProbeProgram): boolean {
   using object = openProbe(name);
-  try {
+  return works(() => object.load());
+}
+
+function isThere(hook: HookProbeProgram, use: (program: BpfObjectProgram) => void): boolean {
+  using object = openHookProbe(hook);
+  return works(() => {
     object.load();
-    use(object.program(name));
+    use(object.program(hook));
+  });
+}
+
+function works(attempt: () => void): boolean {
+  try {
+    attempt();
     return true;
   } catch (error) {
     // The kernel may well have it.

@@ -1,5 +1,5 @@
 import type { functions } from "../generated/layouts.ts";
-import type { ProbeProgram } from "./probe.ts";
+import type { HookProbeProgram, ProbeProgram } from "./probe.ts";
 
 interface Purpose {
   /** What it is for, as it follows "which". */
@@ -13,7 +13,7 @@ const learns = "mda could not tell the programs that it must leave to TCP";
 const tries = "what this kernel can do is not known";
 
 /** What each function of the BPF objects is for that a kernel can refuse by itself. */
-export const purposes: Record<typeof functions[number] | ProbeProgram, Purpose> = {
+export const purposes: Record<typeof functions[number] | ProbeProgram | HookProbeProgram, Purpose> = {
   follow: { does: "follows connections and pairs their ends", without: carries },
   redirect: { does: "moves what one end sends to the other", without: carries },
   sees_splice: { does: "sees who receives with splice(2)", without: learns },
