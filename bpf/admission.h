@@ -46,17 +46,15 @@ static __always_inline bool programs_may_enter(const struct executable *client, 
 	return refuse_client(answer, REFUSED_UNKNOWN);
 }
 
-/* Whether the rules let a client in, see enum decision. Not inlined, nor static: the verifier looks at it once, and what it needs is on the
- * stack only while it decides. */
-__noinline int rules_decide(struct bpf_sock_ops *ops)
+/* What one rule set says of a client, see enum decision. Not inlined, nor static: the verifier looks at it once, however many sets are asked,
+ * and what it needs is on the stack only while it decides. */
+__noinline enum decision ask_rule_set(struct bpf_sock_ops *ops, __u32 slot, __u32 counted)
 {
 	struct handshake handshake = { ops->snd_nxt, ops->rcv_nxt };
 	struct connection connection = {};
 	struct bpf_sock *sk = ops->sk;
 	struct sock_common *tp;
 
-	if (!rules_ask())
-		return ACCELERATE;
 	if (!sk)
 		return NO_ACCEPT_RULE;
 	tp = (void *)bpf_skc_to_tcp_sock(sk);
@@ -66,7 +64,23 @@ __noinline int rules_decide(struct bpf_sock_ops *ops)
 	local_endpoint(tp, &connection.client[0]);
 	remote_endpoint(tp, &connection.server[0]);
 	connection.client_owner = owner_of((void *)tp);
-	return decide_by_rules(&connection, true);
+	return decide_in_slot(&connection, slot, counted);
+}
+
+static __always_inline enum decision rules_decide(struct bpf_sock_ops *ops)
+{
+	struct control *now = current_control();
+
+	if (!now)
+		return NO_ACCEPT_RULE;
+	if (!rules_ask())
+		return ACCELERATE;
+#pragma clang loop unroll(disable)
+	for (__u32 filter = first_filter(); filter < PASS_FILTERS_MAX; filter++) {
+		if (is_pass_filter_in_force(filter) && ask_rule_set(ops, RULE_SLOTS + filter, false) == RETURN_RULE)
+			return ASKED_TO_PASS;
+	}
+	return ask_rule_set(ops, now->rules_slot & 1, true);
 }
 
 /* What connections of these programs are like was learnt (worth.h): where all enter at once, nothing is. */

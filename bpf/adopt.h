@@ -15,6 +15,7 @@
 #include "lane.h"
 #include "leave.h"
 #include "memory.h"
+#include "packet.h"
 #include "rules.h"
 #include "seqs.h"
 #include "trace.h"
@@ -152,10 +153,29 @@ static __noinline int ask_client_to_leave(struct adoption *adoption)
 	return lane != NULL;
 }
 
-/* For a connection that user space asks about, see enum decision. Counts only when the argument says so. */
-static __noinline enum decision judge_connection(struct adoption *adoption)
+/* As ask_rule_set(), of a connection that user space asks about. */
+__noinline enum decision judge_by_rule_set(struct __sk_buff *packet, __u32 slot, __u32 counted)
 {
-	struct connection connection = adoption->connection;
+	struct adoption *adoption = packet_of(adoption, packet);
+	struct connection connection;
 
-	return decide_by_rules(&connection, adoption->argument);
+	if (!adoption)
+		return NO_ACCEPT_RULE;
+	connection = adoption->connection;
+	return decide_in_slot(&connection, slot, counted);
+}
+
+/* Counts only when the argument says so. */
+static __always_inline enum decision judge_connection(struct __sk_buff *packet, bool counted)
+{
+	struct control *now = current_control();
+
+	if (!now)
+		return NO_ACCEPT_RULE;
+#pragma clang loop unroll(disable)
+	for (__u32 filter = first_filter(); filter < PASS_FILTERS_MAX; filter++) {
+		if (is_pass_filter_in_force(filter) && judge_by_rule_set(packet, RULE_SLOTS + filter, false) == RETURN_RULE)
+			return ASKED_TO_PASS;
+	}
+	return judge_by_rule_set(packet, now->rules_slot & 1, counted);
 }

@@ -217,7 +217,7 @@ int judge(struct __sk_buff *packet)
 {
 	struct adoption *adoption = packet_of(adoption, packet);
 
-	return adoption ? judge_connection(adoption) : 0;
+	return adoption ? judge_connection(packet, adoption->argument) : 0;
 }
 
 /* Pairs two ends that are in the sockhash; returns 1, or 0 when they are not the ends of one connection. */

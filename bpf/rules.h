@@ -164,26 +164,8 @@ static __always_inline enum decision decide_in_slot(const struct connection *c, 
 	return NO_ACCEPT_RULE;
 }
 
-/* First what an operator asks for, then the rules: one after the other in a loop, so that they share their stack. */
-static __always_inline enum decision decide_by_rules(const struct connection *c, bool counted)
+/* First what an operator asks for is looked at, then the rules. */
+static __always_inline __u32 first_filter(void)
 {
-	struct control *now = current_control();
-	enum decision decision = NO_ACCEPT_RULE;
-	__u32 filter = PASS_FILTERS_MAX;
-
-	if (!now)
-		return NO_ACCEPT_RULE;
-	if (somebody_asks_to_pass())
-		filter = 0;
-#pragma clang loop unroll(disable)
-	for (; filter <= PASS_FILTERS_MAX; filter++) {
-		bool is_rules = filter == PASS_FILTERS_MAX;
-
-		if (!is_rules && !is_pass_filter_in_force(filter))
-			continue;
-		decision = decide_in_slot(c, is_rules ? now->rules_slot & 1 : RULE_SLOTS + filter, counted && is_rules);
-		if (!is_rules && decision == RETURN_RULE)
-			return ASKED_TO_PASS;
-	}
-	return decision;
+	return somebody_asks_to_pass() ? 0 : PASS_FILTERS_MAX;
 }

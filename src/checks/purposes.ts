@@ -41,7 +41,8 @@ export const purposes: Record<typeof functions[number] | ProbeProgram | HookProb
     does: "lists what the data plane knows of each socket",
     without: "connections could not be shown",
   },
-  rules_decide: { does: "asks the rules about a new connection", without: carries },
+  ask_rule_set: { does: "asks the rules about a new connection", without: carries },
+  judge_by_rule_set: { does: "asks the rules about an open connection", without: carries },
   judge: {
     does: "says what the rules have decided for connections that are open already",
     without: "none of them could be adopted, and none leave by new rules",

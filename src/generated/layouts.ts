@@ -684,6 +684,7 @@ export const enums = {
     "HISTOGRAM_KINDS": 4,
   },
   "memory": { "MEMORY_SHORT": 0, "MEMORY_ENOUGH": 1, "MEMORY_PLENTY": 2 },
+  "decision": { "ACCELERATE": 0, "RETURN_RULE": 1, "NO_ACCEPT_RULE": 2, "ASKED_TO_PASS": 3 },
   "sock_flags": {
     "SOCK_URGINLINE": 0,
     "SOCK_RCVTSTAMP": 1,
@@ -691,7 +692,6 @@ export const enums = {
     "SOCK_ZEROCOPY": 3,
     "SOCK_MEMALLOC": 4,
   },
-  "decision": { "ACCELERATE": 0, "RETURN_RULE": 1, "NO_ACCEPT_RULE": 2, "ASKED_TO_PASS": 3 },
   "trace_kind": {
     "TRACE_PAIRED": 0,
     "TRACE_ADOPTED": 1,
@@ -770,6 +770,7 @@ export const variables = {
 
 /** The programs, and the functions that the verifier looks at by themselves. */
 export const functions = [
+  "ask_rule_set",
   "ask_to_leave",
   "bucket_of",
   "count_pass",
@@ -784,6 +785,7 @@ export const functions = [
   "heartbeat",
   "join",
   "judge",
+  "judge_by_rule_set",
   "learn_code",
   "list_lanes",
   "list_sockets",
@@ -795,7 +797,6 @@ export const functions = [
   "peer_is_watched_by_level",
   "redirect",
   "release_key",
-  "rules_decide",
   "scan_sockets",
   "sees_inq",
   "sees_ioctl",
