@@ -20,8 +20,10 @@
 #define SPLICER_UNREAD_MESSAGES 4096
 /* Of what TCP takes for a window, its buffers' own share. */
 #define WINDOW_OVERHEAD_SHIFT 4
-/* Of a buffer that is promised as a whole, what is redirected all the same: less than the last segment, which TCP takes in any case. */
+/* Of a buffer that is promised as a whole, what is redirected all the same, and no less than so many bytes: less than the last segment, which
+ * TCP takes in any case. */
 #define ROOM_MIN_SHIFT 5
+#define ROOM_MIN_BYTES 4096
 /* A lane notes the room in units of this. */
 #define ROOM_SHIFT 8
 #define ROOM_MAX 0xffff
@@ -138,6 +140,8 @@ static __always_inline __u16 room_beside_tcp(struct sock *reader)
 		if (grown > most)
 			most = grown;
 	}
+	if (least < ROOM_MIN_BYTES)
+		least = ROOM_MIN_BYTES;
 	room = most - promised - (promised >> WINDOW_OVERHEAD_SHIFT);
 	if (room < least)
 		room = least;

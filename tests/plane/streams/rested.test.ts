@@ -47,7 +47,7 @@ for turn in range(3):
     read(sent)
 print(on_their_way)`;
 
-for (const receives of [0, 65_536, 190_000]) {
+for (const receives of [0, 4096, 190_000]) {
   Deno.test(`nothing that is sent to a reader that rests is thrown away, SO_RCVBUF ${receives}`, async () => {
     const command = ["python3", "-c", rest, `${receives}`];
     await using plain = createCgroup("rested");
