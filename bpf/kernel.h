@@ -13,6 +13,7 @@
 #define SOCK_STREAM 1
 #define IPPROTO_TCP 6
 #define IPPROTO_MPTCP 262
+#define EPOLLIN 1u
 #define EPOLLET (1u << 31)
 #define MSG_OOB 1
 #define MSG_ZEROCOPY 0x4000000
@@ -189,6 +190,11 @@ struct page_counter {
 
 struct mem_cgroup_per_node {
 	unsigned long lru_zone_size[5]; /* for each zone */
+};
+
+/* The same, as BTF has it of some builds: an array of arrays. */
+struct mem_cgroup_per_node___nested {
+	unsigned long lru_zone_size[5][5];
 };
 
 struct mem_cgroup {

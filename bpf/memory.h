@@ -57,19 +57,29 @@ static __always_inline bool tcp_memory_is_short(struct sock *reader, long pages)
 	       allocated + pages + TCP_BATCH_PAGES > (long)pointer_at(limits + 2);
 }
 
-/* Pages of files in the cgroup, which make room when they are needed. Those of the first node of memory. */
+/* Pages of files in the cgroup, which make room when they are needed. Those of the first node of memory; 0 where they are not known. */
 static __noinline long file_pages(struct mem_cgroup *memcg)
 {
 	struct mem_cgroup_per_node *node = NULL;
+	struct mem_cgroup_per_node___nested *nested = NULL;
 	unsigned long sizes[NR_LRU_LISTS] = {};
-	__u32 zones = bpf_core_field_size(node->lru_zone_size) / sizeof(sizes);
+	__u32 offset, bytes;
 	long pages = 0;
 
+	if (bpf_core_field_exists(node->lru_zone_size)) {
+		offset = bpf_core_field_offset(struct mem_cgroup_per_node, lru_zone_size);
+		bytes = bpf_core_field_size(node->lru_zone_size);
+	} else if (bpf_core_field_exists(nested->lru_zone_size)) {
+		offset = bpf_core_field_offset(struct mem_cgroup_per_node___nested, lru_zone_size);
+		bytes = bpf_core_field_size(nested->lru_zone_size);
+	} else {
+		return 0;
+	}
 	bpf_probe_read_kernel(&node, sizeof(node), __builtin_preserve_access_index(&memcg->nodeinfo));
 	if (!node)
 		return 0;
-	for (__u32 i = 0; i < ZONES_MAX && i < zones; i++) {
-		bpf_probe_read_kernel(sizes, sizeof(sizes), (void *)node + bpf_core_field_offset(struct mem_cgroup_per_node, lru_zone_size) + i * sizeof(sizes));
+	for (__u32 i = 0; i < ZONES_MAX && i < bytes / sizeof(sizes); i++) {
+		bpf_probe_read_kernel(sizes, sizeof(sizes), (void *)node + offset + i * sizeof(sizes));
 		pages += sizes[LRU_INACTIVE_FILE] + sizes[LRU_ACTIVE_FILE];
 	}
 	return pages;

@@ -63,13 +63,16 @@ static __noinline int is_watched_by_level(struct sock *sk)
 	for (int i = 0; i < WAITERS_MAX; i++) {
 		struct wait_queue_entry *waiter;
 		struct eppoll_entry *entry;
+		__u32 events;
 
 		if (!at || at == end)
 			return watched;
 		waiter = waiter_at(at);
 		if ((__u64)READ(waiter, func) == epoll_callback) {
 			entry = (void *)waiter - bpf_core_field_offset(struct eppoll_entry, wait);
-			if (READ(entry, base, event.events) & EPOLLET)
+			events = READ(entry, base, event.events);
+			/* One that is watched for nothing yet may be for edges soon. */
+			if (events & EPOLLET || !(events & EPOLLIN))
 				return 0;
 		}
 		watched = 1;
