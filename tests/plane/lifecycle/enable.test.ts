@@ -6,6 +6,7 @@ import { Mda, newPinDir, pinsOf, runMda, statusOf, writeConfig } from "../../lab
 import { run } from "../../lab/program.ts";
 import { Older } from "../../lab/streams/older.ts";
 import { runProgram } from "../../lab/streams/programs.ts";
+import { connecting } from "../../lab/talking.ts";
 import { waitFor } from "../../lab/wait.ts";
 import { Load } from "./load.ts";
 
@@ -101,6 +102,25 @@ Deno.test("mda run takes over what mda enable has left, and mda disable stops it
   );
   assert.equal((await mda.program.ended()).code, 0);
   await older.trips(10, 100);
+});
+
+/** What is sent while epoll watches the reader for nothing: 0 at first, as some programs add a socket before they say what for. */
+const idle = `${connecting}client, server = connect()
+epoll = select.epoll()
+epoll.register(server, 0)
+for _ in range(300):
+    client.send(b"x")
+    time.sleep(0.001)
+    server.recv(10)`;
+
+Deno.test("without a process, readers that epoll does not watch for bytes yet are left to TCP: they may be on edges soon", async () => {
+  await using cgroup = createCgroup("watched");
+  await using enabled = new Enabled();
+  await enabled.succeed("enable", "--config", enabled.config, "--cgroup", cgroup.path);
+  await run({ cgroup }, ["python3", "-c", idle]);
+  const { status } = await statusOf(enabled.pinDir);
+  assert.ok(status.passed.untended > 100 && status.redirected.messages === 0, JSON.stringify(status));
+  await enabled.succeed("disable");
 });
 
 Deno.test("without a process, readers on edges are left to TCP", async () => {
