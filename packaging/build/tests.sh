@@ -71,7 +71,7 @@ run_some_tests() {
 }
 
 # What runs beside the other tests, a line after the other: it has no port in common with them, and measures no time. A test that looks for
-# what is left on the host allows 15 s for what comes and goes; the first line has what lives longer, and is over before any such test.
+# what is left on the host allows a minute for what comes and goes; the first line has what lives longer, and is over before any such test.
 beside=(
 	tests/plane/network/nat_state.test.ts
 	'tests/plane/lifecycle/kill_points.test.ts tests/plane/lifecycle/versions.test.ts'

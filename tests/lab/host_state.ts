@@ -22,7 +22,7 @@ export async function readHostState(): Promise<HostState> {
  * What is there now and was not before, and stays: the kernel frees some things after a grace period, and others come and
  * go when more than this test runs on the host.
  */
-export async function findLeftovers(before: HostState, patienceMs = 15_000): Promise<string[]> {
+export async function findLeftovers(before: HostState, patienceMs = 60_000): Promise<string[]> {
   const added = async () => [...(await readHostState()).difference(before)];
   let left = await added();
   for (const end = performance.now() + patienceMs; left.length > 0 && performance.now() < end;) {

@@ -32,6 +32,11 @@ Deno.test("layouts.ts is what the BPF object says", async () => {
   );
 });
 
+Deno.test("a lane takes a slab of 512 bytes, with what the kernel adds to it", () => {
+  // Before the lane are the 64 bytes of struct bpf_local_storage_elem, and a pointer.
+  assert.ok(64 + 8 + layouts.lane.size <= 512, `${layouts.lane.size}`);
+});
+
 Deno.test("abi.ts is what the headers say", async () => {
   assert.equal(
     await Deno.readTextFile(path("src/generated/abi.ts")),
