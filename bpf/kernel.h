@@ -14,6 +14,7 @@
 #define IPPROTO_TCP 6
 #define IPPROTO_MPTCP 262
 #define EPOLLIN 1u
+#define EPOLLOUT 4u
 #define EPOLLET (1u << 31)
 #define MSG_OOB 1
 #define MSG_ZEROCOPY 0x4000000

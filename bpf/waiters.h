@@ -72,7 +72,7 @@ static __noinline int is_watched_by_level(struct sock *sk)
 			entry = (void *)waiter - bpf_core_field_offset(struct eppoll_entry, wait);
 			events = READ(entry, base, event.events);
 			/* One that is watched for nothing yet may be for edges soon. */
-			if (events & EPOLLET || !(events & EPOLLIN))
+			if (events & EPOLLET || !(events & (EPOLLIN | EPOLLOUT)))
 				return 0;
 		}
 		watched = 1;
