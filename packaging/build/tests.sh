@@ -76,7 +76,7 @@ beside=(
 	tests/plane/network/nat_state.test.ts
 	'tests/plane/lifecycle/kill_points.test.ts tests/plane/lifecycle/versions.test.ts'
 	'tests/plane/views tests/plane/web tests/plane/metrics tests/plane/cli tests/host/build tests/host/kubernetes tests/host/service tests/model tests/host/packages tests/unit'
-	'tests/plane/lifecycle/crash.test.ts tests/plane/lifecycle/enable.test.ts tests/plane/bpf'
+	'tests/plane/lifecycle/crash.test.ts tests/plane/lifecycle/enable.test.ts tests/plane/bpf tests/plane/streams/rested.test.ts'
 	'tests/plane/rules/options.test.ts tests/plane/rules/nat.test.ts tests/plane/rules/owners.test.ts tests/plane/network/nat.test.ts'
 )
 
