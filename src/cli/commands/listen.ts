@@ -5,7 +5,7 @@ import { type Lease, RENEW_MS } from "../../state/lease.ts";
 /** Who sends goes first: where they take all of the CPU, records are lost instead. */
 const NICE = 15;
 /** Between two looks at the ring buffer. */
-const LOOK_MS = 5;
+const LOOK_MS = 25;
 /** Records between two moments in which signals and the lease are looked after. */
 export const AT_ONCE = 2048;
 
