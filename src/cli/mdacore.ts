@@ -1,5 +1,5 @@
 import { parseArgs } from "node:util";
-import { defaultConfig } from "../config/defaults.ts";
+import { defaultConfig } from "../config/default_file.ts";
 import { inForce } from "../config/in_force.ts";
 import { readConfiguration } from "../config/load.ts";
 import { settingOf } from "../config/settings.ts";

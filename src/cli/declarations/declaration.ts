@@ -1,6 +1,6 @@
 /** How options and commands are declared: as data, of which the command line, the completions and the manual are made. */
 import { Argument, type CommandUnknownOpts, InvalidArgumentError, Option } from "@commander-js/extra-typings";
-import { defaultConfig } from "../../config/defaults.ts";
+import { defaultConfig } from "../../config/default_file.ts";
 import { inForce, type Said } from "../../config/in_force.ts";
 import { readConfiguration } from "../../config/load.ts";
 import { longNameOf, type SettingName, type SomeSettings } from "../../config/settings.ts";

@@ -1,5 +1,5 @@
 /** Options of more than one command, each in one place. What a file can set as well is in src/config/settings.ts. */
-import { defaultConfig } from "../../config/defaults.ts";
+import { defaultConfig } from "../../config/default_file.ts";
 import {
   formatValue,
   readValue,

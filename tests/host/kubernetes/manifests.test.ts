@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { basename, dirname } from "node:path";
 import manifest from "../../../deno.json" with { type: "json" };
-import { defaultConfig } from "../../../src/config/defaults.ts";
+import { defaultConfig } from "../../../src/config/default_file.ts";
 import { runMda, writeConfig } from "../../lab/mda.ts";
 import { type Output, tryRun } from "../../lab/program.ts";
 import { toolsDirectory } from "../../lab/tools.ts";
