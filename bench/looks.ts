@@ -1,4 +1,4 @@
-import { type Cgroup, createCgroup } from "../tests/lab/cgroup.ts";
+import { createCgroup } from "../tests/lab/cgroup.ts";
 import { binary, Mda } from "../tests/lab/mda.ts";
 import { run, start } from "../tests/lab/program.ts";
 import { Older } from "../tests/lab/streams/older.ts";
@@ -53,7 +53,7 @@ function conns({ pinDir }: Mda, format: string): string[] {
 /** The share of a CPU that `mda top` takes on a terminal, beside connections that send. */
 async function watchSome(rounds: number): Promise<Limit[]> {
   await using cgroup = createCgroup("bench-top");
-  await using own: Cgroup & AsyncDisposable = createCgroup("bench-top-itself");
+  await using own = createCgroup("bench-top-itself");
   await using mda = await Mda.start({ cgroup });
   await using older = await Older.start({ cgroup }, { connections: shown });
   const percent: number[] = [];

@@ -1,4 +1,4 @@
-import { readLost, startDump } from "../tests/lab/dump.ts";
+import { captureFile, endDump, readLost, startDump } from "../tests/lab/dump.ts";
 import { createCgroup } from "../tests/lab/cgroup.ts";
 import { binary, Mda } from "../tests/lab/mda.ts";
 import { type Place, type Program, run, start } from "../tests/lab/program.ts";
@@ -113,8 +113,7 @@ async function pacedDump(place: Place, mda: Mda): Promise<Limit[]> {
     await older.trips(pacedTrips, messageBytes);
   }
   const seconds = (performance.now() - begin) / 1000;
-  dump.kill("SIGINT");
-  await dump.ended();
+  await endDump(dump);
   return [
     limit("mda dump beside few messages", "messages/s", undefined, [
       2 * pacedTrips * pacedConnections * bursts / seconds,
@@ -168,13 +167,4 @@ async function startQuietly({ pinDir }: Mda, command: string, said: RegExp): Pro
 
 function lostBy(pattern: RegExp): (program: Program) => number {
   return ({ stderr }) => Number(pattern.exec(stderr)?.[1].replaceAll(",", "") ?? 0);
-}
-
-/** The name of a file that is not there yet, in a directory that is removed. */
-function captureFile(): Disposable & { path: string } {
-  const directory = Deno.makeTempDirSync({ prefix: "mda-bench-" });
-  return {
-    path: `${directory}/capture.pcapng`,
-    [Symbol.dispose]: () => Deno.removeSync(directory, { recursive: true }),
-  };
 }

@@ -19,7 +19,7 @@
 #define DUMP_PART_BYTES 32768
 #define DUMP_PARTS_MAX 40
 
-/* Nobody is woken: who dumps looks every few milliseconds. */
+/* Nobody is woken: who dumps looks often enough by itself. */
 #define WRITE_PART(ring, size, head, from, length) \
 	({ \
 		void *record = bpf_ringbuf_reserve(ring, size, 0); \

@@ -60,7 +60,7 @@ struct {
 	__type(value, struct refused_lately);
 } refused_lately SEC(".maps");
 
-/* Not inlined: what is counted is on the stack, which ends at 512 bytes, only meanwhile. */
+/* Not inlined: what it needs of the stack, which ends at 512 bytes, is there only meanwhile. */
 static __noinline int count_refused_kind(const struct refused_connection *refused)
 {
 	__u32 place = (refused->port ^ refused->reason) % REFUSED_KINDS_LATELY;

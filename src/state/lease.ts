@@ -52,11 +52,17 @@ export class Lease implements Disposable {
     this.#parts = parts.move();
   }
 
-  /** To be called every RENEW_MS. */
-  renew(): void {
+  /**
+   * To be called every RENEW_MS.
+   *
+   * @returns false when that was too late: since the lease had ended nothing was written, nor counted as lost
+   */
+  renew(): boolean {
+    const holds = lasts(readSingle(this.#leases, "lease").until_ns);
     writeLease(this.#leases, (monotonicUs() + LEASE_US) * 1000n);
     // Who clears away what killed processes have left may have seen the old lease, and the new ring.
     if (ringId(this.#rings) !== this.ring.info.id) this.#rings.update(u32(0), u32(this.ring.fd));
+    return holds;
   }
 
   /** How many records there was no room for since the last call. */

@@ -1,6 +1,15 @@
 import { binary, type Mda } from "./mda.ts";
 import { type Program, run, start } from "./program.ts";
 
+/** The name of a file that is not there yet, in a directory that is removed. */
+export function captureFile(): Disposable & { path: string } {
+  const directory = Deno.makeTempDirSync({ prefix: "mda-test-" });
+  return {
+    path: `${directory}/capture.pcapng`,
+    [Symbol.dispose]: () => Deno.removeSync(directory, { recursive: true }),
+  };
+}
+
 /** Starts `mda dump` into a file, which is there when it has begun. */
 export async function startDump(mda: Mda, ...args: string[]): Promise<Program> {
   const program = start({}, [binary, "--pin-dir", mda.pinDir, "dump", ...args]);

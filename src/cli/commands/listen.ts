@@ -38,7 +38,11 @@ export async function listen(lease: Lease, { doing, take, isEnough, tellLost }: 
       const isMore = take();
       if (performance.now() > renewedMs + RENEW_MS) {
         renewedMs = performance.now();
-        lease.renew();
+        if (!lease.renew()) {
+          printError(
+            "mda: it had no CPU for seconds: what has happened meanwhile is missing and not counted\n",
+          );
+        }
         look();
       }
       await new Promise((resolve) => setTimeout(resolve, isMore ? 0 : LOOK_MS));

@@ -33,8 +33,8 @@ export interface Upkeep extends AsyncDisposable {
 /**
  * Looks after a data plane: makes edges for readers that were full, hands over what programs that begin to splice wait for,
  * looks into the code of new programs, releases sockets that want to leave, adopts connections,
- * attaches to the cgroup again when it was removed and is back, frees what killed listeners have left, and warns when the sockhash is full and of neighbours. One file
- * a duty; this one says which there are, and what calls them in time.
+ * attaches to the cgroup again when it was removed and is back, frees what killed listeners have left, and warns when the sockhash is
+ * full and of neighbours. One file a duty; this one says which there are, and what calls them in time.
  */
 export function startUpkeep(plane: DataPlane, options: UpkeepOptions): Upkeep {
   const ending = new AbortController();

@@ -1,7 +1,15 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { createCgroup } from "../../lab/cgroup.ts";
-import { endDump, readComplaints, readFields, readLost, readStreams, startDump } from "../../lab/dump.ts";
+import {
+  captureFile,
+  endDump,
+  readComplaints,
+  readFields,
+  readLost,
+  readStreams,
+  startDump,
+} from "../../lab/dump.ts";
 import { Mda, runMda } from "../../lab/mda.ts";
 import { Mesh } from "../../lab/mesh.ts";
 import { Postgres } from "../../lab/postgres.ts";
@@ -10,15 +18,6 @@ import { Recorder } from "../../lab/recorder.ts";
 import { freePort, startRedis } from "../../lab/servers.ts";
 import { Older } from "../../lab/streams/older.ts";
 import { waitFor } from "../../lab/wait.ts";
-
-/** The name of a file that is not there yet, in a directory that is removed. */
-function captureFile(): Disposable & { path: string } {
-  const directory = Deno.makeTempDirSync({ prefix: "mda-test-" });
-  return {
-    path: `${directory}/capture.pcapng`,
-    [Symbol.dispose]: () => Deno.removeSync(directory, { recursive: true }),
-  };
-}
 
 /** Every connection that was recorded is in the capture, with the same bytes in both directions. */
 async function assertCaptured(

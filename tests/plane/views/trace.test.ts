@@ -6,7 +6,7 @@ import { createCgroup } from "../../lab/cgroup.ts";
 import { binary, Mda, runMda } from "../../lab/mda.ts";
 import { type Program, start } from "../../lab/program.ts";
 import { Older } from "../../lab/streams/older.ts";
-import { waitFor } from "../../lab/wait.ts";
+import { sleep, waitFor } from "../../lab/wait.ts";
 
 async function startTrace(mda: Mda, ...args: string[]): Promise<Program> {
   const program = start({}, [binary, "--pin-dir", mda.pinDir, "trace", "-o", "json", ...args]);
@@ -107,5 +107,20 @@ Deno.test("ring buffers are there while somebody listens, and no longer when it 
   await using killed = await startTrace(mda);
   await killed.stop("SIGKILL");
   await waitFor("what was left to be freed", () => !hasRing("traces"));
+  await mda.stop();
+});
+
+Deno.test("mda trace says when it was too late to say that it is there, and goes on", async () => {
+  await using cgroup = createCgroup("trace-late");
+  await using mda = await Mda.start({ cgroup });
+  await using program = await startTrace(mda);
+  program.kill("SIGSTOP");
+  await sleep(3500);
+  program.kill("SIGCONT");
+  await waitFor("that it says so", () => /no CPU for seconds/.test(program.stderr));
+  await using _older = await Older.start({ cgroup });
+  await waitFor("events", () => tracesOf(program).some(({ event }) => event === "paired"));
+  program.kill("SIGINT");
+  assert.equal((await program.ended()).code, 0);
   await mda.stop();
 });
