@@ -91,6 +91,25 @@ static __noinline int report_miscounted(struct sock *sk, int fd)
 	return report(&event);
 }
 
+/* Another's sockmap, or one that tries what FIONREAD counts here (probe.bpf.c), does not tell how a program would be answered of ours. */
+static __always_inline bool is_in_anothers_sockmap(struct sk_psock *psock)
+{
+	struct bpf_prog *prog = READ(psock, progs.msg_parser);
+	const char ours[] = "redirect"; /* the sk_msg program of mda.bpf.c */
+	char name[sizeof(ours)] = {};
+	struct bpf_prog_aux *aux;
+
+	if (!prog)
+		return true;
+	aux = READ(prog, aux);
+	bpf_probe_read_kernel(name, sizeof(name), __builtin_preserve_access_index(&aux->name));
+	for (__u32 i = 0; i < sizeof(ours); i++) {
+		if (name[i] != ours[i])
+			return true;
+	}
+	return false;
+}
+
 /* A hook: the running process asks how much is unread.
  * @fd: -1 when it is not known */
 static __noinline int asks_for_unread(struct sock *sk, int fd)
@@ -98,6 +117,7 @@ static __noinline int asks_for_unread(struct sock *sk, int fd)
 	struct control *now = current_control();
 	struct executable executable;
 	struct program *program;
+	struct sk_psock *psock;
 	struct mm_struct *mm;
 	enum edge_time how = EDGE_AT_ONCE;
 	__u64 cookie;
@@ -111,7 +131,10 @@ static __noinline int asks_for_unread(struct sock *sk, int fd)
 	program = program_of_mm(mm, &executable);
 	if (!program)
 		return 0;
-	if (!psock_of(sk) || !is_miscounted(sk)) {
+	psock = psock_of(sk);
+	if (psock && is_in_anothers_sockmap(psock))
+		return 0;
+	if (!psock || !is_miscounted(sk)) {
 		note_asks(program, sk);
 		return 0;
 	}

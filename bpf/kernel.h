@@ -319,8 +319,21 @@ struct sk_msg {
 	struct list_head list;
 };
 
+struct bpf_prog_aux {
+	char name[16];
+};
+
+struct bpf_prog {
+	struct bpf_prog_aux *aux;
+};
+
+struct sk_psock_progs {
+	struct bpf_prog *msg_parser;
+};
+
 struct sk_psock {
 	struct sock *sk;
+	struct sk_psock_progs progs;
 	struct list_head ingress_msg;
 	struct list_head link; /* of the sockmaps that it is in */
 	__u32 msg_tot_len;

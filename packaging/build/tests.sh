@@ -2,7 +2,7 @@
 #
 # Runs the tests. To be sourced by build.sh.
 
-passed=0 failed=0
+passed=0 failed=0 failures=()
 count() { # $1 a JUnit report, $2 an attribute of its first element
 	sed -n "s/.*<testsuites .*\b$2=\"\([0-9]*\)\".*/\1/p" "$1"
 }
@@ -27,7 +27,7 @@ deno_test=("$deno" test --no-check --frozen --allow-all)
 add_report() { # $1 a JUnit report
 	local left_out bad
 	if [[ ! -s $1 ]]; then
-		printf 'FAILED: the tests have not come to their end\n'
+		failures+=("FAILED: $1: the tests have not come to their end")
 		failed=$((failed + 1))
 		return
 	fi
@@ -35,14 +35,40 @@ add_report() { # $1 a JUnit report
 	left_out=$(grep -c '<skipped' "$1" || true) bad=$(($(count "$1" failures) + $(count "$1" errors)))
 	[[ ${filter[*]} ]] || bad=$((bad + left_out)) left_out=0
 	passed=$((passed + $(count "$1" tests) - bad - left_out)) failed=$((failed + bad))
+	((bad == 0)) || failures+=("$(name_failures "$1")")
+}
+
+# What failed and why, each in 20 lines at the most: the whole of it is above, among what passed.
+name_failures() { # $1 a JUnit report
+	awk '
+		function attribute(name, text) {
+			if (!match(text, " " name "=\"")) return ""
+			text = substr(text, RSTART + RLENGTH)
+			sub(/".*/, "", text)
+			return text
+		}
+		function say(text) {
+			gsub(/&lt;/, "<", text); gsub(/&gt;/, ">", text); gsub(/&quot;/, "\"", text); gsub(/&apos;/, "\047", text)
+			gsub(/&amp;/, "\\&", text)
+			if (++lines <= 20) print text
+		}
+		/<testcase /    { test = attribute("classname", $0) ": " attribute("name", $0) }
+		/<skipped/      { lines = 0; say("SKIPPED: " test) }
+		/<(failure|error) / {
+			lines = 0; say("FAILED: " test)
+			told = 1; sub(/.*message="/, "")
+		}
+		told            { text = $0; told = !sub(/".*/, "", text); if (text != "") say("  " text) }
+	' "$1"
 }
 
 # The end of a run. The line is one that programs read.
 tell_count() {
 	if ((passed + failed == 0)); then
-		printf 'FAILED: there is no such test\n'
+		failures+=('FAILED: there is no such test')
 		failed=1
 	fi
+	((${#failures[@]} == 0)) || printf '%s\n' "${failures[@]}"
 	printf '%d passed, %d failed\n' $passed $failed
 	((failed == 0))
 }

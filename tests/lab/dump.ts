@@ -31,20 +31,30 @@ export async function readFields(file: string, filter: string, fields: string[])
   return text.split("\n").filter(Boolean).map((line) => line.split("\t"));
 }
 
-/** What each end of the TCP connections in a capture has sent, as tshark puts it together. */
-export async function readStreams(file: string): Promise<{ client: Uint8Array; server: Uint8Array }[]> {
+/** What an end of a TCP connection has sent. */
+export interface Sent {
+  port: number;
+  bytes: Uint8Array;
+}
+
+/**
+ * What both ends of each TCP connection in a capture have sent, as tshark puts it together. Who comes first there comes first here: a
+ * client, if the capture has the connection from its beginning on.
+ */
+export async function readStreams(file: string): Promise<[Sent, Sent][]> {
   const numbers = new Set((await readFields(file, "tcp", ["tcp.stream"])).map(([number]) => number));
-  const streams = [];
+  const streams: [Sent, Sent][] = [];
   for (const number of numbers) {
     const text = await run({}, ["tshark", "-n", "-r", file, "-q", "-z", `follow,tcp,raw,${number}`]);
     const lines = text.split("\n").filter((line) => /^\t?[0-9a-f]+$/.test(line));
     // What the second of both ends has sent is indented.
-    const bytes = (is: (line: string) => boolean) =>
-      Uint8Array.fromHex(lines.filter(is).join("").replaceAll("\t", ""));
-    streams.push({
-      client: bytes((line) => !line.startsWith("\t")),
-      server: bytes((line) => line.startsWith("\t")),
+    const sent = (node: number) => ({
+      port: Number(new RegExp(`^Node ${node}: .*:(\\d+)$`, "m").exec(text)![1]),
+      bytes: Uint8Array.fromHex(
+        lines.filter((line) => line.startsWith("\t") === (node === 1)).join("").replaceAll("\t", ""),
+      ),
     });
+    streams.push([sent(0), sent(1)]);
   }
   return streams;
 }

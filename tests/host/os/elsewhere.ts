@@ -42,18 +42,26 @@ export async function callElsewhere(
   args: unknown[],
   where: Elsewhere,
 ): Promise<Outcome> {
-  const program = `import * as module from ${JSON.stringify(new URL(module, `file://${root}`).href)};
+  const home = await Deno.makeTempDir();
+  // Not everybody may read the directory that the tree is in: root's own, say.
+  const tree = where.asNobody ? `${home}/tree/` : root;
+  const program = `import * as module from ${JSON.stringify(new URL(module, `file://${tree}`).href)};
     let outcome;
     try { outcome = { value: await module[${JSON.stringify(name)}](...${JSON.stringify(args)}) }; }
     catch (error) { outcome = { error: error.message }; }
     console.log("outcome " + JSON.stringify(outcome));`;
-  const home = await Deno.makeTempDir();
   try {
     const script = `${home}/call.ts`;
     await Deno.writeTextFile(script, program);
-    if (where.asNobody) { for (const path of [home, script]) await Deno.chown(path, nobody, nobody); }
-    const deno = [Deno.execPath(), "run", "-A", "--no-check", "--quiet", `--config=${root}deno.json`, script];
-    const [command, ...rest] = [...wrapper(where), ...deno];
+    let { setup } = where;
+    if (where.asNobody) {
+      await Deno.mkdir(tree);
+      for (const path of [home, script]) await Deno.chown(path, nobody, nobody);
+      setup = `mount --bind '${root}' '${tree}'; ${setup ?? ""}`;
+    }
+    const executable = Deno.execPath().replace(root, tree);
+    const deno = [executable, "run", "-A", "--no-check", "--quiet", `--config=${tree}deno.json`, script];
+    const [command, ...rest] = [...wrapper({ ...where, setup }), ...deno];
     const output = await new Deno.Command(command!, {
       args: rest,
       env: { NO_COLOR: "1", ...(where.asNobody && { DENO_DIR: `${home}/cache` }), ...where.env },

@@ -68,6 +68,30 @@ Deno.test("two at once are not in each other's way", async () => {
   assert.deepEqual(trialsOf(cgroup.path), []);
 });
 
+Deno.test("what other processes of mda try out is not taken for what the trial's does", async () => {
+  await using cgroup = createCgroup("doctor");
+  let isOver = false;
+  const trying = async () => {
+    while (!isOver) await examine({ cgroup, args: ["--no-trial"] });
+  };
+  const [reports] = await Promise.all([
+    (async () => {
+      const all = [];
+      try {
+        for (let i = 0; i < 3; i++) all.push(await examine({ cgroup }));
+      } finally {
+        isOver = true;
+      }
+      return all;
+    })(),
+    trying(),
+    trying(),
+  ]);
+  for (const { checks } of reports) {
+    assert.deepEqual(checks.filter(({ verdict }) => verdict === "FAIL"), []);
+  }
+});
+
 Deno.test("a running mda goes on, and so do its connections", async () => {
   await using cgroup = createCgroup("doctor");
   await using mda = await Mda.start({ cgroup });
