@@ -1,4 +1,4 @@
-import { Command } from "@commander-js/extra-typings";
+import { Command, CommanderError } from "@commander-js/extra-typings";
 import { print, printError } from "../output/print.ts";
 import { addCommand, toOption } from "./declarations/declaration.ts";
 import { check } from "./declarations/check.ts";
@@ -82,4 +82,9 @@ export function createProgram(printInstead: (what: "version" | "licenses") => ne
   // Each inherits the settings above only from here on.
   for (const command of commands) addCommand(program, command);
   return program;
+}
+
+/** The exit status of an error that the parser has thrown, and has said itself; undefined when it is another's. */
+export function statusOfParser(error: unknown): number | undefined {
+  return error instanceof CommanderError ? error.exitCode : undefined;
 }

@@ -1,17 +1,24 @@
-import { CommanderError } from "@commander-js/extra-typings";
 import { ConfigurationError } from "../config/mistakes.ts";
 import { isShortage } from "../host/descriptors.ts";
 import { commonAdvice } from "../host/libc/errno.ts";
 import { ownName } from "../host/process.ts";
 import { print, printFailure } from "../output/print.ts";
-import { createProgram } from "./command_line.ts";
 
 /** Wrong usage, or a configuration with mistakes. */
 const exitUsage = 2;
 
+/** What stands in the place of a command. */
+type Text = "version" | "licenses";
+
+/** Alone these need no parser, whose modules take half as long to load as the rest of `mda --version` lasts. */
+const texts = new Map<string, Text>([["-V", "version"], ["--version", "version"], [
+  "--licenses",
+  "licenses",
+]]);
+
 /** Thrown out of the parser, whose events cannot wait: --version needs libbpf, which has to be loaded. */
 class PrintWanted extends Error {
-  constructor(readonly what: "version" | "licenses") {
+  constructor(readonly what: Text) {
     super();
   }
 }
@@ -29,6 +36,9 @@ export async function runCommandLine(args: string[]): Promise<number> {
     const { runMdacore } = await import("./mdacore.ts");
     return await runMdacore(args, report);
   }
+  const text = args.length === 1 ? texts.get(args[0]) : undefined;
+  if (text) return await printText(text);
+  const { createProgram, statusOfParser } = await import("./command_line.ts");
   const program = createProgram((what) => {
     throw new PrintWanted(what);
   });
@@ -36,8 +46,16 @@ export async function runCommandLine(args: string[]): Promise<number> {
     await program.parseAsync(args, { from: "user" });
     return Deno.exitCode;
   } catch (error) {
-    if (!(error instanceof PrintWanted)) return report(error);
-    if (error.what === "version") {
+    if (error instanceof PrintWanted) return await printText(error.what);
+    const status = statusOfParser(error);
+    if (status === undefined) return report(error);
+    return status === 0 ? 0 : exitUsage;
+  }
+}
+
+async function printText(what: Text): Promise<number> {
+  try {
+    if (what === "version") {
       const { versionText } = await import("./commands/version.ts");
       print(versionText());
     } else {
@@ -45,11 +63,12 @@ export async function runCommandLine(args: string[]): Promise<number> {
       print(licensesText);
     }
     return 0;
+  } catch (error) {
+    return report(error);
   }
 }
 
 function report(error: unknown): number {
-  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : exitUsage; // said already
   const debug = Deno.env.get("MDA_DEBUG") === "1";
   if (error instanceof ConfigurationError) {
     printFailure(`${debug ? error.stack : error.message}\n`);

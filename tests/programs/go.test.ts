@@ -6,7 +6,7 @@ import { assertRedirected, type Growth } from "../lab/mda.ts";
 import { Payload, sha256Of } from "../lab/payload.ts";
 import { start } from "../lab/program.ts";
 import { attached } from "../lab/system_calls.ts";
-import { accelerated, assertLeft, assertOnTcp, type Way, ways } from "./accelerated.ts";
+import { accelerated, assertLeft, assertOnTcp, untilKnown, type Way, ways } from "./accelerated.ts";
 import { startOrigin } from "./origin.ts";
 
 const body = Array.from({ length: 100 }, (_, line) => `line ${line} of a page\n`).join("");
@@ -30,8 +30,7 @@ for (const mode of Object.keys(names) as Mode[]) {
         const args = mode === "line" ? ["--haproxy-protocol"] : [];
         const fetchPages = () => fetchRepeatedly(place, `${url}/page`, { times: 500, body, args });
         if (mode === "buffered") {
-          // curl's and the proxy's first connections make them known.
-          await fetchPages();
+          await untilKnown({ during }, fetchPages);
           assertPagesRedirected(way, await during(fetchPages));
         }
         assert.equal(await download(place, `${url}/payload`, args), payload.sha256);

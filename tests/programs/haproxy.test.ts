@@ -6,7 +6,15 @@ import { Payload, sha256Of } from "../lab/payload.ts";
 import { run, tryRun } from "../lab/program.ts";
 import { type Server, startHaproxy, startNginx } from "../lab/servers.ts";
 import { runWrk } from "../lab/wrk.ts";
-import { type Accelerated, accelerated, assertLeft, assertOnTcp, type Way, ways } from "./accelerated.ts";
+import {
+  type Accelerated,
+  accelerated,
+  assertLeft,
+  assertOnTcp,
+  untilKnown,
+  type Way,
+  ways,
+} from "./accelerated.ts";
 import { startOrigin } from "./origin.ts";
 
 const body = Array.from({ length: 100 }, (_, line) => `line ${line} of a page\n`).join("");
@@ -42,8 +50,7 @@ for (const mode of ["http", "tcp"] as const) {
         });
         assert.equal(errors, 0);
       };
-      // The first connections make all three programs known.
-      await load();
+      await untilKnown({ during }, load);
       const before = await connectionsOpened(place.netns);
       const growth = await during(load);
       assertRedirected(growth, 4000);

@@ -3,7 +3,7 @@ import { createCgroup } from "../lab/cgroup.ts";
 import { assertRedirected, Mda } from "../lab/mda.ts";
 import { freePort, startMemcached } from "../lab/servers.ts";
 import { randomBytes, Stream } from "../lab/stream.ts";
-import { asByDefault } from "./accelerated.ts";
+import { asByDefault, untilKnown } from "./accelerated.ts";
 
 Deno.test("memcached returns every byte that was set, accelerated", async () => {
   await using cgroup = createCgroup("memcached");
@@ -11,8 +11,7 @@ Deno.test("memcached returns every byte that was set, accelerated", async () => 
   const port = freePort();
   await using _memcached = await startMemcached({ cgroup }, { port });
   using _inside = cgroup.enter();
-  // The first connection makes both programs known.
-  await setAndGet(port, 8);
+  await untilKnown(mda, () => setAndGet(port, 8));
   const growth = await mda.during(() =>
     Promise.all(Array.from({ length: 8 }, (_, client) => setAndGet(port, client)))
   );

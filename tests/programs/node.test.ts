@@ -5,7 +5,7 @@ import { connectionsOpened } from "../lab/netns.ts";
 import { Payload, sha256Of } from "../lab/payload.ts";
 import { run } from "../lab/program.ts";
 import { startNode } from "../lab/servers.ts";
-import { accelerated, ways } from "./accelerated.ts";
+import { accelerated, untilKnown, ways } from "./accelerated.ts";
 
 for (const way of ways) {
   Deno.test(`a Node.js server and client are accelerated under ${way}, every byte right`, async () => {
@@ -13,8 +13,7 @@ for (const way of ways) {
       await using _server = await startNode(place, 80, echoServer);
       const client = ["node", "--input-type=module", "--eval", checkingClient];
       const load = async () => assert.equal(await run(place, client), "1600 right\n");
-      // The first connections make the program known.
-      await load();
+      await untilKnown({ during }, load);
       const before = await connectionsOpened(place.netns);
       const growth = await during(load);
       assertRedirected(growth, 1600 * 2);

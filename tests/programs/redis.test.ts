@@ -5,7 +5,7 @@ import { run } from "../lab/program.ts";
 import { freePort, startRedis } from "../lab/servers.ts";
 import { randomBytes, Stream } from "../lab/stream.ts";
 import { waitFor } from "../lab/wait.ts";
-import { accelerated, asByDefault, ways } from "./accelerated.ts";
+import { accelerated, asByDefault, untilKnown, ways } from "./accelerated.ts";
 
 Deno.test("redis serves redis-benchmark, accelerated", async () => {
   await using cgroup = createCgroup("redis");
@@ -15,9 +15,7 @@ Deno.test("redis serves redis-benchmark, accelerated", async () => {
   const benchmark = ["redis-benchmark", "-p", `${port}`, "-q", "-c", "50", "-n", "20000", "-r", "1000"];
   const cli = (...words: string[]) => run({ cgroup }, ["redis-cli", "-p", `${port}`, ...words]);
 
-  // The first connections make programs known.
-  const known = () => run({ cgroup }, [...benchmark.with(-3, "500"), "-t", "ping"]);
-  await known();
+  await untilKnown(mda, () => run({ cgroup }, [...benchmark.with(-3, "500"), "-t", "ping"]));
   const growth = await mda.during(() => run({ cgroup }, [...benchmark, "-d", "100", "-t", "set,incr"]));
   assertRedirected(growth, 2 * 2 * 20_000 * 0.95);
   assert.ok(growth.paired >= 2 * 50);
@@ -46,7 +44,7 @@ Deno.test("redis returns every byte that was set, accelerated", async () => {
   const port = freePort();
   await using _redis = await startRedis({ cgroup }, { port });
   using _inside = cgroup.enter();
-  await setAndGet(port, 8);
+  await untilKnown(mda, () => setAndGet(port, 8));
   const growth = await mda.during(() =>
     Promise.all(Array.from({ length: 8 }, (_, client) => setAndGet(port, client)))
   );
@@ -75,7 +73,7 @@ for (const way of ways) {
     await accelerated(way, "pipelines", async ({ place, during }) => {
       await using _redis = await startRedis(place, { port: 6379 });
       const benchmark = ["redis-benchmark", "-q", "-c", "20", "-n", "100000", "-P", "16", "-r", "1000"];
-      await run(place, [...benchmark.with(-5, "1000"), "-t", "ping"]);
+      await untilKnown({ during }, () => run(place, [...benchmark.with(-5, "1000"), "-t", "ping"]));
       const growth = await during(() => run(place, [...benchmark, "-t", "incr,lpush"]));
       assertRedirected(growth, 2 * 2 * 100_000 / 16 * 0.9);
       assert.equal(await run(place, ["redis-cli", "eval", countersSum, "0"]), "100000\n");
@@ -90,8 +88,9 @@ for (const way of ways) {
       await using _replica = await startRedis(place, { port: 6380, args });
       const fill = ["debug", "populate", "100000", "key", "500"];
       assert.equal(await run(place, ["redis-cli", ...fill]), "OK\n");
-      // Programs become known, so that the replica's connection is accelerated from its start.
-      await run(place, ["redis-benchmark", "-q", "-c", "4", "-n", "1000", "-t", "ping"]);
+      // So the replica's connection is accelerated from its start.
+      const ping = ["redis-benchmark", "-q", "-c", "4", "-n", "1000", "-t", "ping"];
+      await untilKnown({ during }, () => run(place, ping));
       const follow = ["-p", "6380", "replicaof", "127.0.0.1", "6379"];
       assert.equal(await run(place, ["redis-cli", ...follow]), "OK\n");
       const state = ["redis-cli", "-p", "6380", "info", "replication"];
@@ -119,7 +118,7 @@ Deno.test("redis answers pipelines and tells all subscribers, every byte in orde
     const port = freePort();
     await using _redis = await startRedis({ cgroup }, { port });
     using _inside = cgroup.enter();
-    await setAndGet(port, 8);
+    await untilKnown({ during }, () => setAndGet(port, 8));
     const growth = await during(async () => {
       await Promise.all([
         publish(port, { subscribers: 20, messages: 300 }),
