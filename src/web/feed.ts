@@ -10,7 +10,7 @@ import type { Moment, RuleHits } from "./moment.ts";
 
 const READ_MS = 1000;
 /** Reading and sending take at most one part in so many of a CPU: with what mda does in any case less than 2 %. */
-const READ_SHARE = 120;
+const READ_SHARE = 200;
 /** What a reading takes is the mean of so many. */
 const READINGS = 3;
 
