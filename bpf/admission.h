@@ -31,11 +31,11 @@ static __always_inline bool excludes(enum exclusion exclusion, struct answer *an
 	return exclusion != NOT_EXCLUDED;
 }
 
-/* @client: NULL when it is not known which that is */
+/* @client: all 0 when it is not known which that is */
 static __always_inline bool programs_may_enter(const struct executable *client, const struct executable *server,
 					       struct answer *answer)
 {
-	enum habit clients = client ? habit_of(client) : HABIT_UNKNOWN, servers = habit_of(server);
+	enum habit clients = is_known(client) ? habit_of(client) : HABIT_UNKNOWN, servers = habit_of(server);
 
 	if (clients > HABIT_RECEIVES || servers > HABIT_RECEIVES)
 		return refuse_client(answer, REFUSED_HABIT);
@@ -83,12 +83,17 @@ static __always_inline enum decision rules_decide(struct bpf_sock_ops *ops)
 	return ask_rule_set(ops, now->rules_slot & 1, true);
 }
 
-/* What connections of these programs are like was learnt (worth.h): where all enter at once, nothing is. */
+/* What connections of these programs are like was learnt (worth.h). Where all are to enter at once, those that turn blocking are not: until
+ * they leave, a recv(2) of theirs may end with EAGAIN. */
 static __always_inline bool pays_to_enter(const struct executable *client, struct answer *answer)
 {
+	enum worth worth = worth_of(client, &answer->server_executable, answer->port);
+
+	if (worth == WORTH_BLOCKING)
+		return refuse_client(answer, REFUSED_TURNS_BLOCKING);
 	if (!learns_first())
 		return true;
-	switch (worth_of(client, &answer->server_executable, answer->port)) {
+	switch (worth) {
 	case WORTH_SHORT:
 		return refuse_client(answer, REFUSED_SHORT_LIVED);
 	case WORTH_BULK:

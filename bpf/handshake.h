@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* The handshake of a connection, in whose course both ends enter the sockhash and find each other; a line for each callback:
  *
- *   client calls connect(2)                connecting[CPU] = its program (connecting.h)
+ *   client calls connect(2)                connecting[place] = its program (connecting.h)
  *   SYN answered by a listener of ours     answers[place] = what the server's side is (answers.h)
  *   client ESTABLISHED                     finds that: the peer is local; the rules decide (admission.h); enters (enter.h),
  *                                          pairings[sequence numbers] = itself (pairing.h)
@@ -30,11 +30,11 @@
 
 /* What sockops calls is not inlined: the stacks of all callbacks would add up. This neither, so that what it needs is not on the
  * stack while the rules decide: 5.10 counts strictly. */
-static __noinline int client_enters(struct bpf_sock_ops *ops, struct bpf_sock *sk, struct answer *answer, __u32 rule)
+static __noinline int client_enters(struct bpf_sock_ops *ops, struct bpf_sock *sk, struct answer *answer,
+				    const struct executable *executable, __u32 rule)
 {
 	struct tcp_sock *tp = (void *)bpf_skc_to_tcp_sock(sk);
 	struct handshake key = answer->handshake;
-	const struct executable *executable;
 	struct pairing pairing = {};
 	struct lane *lane;
 
@@ -50,9 +50,7 @@ static __noinline int client_enters(struct bpf_sock_ops *ops, struct bpf_sock *s
 		return 0;
 	lane->handshake = key;
 	lane->rule = rule;
-	executable = executable_of_client((void *)tp, key.client_seq);
-	if (executable)
-		lane->executable = *executable;
+	lane->executable = *executable;
 	lane->worth = worth_place(executable, &answer->server_executable, answer->port);
 	lane->notice.executables = 1;
 	pairing.worth = lane->worth;
@@ -64,7 +62,7 @@ static __noinline int client_established(struct bpf_sock_ops *ops, struct bpf_so
 {
 	struct tcp_sock *tp = (void *)bpf_skc_to_tcp_sock(sk);
 	struct answer answer = { .handshake = { ops->snd_nxt, ops->rcv_nxt } };
-	const struct executable *executable;
+	struct executable executable = {};
 	__u32 rule = 0;
 	bool enters;
 
@@ -74,15 +72,15 @@ static __noinline int client_established(struct bpf_sock_ops *ops, struct bpf_so
 		count_refused(REFUSED_NOT_LOCAL);
 		return 0;
 	}
-	executable = executable_of_client((void *)tp, answer.handshake.client_seq);
-	enters = client_may_enter(ops, (void *)tp, &answer, executable, &rule) && client_enters(ops, sk, &answer, rule);
-	if (answer.to_observe & OBSERVE_CLIENT && executable)
-		observe(ops, (void *)tp, executable, 0);
+	get_client_executable((void *)tp, answer.handshake.client_seq, &executable);
+	enters = client_may_enter(ops, (void *)tp, &answer, &executable, &rule) && client_enters(ops, sk, &answer, &executable, rule);
+	if (answer.to_observe & OBSERVE_CLIENT)
+		observe(ops, (void *)tp, &executable, 0);
 	if (is_refused_as_bulk(&answer))
 		note_bulk(ops);
 	if (answer.refused) {
-		remember_refused(bpf_get_socket_cookie(ops), executable, &answer.server_executable, answer.port, answer.refused - 1);
-		trace_refused((void *)tp, executable, &answer.server_executable, answer.refused - 1);
+		remember_refused(bpf_get_socket_cookie(ops), &executable, &answer.server_executable, answer.port, answer.refused - 1);
+		trace_refused((void *)tp, &executable, &answer.server_executable, answer.refused - 1);
 	}
 	if (enters || answer.to_observe || is_refused_as_bulk(&answer))
 		mark_answer(&answer.handshake, enters, answer.to_observe, answer.refused);

@@ -16,6 +16,7 @@
 #include "sends.h"
 #include "socket.h"
 #include "trace.h"
+#include "worth.h"
 
 #define LEFT_SETTLES_NS 1000000000ull
 
@@ -113,6 +114,8 @@ static __always_inline void note_left(struct lane *lane, struct sock *sk)
 	bpf_map_update_elem(&departures, &cookie, &note, BPF_ANY);
 	count_left(note.why);
 	has_been(lane, note.why);
+	if (turned_blocking(lane))
+		has_shown(lane, WORTH_BLOCKING);
 	trace_lane(sk, lane, lane->handed_over ? TRACE_HANDED_OVER : TRACE_LEFT, note.why);
 }
 

@@ -29,6 +29,8 @@
 		"nothing: it would gain nothing, and one that lives on is adopted; clients that keep connections open gain") \
 	REFUSED(BULK, "connections between these programs turn to bulk", \
 		"nothing: bulk is faster over TCP, and one that turns out not to be is adopted") \
+	REFUSED(TURNS_BLOCKING, "connections between these programs are put into blocking mode", \
+		"nothing: one that stays non-blocking is adopted; --sockets all for programs that are known to bear it") \
 	REFUSED(MAP_FULL, "there is no room for more (--max-connections)", \
 		"mda stopped, and started with a larger --max-connections") \
 	REFUSED(NO_MEMORY, "the kernel has no memory for it, or TCP's is used up", \

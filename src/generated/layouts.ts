@@ -65,12 +65,13 @@ export const layouts = {
     },
   },
   "connecting": {
-    "size": 32,
+    "size": 40,
     "fields": {
       "sk": { "offset": 0, "size": 8, "type": "u64" },
-      "seq": { "offset": 8, "size": 4, "type": "u32" },
-      "pad": { "offset": 12, "size": 4, "type": "u32" },
-      "executable": { "offset": 16, "size": 16, "type": "executable" },
+      "executable": { "offset": 8, "size": 16, "type": "executable" },
+      "seq": { "offset": 24, "size": 4, "type": "u32" },
+      "pad": { "offset": 28, "size": 4, "type": "u32" },
+      "check": { "offset": 32, "size": 8, "type": "u64" },
     },
   },
   "control": {
@@ -89,15 +90,15 @@ export const layouts = {
     },
   },
   "counters": {
-    "size": 408,
+    "size": 416,
     "fields": {
       "connections_paired": { "offset": 0, "size": 8, "type": "u64" },
       "connections_adopted": { "offset": 8, "size": 8, "type": "u64" },
       "redirected_messages": { "offset": 16, "size": 8, "type": "u64" },
       "redirected_bytes": { "offset": 24, "size": 8, "type": "u64" },
-      "refused": { "offset": 32, "size": 128, "type": "u64", "length": 16 },
-      "passed": { "offset": 160, "size": 152, "type": "u64", "length": 19 },
-      "left": { "offset": 312, "size": 96, "type": "u64", "length": 12 },
+      "refused": { "offset": 32, "size": 136, "type": "u64", "length": 17 },
+      "passed": { "offset": 168, "size": 152, "type": "u64", "length": 19 },
+      "left": { "offset": 320, "size": 96, "type": "u64", "length": 12 },
     },
   },
   "departure": {
@@ -355,12 +356,14 @@ export const layouts = {
     },
   },
   "past": {
-    "size": 16,
+    "size": 24,
     "fields": {
       "tag": { "offset": 0, "size": 4, "type": "u32" },
       "connections": { "offset": 4, "size": 4, "type": "u32" },
       "were_short": { "offset": 8, "size": 4, "type": "u32" },
       "were_bulk": { "offset": 12, "size": 4, "type": "u32" },
+      "turned_blocking": { "offset": 16, "size": 4, "type": "u32" },
+      "pad": { "offset": 20, "size": 4, "type": "u32" },
     },
   },
   "program": {
@@ -714,7 +717,7 @@ export const enums = {
 export const maps = {
   "answers": { "type": 2, "maxEntries": 512, "key": "u32", "value": "answer_place" },
   "bypassed": { "type": 9, "maxEntries": 1024, "key": "u64", "value": "u32" },
-  "connecting": { "type": 6, "maxEntries": 16, "key": "u32", "value": "connecting" },
+  "connecting": { "type": 2, "maxEntries": 1024, "key": "u32", "value": "connecting" },
   "control": { "type": 2, "maxEntries": 1, "key": "u32", "value": "control" },
   "counters": { "type": 6, "maxEntries": 1, "key": "u32", "value": "counters" },
   "departures": { "type": 9, "maxEntries": 8192, "key": "u64", "value": "departure" },

@@ -64,29 +64,35 @@ export const reasons = {
       "words": "connections between these programs turn to bulk",
       "remedy": "nothing: bulk is faster over TCP, and one that turns out not to be is adopted",
     },
-    "map_full": {
+    "turns_blocking": {
       "place": 11,
+      "words": "connections between these programs are put into blocking mode",
+      "remedy":
+        "nothing: one that stays non-blocking is adopted; --sockets all for programs that are known to bear it",
+    },
+    "map_full": {
+      "place": 12,
       "words": "there is no room for more (--max-connections)",
       "remedy": "mda stopped, and started with a larger --max-connections",
     },
     "no_memory": {
-      "place": 12,
+      "place": 13,
       "words": "the kernel has no memory for it, or TCP's is used up",
       "remedy": "memory: a larger net.ipv4.tcp_mem, or what the host or mda's cgroup lacks",
     },
     "no_storage": {
-      "place": 13,
+      "place": 14,
       "words": "bpf_sk_storage_get() gave none",
       "remedy": "a larger net.core.optmem_max in the socket's network namespace, or memory",
     },
     "other_sockmap": {
-      "place": 14,
+      "place": 15,
       "words": "another sockmap with a program of its own has the socket",
       "remedy":
         "that program stopped, or rules that part the connections; the rows neighbours of mda status say whose it is",
     },
     "on_request": {
-      "place": 15,
+      "place": 16,
       "words": "an operator wants it on TCP for a while (mda pass)",
       "remedy": "the end of that mda pass, which mda status names",
     },

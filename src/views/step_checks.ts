@@ -122,15 +122,16 @@ export function rules({ rules, isInside }: Facts): Found {
 }
 
 export function worth({ past, setting, verdict }: Facts): Found {
-  if (setting.unknown === "fast") return ok("not asked (--unknown fast)");
   if (!past) {
     return verdict
       ? ok("nothing is known of others like it")
       : open("depends on what others like it were like");
   }
-  const { connections, short, bulk } = past;
+  const { connections, short, bulk, blocking } = past;
+  const others = `${short} lived for a request or two, ${bulk} turned to bulk`;
   return ok(
-    `of the last ${connections} between these programs, ${short} lived for a request or two, ${bulk} turned to bulk`,
+    `of the last ${connections} between these programs, ` +
+      `${setting.unknown === "fast" ? "" : `${others}, `}${blocking} to blocking mode`,
   );
 }
 

@@ -17,6 +17,7 @@ const stepsOf: Partial<Record<string, StepName>> = {
   on_request: "rules",
   short_lived: "worth",
   bulk: "worth",
+  turns_blocking: "worth",
   habit: "programs",
   by_habit: "programs",
   unknown: "programs",

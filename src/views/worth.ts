@@ -12,6 +12,8 @@ export interface Past {
   short: number;
   /** That turned to bulk. */
   bulk: number;
+  /** That were put into blocking mode. */
+  blocking: number;
 }
 
 /**
@@ -29,10 +31,10 @@ export function readPast(
   const place = worthPlace(client, server, port);
   const bytes = map.lookup(u32(Number(place % BigInt(maps.pasts.maxEntries))));
   if (!bytes) return undefined;
-  const { tag, connections, were_short, were_bulk } = readStruct(layouts, "past", bytes);
+  const { tag, connections, were_short, were_bulk, turned_blocking } = readStruct(layouts, "past", bytes);
   // Another two programs may have the place.
   if (tag !== Number(BigInt.asUintN(32, place)) || connections === 0) return undefined;
-  return { connections, short: were_short, bulk: were_bulk };
+  return { connections, short: were_short, bulk: were_bulk, blocking: turned_blocking };
 }
 
 /** As worth_place() of bpf/worth.h. */

@@ -181,10 +181,12 @@ export function redirectedShare(growth: Growth): number {
  * version. What was left is redirected only when it was adopted later.
  */
 export function assertPairedOrBlocking(growth: Growth, opened: number): void {
-  const { blocking_client = 0, blocking_listener = 0, unknown = 0, ...others } = growth.refused;
+  const { blocking_client = 0, blocking_listener = 0, turns_blocking = 0, unknown = 0, ...others } =
+    growth.refused;
   const seen = `${opened} opened: ${JSON.stringify(growth)}`;
   assert.deepEqual(others, {}, seen);
-  assert.equal(growth.paired + blocking_client + blocking_listener + unknown, opened, seen);
+  const blocking = blocking_client + blocking_listener + turns_blocking;
+  assert.equal(growth.paired + blocking + unknown, opened, seen);
   if (growth.paired + growth.adopted === 0) {
     assert.deepEqual([growth.messages, growth.bytes, growth.passed, growth.left], [0, 0, {}, {}], seen);
   }

@@ -27,6 +27,14 @@ export class NetworkNamespace implements AsyncDisposable {
     await run({ netns: this }, ["sysctl", "-qw", `${name}=${value}`]);
   }
 
+  /** Has what arrives at a device processed by this CPU (RPS). */
+  async receiveOn(device: string, cpu: number): Promise<void> {
+    const file = `/sys/class/net/${device}/queues/rx-0/rps_cpus`;
+    // ip(8) mounts the namespace's own /sys.
+    const set = ["sh", "-c", 'echo "$0" >"$1"', (1n << BigInt(cpu)).toString(16), file];
+    await run({}, ["ip", "netns", "exec", this.name, ...set]);
+  }
+
   /** Takes its name away: it goes with the last process or socket in it. */
   async remove(): Promise<void> {
     this.#named = false;

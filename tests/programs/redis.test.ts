@@ -27,9 +27,9 @@ Deno.test("redis serves redis-benchmark, accelerated", async () => {
     assert.equal(values.trim(), "20000");
     assert.equal((await cli("strlen", "key:000000000001")).trim(), "100");
   });
-  const { blocking_client = 0, unknown = 0, ...others } = refused;
-  assert.deepEqual([paired + blocking_client + unknown, others], [2, {}]);
-  if (blocking_client + unknown + (left.blocking ?? 0) === 2) assert.equal(messages, 0);
+  const { blocking_client = 0, turns_blocking = 0, unknown = 0, ...others } = refused;
+  assert.deepEqual([paired + blocking_client + turns_blocking + unknown, others], [2, {}]);
+  if (blocking_client + turns_blocking + unknown + (left.blocking ?? 0) === 2) assert.equal(messages, 0);
   await mda.stop();
 });
 

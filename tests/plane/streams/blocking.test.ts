@@ -29,8 +29,12 @@ for (const [mode, { families, ends }] of Object.entries(modes)) {
   for (const family of families) {
     // Before their first byte they are still in the sockhash: docs/limits.md.
     Deno.test(`${ends} ${waits.exchange}, IPv${family}`, async () => {
-      await accelerated(mode, async (_mda, cgroup) => {
-        await assertSameAsTcp({ cgroup }, "waits", family, mode, "exchange");
+      await accelerated(mode, async (mda, cgroup) => {
+        const { paired, refused } = await mda.during(() =>
+          assertSameAsTcp({ cgroup }, "waits", family, mode, "exchange")
+        );
+        // Once it is known that they turn blocking, the next ones do not enter.
+        assert.ok(refused.turns_blocking > paired, JSON.stringify({ paired, refused }));
       });
     });
   }
