@@ -92,7 +92,7 @@ for (const way of ways) {
       const growth = await during(fetchPages);
       // nginx waits for edges, which need a process. curl does not; when it is not waiting, that does not show.
       if (way === "mda run") assertRedirected(growth, 4 * 475);
-      else assert.ok(growth.messages >= 250 && growth.passed.untended > 0, JSON.stringify(growth));
+      else assert.ok(growth.messages >= 50 && growth.passed.untended > 0, JSON.stringify(growth));
       assert.deepEqual((await status()).programs.left, []);
     });
   });
