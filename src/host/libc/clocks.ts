@@ -1,9 +1,19 @@
+import { readText } from "../read.ts";
 import { c, check } from "./call.ts";
 
-/** The time of CLOCK_MONOTONIC, in microseconds. */
+let offsetNs: bigint | undefined;
+
+/** The time of CLOCK_MONOTONIC as BPF programs and the init system have it, in microseconds: a time namespace may have another. */
 export function monotonicUs(): bigint {
   const CLOCK_MONOTONIC = 1;
-  return read(CLOCK_MONOTONIC) / 1000n;
+  offsetNs ??= offsetOfNamespace();
+  return (read(CLOCK_MONOTONIC) - offsetNs) / 1000n;
+}
+
+/** By how much this process's CLOCK_MONOTONIC is ahead, in nanoseconds (time_namespaces(7)). */
+function offsetOfNamespace(): bigint {
+  const found = /^monotonic +(-?\d+) +(\d+)$/m.exec(readText("/proc/self/timens_offsets") ?? "");
+  return found ? BigInt(found[1]) * 1_000_000_000n + BigInt(found[2]) : 0n;
 }
 
 /** What this process has used of CPUs, in milliseconds: unlike the time, others that use them do not make it longer. */

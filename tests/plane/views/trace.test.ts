@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
-import { u32 } from "../../../src/libbpf/struct.ts";
+import { layouts } from "../../../src/generated/layouts.ts";
+import { monotonicUs } from "../../../src/host/libc/mod.ts";
+import { readStruct, u32 } from "../../../src/libbpf/struct.ts";
 import { openPinnedMap } from "../../../src/state/pins.ts";
 import type { Trace } from "../../../src/views/traces.ts";
 import { createCgroup } from "../../lab/cgroup.ts";
@@ -46,6 +48,28 @@ Deno.test("mda trace tells of each connection when it is paired, and with what i
   }
   program.kill("SIGINT");
   assert.equal((await program.ended()).code, 0);
+  await mda.stop();
+});
+
+Deno.test("mda trace in a time namespace of its own tells the same, and its lease ends as elsewhere", async () => {
+  await using cgroup = createCgroup("trace-time");
+  await using mda = await Mda.start({ cgroup });
+  const inNamespace = ["unshare", "--fork", "--kill-child", "--time", "--monotonic"];
+  for (const offset of ["100000", "-1000"]) {
+    const command = [binary, "--pin-dir", mda.pinDir, "trace", "-o", "json"];
+    await using program = start({}, [...inNamespace, offset, ...command]);
+    await program.says(/tracing/);
+    await using older = await Older.start({ cgroup });
+    await waitFor("what was paired", () => tracesOf(program).length >= 10);
+    for (const { time } of tracesOf(program)) {
+      assert.ok(Math.abs(Date.parse(time) - Date.now()) < 60_000, time);
+    }
+    await older.trips(1, 100);
+    await program.stop("SIGKILL");
+    using leases = openPinnedMap(mda.pinDir, "tracing")!;
+    const untilNs = () => readStruct(layouts, "lease", leases.lookup(u32(0))!).until_ns;
+    await waitFor("the end of its lease", () => untilNs() < monotonicUs() * 1000n);
+  }
   await mda.stop();
 });
 
