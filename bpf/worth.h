@@ -142,5 +142,6 @@ static __always_inline void has_ended(struct lane *lane)
 		return;
 	if (peer && is_still(lane, peer))
 		messages += (__u64)pointer_at((void *)lane->peer.lane + offsetof(struct lane, messages));
-	has_shown(lane, turned_blocking(lane) ? WORTH_BLOCKING : messages <= SHORT_MESSAGES ? WORTH_SHORT : WORTH_IT);
+	has_shown(lane, turned_blocking(lane) ? WORTH_BLOCKING : messages <= SHORT_MESSAGES ? WORTH_SHORT :
+											      WORTH_IT);
 }
