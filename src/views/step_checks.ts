@@ -128,11 +128,10 @@ export function worth({ past, setting, verdict }: Facts): Found {
       : open("depends on what others like it were like");
   }
   const { connections, short, bulk, blocking } = past;
-  const others = `${short} lived for a request or two, ${bulk} turned to bulk`;
-  return ok(
-    `of the last ${connections} between these programs, ` +
-      `${setting.unknown === "fast" ? "" : `${others}, `}${blocking} to blocking mode`,
-  );
+  const shown = setting.unknown === "fast"
+    ? `${blocking} turned to blocking mode`
+    : `${short} were short, ${bulk} turned to bulk, ${blocking} to blocking mode`;
+  return ok(`of the last ${connections} between these programs, ${shown}`);
 }
 
 export function programs(facts: Facts): Found {

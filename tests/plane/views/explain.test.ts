@@ -212,7 +212,7 @@ Deno.test("explain tells of a port without a connection who listens, and what wa
     // The counts of the kernel's side are those that are read: the place was computed alike.
     const { said: { connections } } = await explain(mda, "--port", `${ports.plain}`);
     const worth = connections[0].steps.find(({ step }) => step === "worth")!;
-    const [, all, short] = /^of the last (\d+) .*, (\d+) lived for a request or two/.exec(worth.words)!.map(
+    const [, all, short] = /^of the last (\d+) .*, (\d+) were short/.exec(worth.words)!.map(
       Number,
     );
     assert.ok(all >= 16 && short > all / 2, worth.words);
