@@ -8,6 +8,9 @@ const ENOUGH = -1;
 
 const handle = { parameters: ["pointer", "pointer", "usize"], result: "i32" } as const;
 
+/** For records, in bytes: larger ones make it larger. */
+const FIRST_ROOM = 1024;
+
 /** BPF_MAP_TYPE_RINGBUF of linux/bpf.h. */
 const RINGBUF = 27;
 
@@ -32,11 +35,16 @@ export class RingBuffer implements Disposable {
   readonly #wakeFd: number;
 
   /**
-   * @param onRecord is called with each record, in order, while {@link next} or {@link take} runs; a true value ends the latter
+   * @param onRecord is called with each record, in order, while {@link next} or {@link take} runs; a true value ends the latter. The
+   *   bytes are those of the next record when it returns: to make an array for each takes longer than most take to be read.
    */
   constructor(map: BpfMap, onRecord: (bytes: Uint8Array<ArrayBuffer>) => boolean | void) {
-    this.#callback = new Deno.UnsafeCallback(handle, (_context, data, bytes) => {
-      const record = new Uint8Array(Deno.UnsafePointerView.getArrayBuffer(data!, Number(bytes)).slice(0));
+    let room = new Uint8Array(FIRST_ROOM);
+    this.#callback = new Deno.UnsafeCallback(handle, (_context, data, size) => {
+      const bytes = Number(size);
+      if (bytes > room.length) room = new Uint8Array(bytes);
+      const record = room.subarray(0, bytes);
+      Deno.UnsafePointerView.copyInto(data!, record);
       return onRecord(record) ? ENOUGH : 0;
     });
     this.#pointer = callForPointer(
