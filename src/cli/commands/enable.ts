@@ -5,6 +5,7 @@ import type { Configuration } from "../../config/load.ts";
 import { longNameOf, settingNames, settingOf, type SomeSettings } from "../../config/settings.ts";
 import { configureLog } from "../../log/log.ts";
 import { print, printError } from "../../output/print.ts";
+import { someMayWait } from "../../plane/lifecycle/waker.ts";
 import { plural, rulesInForce } from "../../text/plural.ts";
 import { visible } from "../../text/visible.ts";
 
@@ -21,7 +22,7 @@ export async function enable(
   const { error } = inForce(configuration, given, { names });
   if (error) throw error;
   tellIgnored(configuration);
-  const { rules, cgroup, found, adoption } = await enableDataPlane({
+  const { rules, cgroup, found, adoption, someAreBehind } = await enableDataPlane({
     ...options,
     rules: configuration.rules,
   });
@@ -31,6 +32,7 @@ export async function enable(
   ];
   if (adoption) parts.push(`${plural(adoption.adopted, "open connection")} adopted`);
   print(`${parts.join("; ")}\n`);
+  if (someAreBehind) printError(`mda: ${someMayWait}\n`);
   const obstacle = adoption?.obstacle ?? adoption?.shortage?.message;
   if (obstacle) {
     printError(`mda: ${obstacle}; connections that are already open stay on TCP\n`);

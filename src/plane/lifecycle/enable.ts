@@ -5,16 +5,20 @@ import type { Rule } from "../../rules/rules.ts";
 import { checkHost } from "../../host/kernel.ts";
 import { takePinDirectory } from "../../host/lock.ts";
 import { type Adoption, adoptOnceKnown } from "../sockets/adopt.ts";
+import { changeControl } from "../../state/control.ts";
 import type { Found } from "../../state/found.ts";
 import { reportNeighbours } from "../upkeep/neighbour_watch.ts";
 import { attachedCgroupId } from "../../state/pins.ts";
 import type { UnknownPrograms } from "../../config/unknown.ts";
 import { checkPrograms } from "../programs/programs.ts";
 import { startDataPlane } from "./start.ts";
+import { helpFor } from "./waker.ts";
 import { releaseHalfWay, releaseLeaving } from "../sockets/release.ts";
 
 /** How long connections in the maps of another version are waited for. */
 const RETIRE_MS = 1000;
+/** How long readers are waited for that a process which was killed has left full. */
+const BEHIND_MS = 2000;
 
 export interface EnableOptions {
   /** What the file says. */
@@ -36,6 +40,8 @@ export interface Enabled {
   cgroup: string;
   found: Found;
   adoption: Adoption | undefined;
+  /** Readers that were full may wait for an edge still. */
+  someAreBehind: boolean;
 }
 
 /** Pins and attaches the data plane and leaves it to itself; what is enabled already gets the new rules. */
@@ -63,13 +69,17 @@ export async function enableDataPlane(options: EnableOptions): Promise<Enabled> 
       releaseHalfWay(plane.object);
       releaseLeaving(plane.object);
     }
+    // Of one that was killed: until it is over, readers on edges would be taken for cared for.
+    changeControl(plane.object.map("control"), { heartbeat_until: 0n, heartbeat_from: 0 });
+    const helps = plane.found === "same maps" && plane.features.iterates_files;
+    const someAreBehind = helps && await helpFor(plane.object, BEHIND_MS);
     await checkPrograms(plane.object);
     const adoption = options.adopt && plane.features.iterates_files
       ? await adoptOnceKnown(plane.object, { reapply: false, allSockets, unknownPrograms })
       : undefined;
     await checkPrograms(plane.object);
     await reportNeighbours({ pinDir, cgroup });
-    return { rules: rules.length, cgroup, found: plane.found, adoption };
+    return { rules: rules.length, cgroup, found: plane.found, adoption, someAreBehind };
   } finally {
     removePinDirectory(pinDir, []);
   }

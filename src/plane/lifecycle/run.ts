@@ -13,6 +13,7 @@ import { leaveDataPlane, stopDataPlane, type StopOptions } from "./stop.ts";
 import { Reloader } from "./reloader.ts";
 import type { DataPlaneOptions, Supervisor } from "./supervisor.ts";
 import { plural } from "../../text/plural.ts";
+import { someMayWait } from "./waker.ts";
 import { startUpkeep, type Upkeep } from "../upkeep/upkeep.ts";
 
 const log = getLogger("mda");
@@ -92,7 +93,7 @@ export async function runDataPlane(
 async function leave(plane: StartedDataPlane, options: StopOptions): Promise<void> {
   const { pinDir } = plane.options;
   if (await leaveDataPlane(plane, options)) {
-    log.warn("some readers that were full may wait until the next mda run or mda disable wakes them");
+    log.warn(someMayWait);
   }
   log.info(`stopped: connections go on being accelerated by what is pinned at ${pinDir}`);
 }

@@ -1,19 +1,11 @@
-import { setTimeout as sleep } from "node:timers/promises";
-import { getLogger } from "@logtape/logtape";
-import type { BpfObject } from "../../libbpf/object.ts";
 import { removePinDirectory } from "../../host/bpffs.ts";
-import { isShortage } from "../../host/descriptors.ts";
 import { changeControl, passEverything } from "../../state/control.ts";
 import { drainUntil } from "./drain.ts";
-import { someAreBehind } from "../sockets/edges.ts";
-import { handOver } from "../sockets/handover.ts";
 import { everything } from "../programs/hooks.ts";
 import { describeInstance } from "../../state/instance.ts";
 import { openPinnedLink, pinsIn } from "../../state/pins.ts";
 import type { DataPlane } from "../data_plane.ts";
-import { wake } from "./waker.ts";
-
-const log = getLogger("mda");
+import { help, helpFor } from "./waker.ts";
 
 export interface StopOptions {
   /** How long to wait for readers. */
@@ -48,20 +40,6 @@ export async function stopDataPlane(plane: DataPlane, { drainMs, signal }: StopO
   return left.length;
 }
 
-function help(object: BpfObject): void {
-  wake(object);
-  try {
-    handOver(object);
-  } catch (error) {
-    if (!isShortage(error)) throw error;
-    log.debug(`not handed over: ${error.message}`);
-  }
-}
-
-/** A send that was under way may still have redirected to a reader on edges. */
-const SETTLE_MS = 100;
-const LOOK_MS = 5;
-
 /**
  * Leaves acceleration to the kernel, as enableDataPlane() does: from now on nothing more is redirected to readers on edges
  * (bpf/edges.h), and those that were full get theirs as long as there is somebody to make it.
@@ -78,14 +56,7 @@ export async function leaveDataPlane(plane: DataPlane, { drainMs, signal }: Stop
     learning: 1,
   });
   describeInstance(object.map("instance"), { pid: 0 });
-  const started = performance.now();
-  const behind = () => features.iterates_files && someAreBehind(object);
-  for (let ms = 0; !signal?.aborted && (ms < SETTLE_MS || ms < drainMs && behind());) {
-    if (features.iterates_files) help(object);
-    await sleep(LOOK_MS);
-    ms = performance.now() - started;
-  }
-  const left = behind();
+  const left = features.iterates_files && await helpFor(object, drainMs, signal);
   plane[Symbol.dispose]();
   return left;
 }
