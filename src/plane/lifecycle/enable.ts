@@ -5,13 +5,13 @@ import type { Rule } from "../../rules/rules.ts";
 import { checkHost } from "../../host/kernel.ts";
 import { takePinDirectory } from "../../host/lock.ts";
 import { type Adoption, adoptOnceKnown } from "../sockets/adopt.ts";
-import { changeControl } from "../../state/control.ts";
+import { changeControl, readControl } from "../../state/control.ts";
 import type { Found } from "../../state/found.ts";
 import { reportNeighbours } from "../upkeep/neighbour_watch.ts";
 import { attachedCgroupId } from "../../state/pins.ts";
 import type { UnknownPrograms } from "../../config/unknown.ts";
 import { checkPrograms } from "../programs/programs.ts";
-import { startDataPlane } from "./start.ts";
+import { startDataPlane, type StartedDataPlane } from "./start.ts";
 import { helpFor } from "./waker.ts";
 import { releaseHalfWay, releaseLeaving } from "../sockets/release.ts";
 
@@ -69,10 +69,7 @@ export async function enableDataPlane(options: EnableOptions): Promise<Enabled> 
       releaseHalfWay(plane.object);
       releaseLeaving(plane.object);
     }
-    // Of one that was killed: until it is over, readers on edges would be taken for cared for.
-    changeControl(plane.object.map("control"), { heartbeat_until: 0n, heartbeat_from: 0 });
-    const helps = plane.found === "same maps" && plane.features.iterates_files;
-    const someAreBehind = helps && await helpFor(plane.object, BEHIND_MS);
+    const someAreBehind = await helpAfterKill(plane);
     await checkPrograms(plane.object);
     const adoption = options.adopt && plane.features.iterates_files
       ? await adoptOnceKnown(plane.object, { reapply: false, allSockets, unknownPrograms })
@@ -83,6 +80,19 @@ export async function enableDataPlane(options: EnableOptions): Promise<Enabled> 
   } finally {
     removePinDirectory(pinDir, []);
   }
+}
+
+/**
+ * Looks after readers in the place of a process that was killed: until its heartbeat is over, those on edges would be taken for cared
+ * for. One that has ended in order has left none.
+ *
+ * @returns whether some may wait for an edge still
+ */
+async function helpAfterKill({ object, features }: StartedDataPlane): Promise<boolean> {
+  const control = object.map("control");
+  if (readControl(control).heartbeat_until === 0n) return false;
+  changeControl(control, { heartbeat_until: 0n, heartbeat_from: 0 });
+  return features.iterates_files && await helpFor(object, BEHIND_MS);
 }
 
 /** The directory of the cgroup that a data plane of whatever version follows; undefined when there is none. */
