@@ -18,7 +18,8 @@ Deno.test("./build.sh pictures makes a picture of each command, and leaves nothi
       "top.svg",
     ]);
     const conns = Deno.readTextFileSync(`${directory}/conns.svg`);
-    for (const shown of ["redirected", "refused blocking_client"]) assert.ok(conns.includes(shown), shown);
+    // Why it was refused, in which width, is for conns' own tests.
+    for (const shown of ["redirected", "refused"]) assert.ok(conns.includes(shown), conns);
   } finally {
     Deno.removeSync(directory, { recursive: true });
   }
