@@ -6,7 +6,7 @@ import { freePort, startNginx, startRedis } from "../tests/lab/servers.ts";
 import { runWrk } from "../tests/lab/wrk.ts";
 import { sleep } from "../tests/lab/wait.ts";
 import { Bystander, type BystanderSlice } from "./bystander.ts";
-import { untilKnown } from "./known.ts";
+import { untilKnown } from "../tests/lab/known.ts";
 import { type Interval, medianInterval, summarize } from "./statistics.ts";
 import type { Options } from "./workload.ts";
 

@@ -1,6 +1,6 @@
 import { run } from "../tests/lab/program.ts";
 import { startNginx } from "../tests/lab/servers.ts";
-import { untilKnown } from "./known.ts";
+import { untilKnown } from "../tests/lab/known.ts";
 import type { VariantName } from "./variants.ts";
 import type { Slice, Workload } from "./workload.ts";
 

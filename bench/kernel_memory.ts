@@ -5,7 +5,7 @@ import { createNetns, type NetworkNamespace } from "../tests/lab/netns.ts";
 import type { Place } from "../tests/lab/program.ts";
 import { sleep } from "../tests/lab/wait.ts";
 import { holdConnections } from "./held_connections.ts";
-import { untilKnown } from "./known.ts";
+import { untilKnown } from "../tests/lab/known.ts";
 import { type Limit, limit } from "./results.ts";
 import type { Variants } from "./variants.ts";
 import type { Options } from "./workload.ts";

@@ -1,6 +1,6 @@
 import { startMemcached, startMemcachedOn } from "../tests/lab/servers.ts";
 import { runProgram } from "../tests/lab/streams/programs.ts";
-import { untilKnown } from "./known.ts";
+import { untilKnown } from "../tests/lab/known.ts";
 import type { VariantName } from "./variants.ts";
 import type { Slice, Workload } from "./workload.ts";
 

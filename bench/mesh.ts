@@ -1,5 +1,5 @@
 import { Mesh } from "../tests/lab/mesh.ts";
-import { untilKnown } from "./known.ts";
+import { untilKnown } from "../tests/lab/known.ts";
 import { faultless } from "./nginx.ts";
 import type { VariantName } from "./variants.ts";
 import { type Slice, wholeSeconds, type Workload } from "./workload.ts";

@@ -1,6 +1,6 @@
 import { startNginx } from "../tests/lab/servers.ts";
 import { runWrk, type WrkResult } from "../tests/lab/wrk.ts";
-import { untilKnown } from "./known.ts";
+import { untilKnown } from "../tests/lab/known.ts";
 import { type Slice, type Target, wholeSeconds, type Workload } from "./workload.ts";
 
 const port = 8080;

@@ -1,6 +1,6 @@
 import { Postgres } from "../tests/lab/postgres.ts";
 import { run } from "../tests/lab/program.ts";
-import { untilKnown } from "./known.ts";
+import { untilKnown } from "../tests/lab/known.ts";
 import type { VariantName } from "./variants.ts";
 import { type Slice, wholeSeconds, type Workload } from "./workload.ts";
 

@@ -1,6 +1,6 @@
 import { run } from "../tests/lab/program.ts";
 import { startRedis } from "../tests/lab/servers.ts";
-import { untilKnown } from "./known.ts";
+import { untilKnown } from "../tests/lab/known.ts";
 import type { VariantName, Variants } from "./variants.ts";
 
 const usualTests = ["SET", "GET"];

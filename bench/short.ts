@@ -1,7 +1,7 @@
 import { Mesh } from "../tests/lab/mesh.ts";
 import { startNginx } from "../tests/lab/servers.ts";
 import { runWrk } from "../tests/lab/wrk.ts";
-import { untilKnown } from "./known.ts";
+import { untilKnown } from "../tests/lab/known.ts";
 import { faultless } from "./nginx.ts";
 import { requestsIn, startRedisServers } from "./redis_load.ts";
 import type { VariantName, Variants } from "./variants.ts";

@@ -1,7 +1,7 @@
 import { compile, runProgram } from "../tests/lab/streams/programs.ts";
 import type { Place } from "../tests/lab/program.ts";
 import { startServer } from "../tests/lab/servers.ts";
-import { untilKnown } from "./known.ts";
+import { untilKnown } from "../tests/lab/known.ts";
 import type { Slice, Target, Workload } from "./workload.ts";
 
 const port = 8090;

@@ -7,7 +7,7 @@ import { startNginx, startRedis } from "../tests/lab/servers.ts";
 import { Older } from "../tests/lab/streams/older.ts";
 import { sleep } from "../tests/lab/wait.ts";
 import { runWrk } from "../tests/lab/wrk.ts";
-import { untilKnown } from "./known.ts";
+import { untilKnown } from "../tests/lab/known.ts";
 import { faultless } from "./nginx.ts";
 import { type Limit, limit } from "./results.ts";
 import { type Options, wholeSeconds } from "./workload.ts";

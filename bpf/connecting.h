@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Which program has called connect(2): kept until its handshake is over, most often before the call is. That may be on another CPU, where
- * one spreads what arrives over CPUs (RPS, threaded NAPI). */
+ * one spreads what arrives over CPUs (RPS). */
 #pragma once
 
 #include <linux/bpf.h>

@@ -77,19 +77,6 @@ async function withoutProcess(
   }
 }
 
-/**
- * Lets programs do their work until mda knows all that take part: it looks into one that has just come beside its first connections, and
- * how long that takes is for the machine to say.
- */
-export async function untilKnown(mda: Pick<Accelerated, "during">, work: () => unknown): Promise<void> {
-  let growth: Growth | undefined;
-  for (let tries = 0; tries < 20; tries++) {
-    growth = await mda.during(work);
-    if (growth.refused.unknown === undefined) return;
-  }
-  throw new Error(`there is a program that does not become known: ${JSON.stringify(growth)}`);
-}
-
 /** A program was seen to do what sockmap cannot serve, once and for all that use its file. */
 export function assertLeft({ programs }: Status, name: string, why: string): void {
   const found = programs.left.filter((program) => program.name === name).map(({ why }) => why);

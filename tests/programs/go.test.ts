@@ -2,11 +2,12 @@
 import assert from "node:assert/strict";
 import { download, fetchRepeatedly, upload } from "../lab/curl.ts";
 import { type Mode, startGoProxy } from "../lab/go/proxy.ts";
+import { untilKnown } from "../lab/known.ts";
 import { assertRedirected, type Growth } from "../lab/mda.ts";
 import { Payload, sha256Of } from "../lab/payload.ts";
 import { start } from "../lab/program.ts";
 import { attached } from "../lab/system_calls.ts";
-import { accelerated, assertLeft, assertOnTcp, untilKnown, type Way, ways } from "./accelerated.ts";
+import { accelerated, assertLeft, assertOnTcp, type Way, ways } from "./accelerated.ts";
 import { startOrigin } from "./origin.ts";
 
 const body = Array.from({ length: 100 }, (_, line) => `line ${line} of a page\n`).join("");

@@ -1,20 +1,13 @@
 import assert from "node:assert/strict";
 import { download, fetchRepeatedly, upload } from "../lab/curl.ts";
+import { untilKnown } from "../lab/known.ts";
 import { assertPairedOrBlocking, assertRedirected } from "../lab/mda.ts";
 import { connectionsOpened } from "../lab/netns.ts";
 import { Payload, sha256Of } from "../lab/payload.ts";
 import { run, tryRun } from "../lab/program.ts";
 import { type Server, startHaproxy, startNginx } from "../lab/servers.ts";
 import { runWrk } from "../lab/wrk.ts";
-import {
-  type Accelerated,
-  accelerated,
-  assertLeft,
-  assertOnTcp,
-  untilKnown,
-  type Way,
-  ways,
-} from "./accelerated.ts";
+import { type Accelerated, accelerated, assertLeft, assertOnTcp, type Way, ways } from "./accelerated.ts";
 import { startOrigin } from "./origin.ts";
 
 const body = Array.from({ length: 100 }, (_, line) => `line ${line} of a page\n`).join("");

@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { createCgroup } from "../lab/cgroup.ts";
+import { untilKnown } from "../lab/known.ts";
 import { assertRedirected, Mda } from "../lab/mda.ts";
 import { freePort, startMemcached } from "../lab/servers.ts";
 import { randomBytes, Stream } from "../lab/stream.ts";
-import { asByDefault, untilKnown } from "./accelerated.ts";
+import { asByDefault } from "./accelerated.ts";
 
 Deno.test("memcached returns every byte that was set, accelerated", async () => {
   await using cgroup = createCgroup("memcached");

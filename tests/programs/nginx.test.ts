@@ -7,6 +7,7 @@
 import assert from "node:assert/strict";
 import type { Status } from "../../src/views/status.ts";
 import { download, fetchRepeatedly, upload } from "../lab/curl.ts";
+import { untilKnown } from "../lab/known.ts";
 import { assertPairedOrBlocking, assertRedirected, type Growth } from "../lab/mda.ts";
 import { connectionsOpened } from "../lab/netns.ts";
 import { Payload, sha256Of } from "../lab/payload.ts";
@@ -14,7 +15,7 @@ import type { Place } from "../lab/program.ts";
 import { freePort, type Server, startNginx } from "../lab/servers.ts";
 import { randomBytes, Stream } from "../lab/stream.ts";
 import { runWrk } from "../lab/wrk.ts";
-import { accelerated, assertLeft, assertOnTcp, untilKnown, ways } from "./accelerated.ts";
+import { accelerated, assertLeft, assertOnTcp, ways } from "./accelerated.ts";
 
 const body = Array.from({ length: 100 }, (_, line) => `line ${line} of a page\n`).join("");
 

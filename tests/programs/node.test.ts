@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { upload } from "../lab/curl.ts";
+import { untilKnown } from "../lab/known.ts";
 import { assertRedirected } from "../lab/mda.ts";
 import { connectionsOpened } from "../lab/netns.ts";
 import { Payload, sha256Of } from "../lab/payload.ts";
 import { run } from "../lab/program.ts";
 import { startNode } from "../lab/servers.ts";
-import { accelerated, untilKnown, ways } from "./accelerated.ts";
+import { accelerated, ways } from "./accelerated.ts";
 
 for (const way of ways) {
   Deno.test(`a Node.js server and client are accelerated under ${way}, every byte right`, async () => {

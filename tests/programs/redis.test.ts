@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { createCgroup } from "../lab/cgroup.ts";
+import { untilKnown } from "../lab/known.ts";
 import { assertRedirected, Mda } from "../lab/mda.ts";
 import { run } from "../lab/program.ts";
 import { freePort, startRedis } from "../lab/servers.ts";
 import { randomBytes, Stream } from "../lab/stream.ts";
 import { waitFor } from "../lab/wait.ts";
-import { accelerated, asByDefault, untilKnown, ways } from "./accelerated.ts";
+import { accelerated, asByDefault, ways } from "./accelerated.ts";
 
 Deno.test("redis serves redis-benchmark, accelerated", async () => {
   await using cgroup = createCgroup("redis");

@@ -1,10 +1,11 @@
 /** Where what arrives is spread over CPUs, the end of a handshake comes on another one than its beginning. */
+import { untilKnown } from "../../lab/known.ts";
 import { assertRedirected, Mda } from "../../lab/mda.ts";
 import { createCgroup } from "../../lab/cgroup.ts";
 import { createNetns } from "../../lab/netns.ts";
 import { run } from "../../lab/program.ts";
 import { startRedis } from "../../lab/servers.ts";
-import { asByDefault, untilKnown } from "../../programs/accelerated.ts";
+import { asByDefault } from "../../programs/accelerated.ts";
 
 Deno.test("connections are paired at their handshake where RPS has another CPU end it", async () => {
   await using cgroup = createCgroup("rps");

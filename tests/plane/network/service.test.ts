@@ -4,11 +4,12 @@ import { openCgroup } from "../../../src/host/cgroup.ts";
 import { openObject } from "../../../src/libbpf/object.ts";
 import type { Connection } from "../../../src/views/connections.ts";
 import { createCgroup } from "../../lab/cgroup.ts";
+import { untilKnown } from "../../lab/known.ts";
 import { assertRedirected, Mda, runMda } from "../../lab/mda.ts";
 import { createNetns } from "../../lab/netns.ts";
 import { run, start } from "../../lab/program.ts";
 import { startRedis } from "../../lab/servers.ts";
-import { asByDefault, untilKnown } from "../../programs/accelerated.ts";
+import { asByDefault } from "../../programs/accelerated.ts";
 import { compileFixture } from "../bpf/compile.ts";
 
 const service = "10.96.0.1";
