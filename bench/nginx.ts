@@ -1,5 +1,6 @@
 import { startNginx } from "../tests/lab/servers.ts";
-import { runWrk, type WrkResult } from "../tests/lab/wrk.ts";
+import { Copies } from "../tests/lab/streams/copies.ts";
+import { runWrk, wrkPath, type WrkResult } from "../tests/lab/wrk.ts";
 import { untilKnown } from "../tests/lab/known.ts";
 import { type Slice, type Target, wholeSeconds, type Workload } from "./workload.ts";
 
@@ -22,7 +23,10 @@ const usualBodies: readonly Body[] = [
 const numbersOfConnections = [1, 4, 16];
 const quickConnections = [4];
 
-/** wrk to nginx, which reads files and writes them to its sockets (sendfile off). */
+/**
+ * wrk to nginx, which reads files and writes them to its sockets (sendfile off). What mda learns of a client holds for all that it
+ * does: so each size has a client of its own.
+ */
 export const nginx: Workload = async (stack, variants, options) => {
   const { bodiesKiB, quick } = options;
   const numbers = options.connections
@@ -30,23 +34,30 @@ export const nginx: Workload = async (stack, variants, options) => {
     : quick
     ? quickConnections
     : numbersOfConnections;
-  const bodies = bodiesKiB?.map(ofSize) ?? usualBodies.slice(quick ? 1 : 0);
+  const copies = stack.use(new Copies());
+  const bodies = (bodiesKiB?.map(ofSize) ?? usualBodies.slice(quick ? 1 : 0)).map((body) => ({
+    ...body,
+    program: copies.addFile(`wrk-${body.bytes}`, wrkPath),
+  }));
   const seconds = wholeSeconds(options);
   const files = Object.fromEntries(bodies.map(({ bytes }) => [`${bytes}`, "a".repeat(bytes)]));
   const url = (bytes: number) => `http://127.0.0.1:${port}/${bytes}`;
   for (const variant of variants.all) {
     stack.use(await startNginx(variant, { port }, { bodies: files, sendfile: false }));
-    const use = () =>
-      runWrk(variant, url(bodies[0].bytes), { connections: numbers[0], seconds: learnSeconds });
-    if (variant.mda) await untilKnown(variant.mda, use);
+    if (!variant.mda) continue;
+    for (const { bytes, program } of bodies) {
+      const use = () =>
+        runWrk(variant, url(bytes), { program, connections: numbers[0], seconds: learnSeconds });
+      await untilKnown(variant.mda, use);
+    }
   }
   const measured = numbers.flatMap((connections) => bodies.map((body) => ({ ...body, connections })));
-  return measured.map(({ name, bytes, target, connections }): Slice => ({
+  return measured.map(({ name, bytes, target, program, connections }): Slice => ({
     rows: [{ group: `nginx, ${connections} conn`, name, unit: "requests/s", target }],
     variants: variants.dataPlanes,
     async measure(plane) {
       const { requestsPerSecond } = faultless(
-        await runWrk(variants.find(plane), url(bytes), { connections, seconds }),
+        await runWrk(variants.find(plane), url(bytes), { program, connections, seconds }),
       );
       return { values: [requestsPerSecond], requests: requestsPerSecond * seconds };
     },

@@ -9,7 +9,7 @@ import type { Cgroup } from "./cgroup.ts";
 import { createNetns, type NetworkNamespace } from "./netns.ts";
 import { type Place, run } from "./program.ts";
 import { type Server, startHaproxy, startNginx } from "./servers.ts";
-import { runWrk, type WrkResult } from "./wrk.ts";
+import { runWrk, type WrkOptions, type WrkResult } from "./wrk.ts";
 
 const sidecarUser = 1337;
 const outboundPort = 15001;
@@ -117,8 +117,8 @@ backend application
   }
 
   /** Loads it with wrk from the first pod. */
-  async load({ connections = 32, seconds = 3, close = false } = {}): Promise<WrkResult> {
-    return await runWrk(this.place(0), this.url, { connections, seconds, close });
+  async load({ program, connections = 32, seconds = 3, close }: WrkOptions = {}): Promise<WrkResult> {
+    return await runWrk(this.place(0), this.url, { program, connections, seconds, close });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,5 +1,8 @@
 import { type Place, run } from "./program.ts";
 
+/** Where Debian and openEuler have it. */
+export const wrkPath = "/usr/bin/wrk";
+
 /** What a wrk run has measured. */
 export interface WrkResult {
   requestsPerSecond: number;
@@ -11,6 +14,8 @@ export interface WrkResult {
 }
 
 export interface WrkOptions {
+  /** A copy of wrk, which mda takes for another program. */
+  program?: string;
   connections?: number;
   seconds?: number;
   /** Opens a connection for each request. */
@@ -37,11 +42,11 @@ end
 export async function runWrk(
   place: Place,
   url: string,
-  { connections = 8, seconds = 2, close, body }: WrkOptions = {},
+  { program = wrkPath, connections = 8, seconds = 2, close, body }: WrkOptions = {},
 ): Promise<WrkResult> {
   const directory = await Deno.makeTempDir({ prefix: "mda-test-" });
   try {
-    const argv = ["wrk", "-t1", `-c${connections}`, `-d${seconds}`, "--latency"];
+    const argv = [program, "-t1", `-c${connections}`, `-d${seconds}`, "--latency"];
     if (close) argv.push("-H", "Connection: close");
     if (body !== undefined) {
       await Deno.writeTextFile(`${directory}/body`, body);

@@ -11,9 +11,14 @@ export class Copies implements Disposable {
 
   /** Copies a program to a file of its own; `name` is what the kernel calls its processes, 15 bytes at most. */
   add(name: string, program: ProgramName, flags: string[] = []): string {
+    return this.addFile(name, compile(program, flags));
+  }
+
+  /** The same of any executable. */
+  addFile(name: string, executable: string): string {
     const path = `${this.#directory}/${name}`;
     // Not over a file that is there: it would stay the same program.
-    Deno.copyFileSync(compile(program, flags), path);
+    Deno.copyFileSync(executable, path);
     return path;
   }
 
