@@ -64,6 +64,12 @@ static __always_inline __u32 needs_of(const struct lane *lane, __u16 peer_cpu, s
 	return holds;
 }
 
+/* What another thread sends on this socket may be on its way to the reader. (Or it receives just now.) */
+static __always_inline bool has_company(const struct found *found, const struct lane *lane)
+{
+	return !found->is_alone && lane->messages != lane->messages_alone;
+}
+
 /* Where the reader is with what it has been sent. */
 static __always_inline void gather_flow(struct facts *facts, struct found *found, const struct lane *lane, struct sock *own,
 					struct sock *peer, __u32 size, __u32 jiffies)
@@ -73,7 +79,7 @@ static __always_inline void gather_flow(struct facts *facts, struct found *found
 	found->burst = bytes ? lane->burst + 1 : 0;
 	found->memory_seen = lane->memory_seen;
 	found->room = room_beside_tcp(peer);
-	if (reader_is_full(own, peer, found->peer_can_splice, bytes, size, found->room, &found->burst)) {
+	if (reader_is_full(own, peer, found->peer_can_splice, bytes, size, found->room, has_company(found, lane), &found->burst)) {
 		facts->holds |= SET_OF(PASSED_FULL);
 	} else if (memory_is_short(&found->memory_seen, found->peer.tcp_sock, size, jiffies)) {
 		facts->holds |= SET_OF(PASSED_MEMORY);
@@ -88,7 +94,8 @@ static __always_inline void gather_tcp(struct facts *facts, struct found *found,
 {
 	struct tcp_sock *tp = (void *)own;
 	__u32 lsndtime = field(tp, lsndtime);
-	enum refresh due = refresh_is_due(lsndtime, jiffies);
+	enum refresh due =
+		refresh_is_due(lsndtime, jiffies, has_company(found, lane) ? REFRESH_PUT_OFF_BY_SENDS : REFRESH_PUT_OFF);
 	__u32 left = due == REFRESH_NOT_DUE ? lsndtime + refresh_jiffies - (__u32)jiffies : 0;
 
 	found->write_seq = field(tp, write_seq);
@@ -120,6 +127,7 @@ static __always_inline void gather(struct facts *facts, struct found *found, str
 	unsigned long flags = flags_sent_with(task);
 	bool has_help = has_heartbeat(now);
 	struct sock *peer;
+	int sends;
 
 	__builtin_memset(facts, 0, sizeof(*facts));
 	__builtin_memset(found, 0, sizeof(*found));
@@ -140,7 +148,9 @@ static __always_inline void gather(struct facts *facts, struct found *found, str
 											       HABIT_UNKNOWN;
 	}
 	facts->wishes = wishes_of(found, own);
-	found->is_alone = sends_of(lane->psock) == 1;
+	sends = sends_of(lane->psock);
+	/* Who sleeps in recv(2) holds a reference as well, and who waits for memory before its verdict. */
+	found->is_alone = sends == 1 || sends <= 1 + sleepers_of(own);
 	if (bypasses_queue(found->peer_habit)) {
 		found->has_handed_over = lane->handed_over;
 		facts->handover = hand_over(found->peer.tcp_sock, found->peer.cookie, lane->quiet, now, &found->has_handed_over);
@@ -148,8 +158,7 @@ static __always_inline void gather(struct facts *facts, struct found *found, str
 	facts->holds |= needs_of(lane, found->notice.cpu, own, peer);
 	gather_tcp(facts, found, lane, own, peer, jiffies);
 	facts->silenced = lane->quiet;
-	/* What another thread sends on this socket may be on its way there. (Or it receives: that holds a reference as well.) */
-	facts->unread = has_unread(peer) || (!found->is_alone && lane->messages != lane->messages_alone);
+	facts->unread = has_unread(peer) || has_company(found, lane);
 	gather_flow(facts, found, lane, own, peer, size, jiffies);
 	if (now->mode != MODE_REDIRECT)
 		facts->holds |= SET_OF(now->mode == MODE_WITHOUT_MEMORY ? PASSED_MEMORY : PASSED_STOPPING);

@@ -166,13 +166,17 @@ static __always_inline bool has_much_room(struct sock *reader, __s64 bytes, __u3
 
 /* @size: of the message that would come to it
  * @room: room_beside_tcp()
+ * @has_company: another send of its sender's is on its way to it, which a message that passes could overtake: that costs it a second
+ * buffer at most
  * @burst: as above, with this one; comes back as it is now when the messages were counted */
 static __always_inline bool reader_is_full(struct sock *own, struct sock *reader, bool can_splice, __s64 bytes, __u32 size,
-					   __u16 room, __u32 *burst)
+					   __u16 room, bool has_company, __u32 *burst)
 {
 	int limit = field(reader, sk_rcvbuf);
 	struct sk_psock *psock;
 
+	if (has_company && *burst < UNREAD_MESSAGES_MAX && bytes + size <= 2ll * limit)
+		return false;
 	if (!leaves_tcp_its_room(bytes + size, room))
 		return true;
 	/* Most often there is less. */

@@ -1,21 +1,10 @@
 /** Every state of small connections: the protocol has no violation, and each part of it is needed. See README.md. */
 import assert from "node:assert/strict";
 import { explore, type Finding } from "./explore.ts";
+import { faults, repaired } from "./faults.ts";
 import { type Config, gatherOrder } from "./steps.ts";
 
 const none: ReadonlySet<string> = new Set();
-
-/** What the protocol was found to do wrong by this search, each with what has set it right (README.md). */
-const faults: Record<string, Partial<Config>> = {
-  // verdict.ts: want_edge() whenever a message passes beside what is unread, also when its sender was silenced
-  "edge is noted when it passes": { messages: [3, 0], triggers: ["ask to leave"] },
-  // leave_if_possible(): not while a send of its own is under way, as in release_socket()
-  "callback looks at own sends": { messages: [3, 0], triggers: ["bulk"], callbacks: true },
-  // release_socket(): sets notice.leave before left_at_ns; else the peer of one that is not deleted redirects to it
-  "who goes says so": { messages: [1, 0], triggers: ["stop"], kills: 1, starts: 1 },
-  // maySwitch(): false while another send of the socket's is under way
-  "waits for other sends": { threads: 2, switches: 1 },
-};
 
 const usual: Config = {
   messages: [2, 0],
@@ -34,7 +23,7 @@ const usual: Config = {
   stalls: false,
   wraps: false,
   without: none,
-  repaired: new Set(Object.keys(faults)),
+  repaired,
 };
 
 const byLevel: Partial<Config> = { edges: [false, false] };
@@ -184,16 +173,9 @@ for (const [name, scenario] of Object.entries(scenarios)) {
   Deno.test(`model: ${name}`, () => assertNothing(scenario));
 }
 
-for (
-  const name of [
-    "messages pass beside what is unread",
-    "an end turns to bulk",
-    "all is to pass for a while",
-    "a connection is adopted",
-  ]
-) {
+for (const [name, scenario] of Object.entries(scenarios)) {
   Deno.test(`model: ${name}, all is read before it is decided`, () =>
-    assertNothing({ ...scenarios[name], gathers: gatherOrder }));
+    assertNothing({ ...scenario, gathers: gatherOrder }));
 }
 
 for (const [name, { leaves, ...scenario }] of Object.entries(mutations)) {

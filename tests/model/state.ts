@@ -59,6 +59,8 @@ export interface End {
   leaves: boolean;
   quiet: number;
   onTcp: boolean;
+  /** lane->messages is not messages_alone: what was redirected since no other send was last seen under way. */
+  redirectedSince: boolean;
   /** tcp_bytes_end is write_seq. */
   samePosition: boolean;
   asked: boolean;
@@ -125,6 +127,7 @@ export function newEnd(inside: boolean, threads: number, peersThreads: number): 
     leaves: false,
     quiet: NOT_QUIET,
     onTcp: false,
+    redirectedSince: false,
     samePosition: true,
     asked: false,
     sends: Array.from(
@@ -194,7 +197,8 @@ function encodeEnd(end: End): string {
     +end.inside | +end.paired << 1 | +end.leaves << 2 | +end.onTcp << 3 | +end.samePosition << 4 |
       +end.asked << 5 |
       +end.edge << 6 | +end.leaving << 7 | end.left << 8 | end.quiet << 10 | end.reader << 12,
-    +end.edgeWanted | +end.readers << 1 | +end.ready << 2 | end.unacknowledged << 3 | end.arrived << 6,
+    +end.edgeWanted | +end.readers << 1 | +end.ready << 2 | end.unacknowledged << 3 | end.arrived << 6 |
+      +end.redirectedSince << 12,
     encodeList(end.redirected),
     encodeList(end.tcp),
   );

@@ -94,13 +94,14 @@ export interface Step {
   violation?: string;
 }
 
-/** The order in which the program reads when it reads all first. */
-export const gatherOrder: Config["gathers"] = [
+/** The order in which the program reads: gather(), bpf/facts.h. */
+export const gatherOrder: readonly (readonly (keyof Facts)[])[] = [
   ["joined", "paired", "leaves"],
-  ["quiet"],
-  ["unread", "full", "alone"],
-  ["redirects", "helped"],
+  ["alone"],
   ["tcpUnread", "refresh"],
+  ["quiet"],
+  ["unread", "full"],
+  ["redirects", "helped"],
 ];
 
 export function begin(config: Config): State {
@@ -363,7 +364,9 @@ export class Model {
   #look(next: State, side: Side, thread: number): void {
     const mine = next.ends[side].sends[thread];
     mine.step = 0;
-    mine.at = next.ends[other(side)].inside ? REDIRECT : PUSH;
+    const isThere = next.ends[other(side)].inside;
+    mine.at = isThere ? REDIRECT : PUSH;
+    if (isThere) next.ends[side].redirectedSince = true;
   }
 
   #isConstant(state: State, group: readonly (keyof Facts)[]): boolean {
@@ -460,7 +463,9 @@ export class Model {
           facts.unread = reader.redirected.length > 0;
           break;
         case "alone":
-          facts.alone = holders(state, side) === 1;
+          // has_company(), bpf/facts.h
+          if (holders(state, side) === 1) own.redirectedSince = false;
+          facts.alone = !own.redirectedSince;
           break;
         case "redirects":
           facts.redirects = state.redirects;

@@ -18,7 +18,7 @@ export interface Facts {
   quiet: number;
   /** The reader has redirected bytes unread: unread_bytes_of_member(). */
   unread: boolean;
-  /** No other send of its own is under way: sends_under_way(). The program does not read it: see README.md. */
+  /** No other send of its own may be on its way to the reader: !has_company(). */
   alone: boolean;
   /** control.mode is MODE_REDIRECT. */
   redirects: boolean;
@@ -58,10 +58,14 @@ export interface Question {
   says(facts: Facts, options: VerdictOptions): Decision | undefined;
 }
 
+/** facts.unread, as gather() has it: what is on its way to the reader counts as well. */
+function mayBeUnread({ unread, alone }: Facts, { repaired }: VerdictOptions): boolean {
+  return unread || (!alone && !!repaired?.has("waits for other sends"));
+}
+
 /** Whether a direction may go over to TCP now (bpf/edges.h): decide(), bpf/verdict.h */
-function maySwitch({ quiet, unread, alone }: Facts, { without, repaired }: VerdictOptions): boolean {
-  if (without?.has("edges") || quiet !== NOT_QUIET) return true;
-  return !unread && (alone || !repaired?.has("waits for other sends"));
+function maySwitch(facts: Facts, options: VerdictOptions): boolean {
+  return options.without?.has("edges") || facts.quiet !== NOT_QUIET || !mayBeUnread(facts, options);
 }
 
 const pass = (why: string, more: Partial<Decision> = {}): Decision => ({
@@ -75,7 +79,7 @@ const pass = (why: string, more: Partial<Decision> = {}): Decision => ({
 function passIfItMaySwitch(why: string, facts: Facts, options: VerdictOptions, more: Partial<Decision> = {}) {
   if (!maySwitch(facts, options)) return undefined;
   return pass(why, {
-    edgeWanted: options.repaired?.has("edge is noted when it passes") && facts.unread,
+    edgeWanted: options.repaired?.has("edge is noted when it passes") && mayBeUnread(facts, options),
     ...more,
   });
 }
@@ -119,11 +123,11 @@ export const questions: readonly Question[] = [
     says(facts, options) {
       if (facts.refresh === OVERDUE && (facts.alone || !options.repaired?.has("waits for other sends"))) {
         const beside = options.repaired?.has("edge is noted when it passes")
-          ? facts.unread
+          ? mayBeUnread(facts, options)
           : !maySwitch(facts, options);
         return pass("refresh", { edgeWanted: beside });
       }
-      return facts.refresh === DUE ? passIfItMaySwitch("refresh", facts, options) : undefined;
+      return facts.refresh === NOT_DUE ? undefined : passIfItMaySwitch("refresh", facts, options);
     },
   },
   {

@@ -23,6 +23,7 @@ export type ProgramName =
   | "pressed"
   | "splices"
   | "stutter"
+  | "together"
   | "waits"
   | "wrap";
 
