@@ -46,15 +46,15 @@ static __always_inline bool tcp_has_plenty(struct sock *reader, long pages)
 	return (long)pointer_at(field(prot, memory_allocated)) + pages + TCP_BATCH_PAGES <= (long)pointer_at(field(prot, sysctl_mem));
 }
 
-/* All of TCP's. */
+/* All of TCP's. What a CPU has taken and given back is added to the sum in batches, so the sum may be too small, and below 0; a message's
+ * pages may be those with which a batch is added. Under pressure the kernel then refuses a reader that has more than the least. */
 static __always_inline bool tcp_memory_is_short(struct sock *reader, long pages)
 {
 	struct proto *prot = field(reader, __sk_common.skc_prot);
-	long allocated = (long)pointer_at(field(prot, memory_allocated));
+	long after = (long)pointer_at(field(prot, memory_allocated)) + pages + TCP_BATCH_PAGES;
 	long *limits = field(prot, sysctl_mem);
 
-	return pointer_at(field(prot, memory_pressure)) || allocated >= (long)pointer_at(limits + 1) ||
-	       allocated + pages + TCP_BATCH_PAGES > (long)pointer_at(limits + 2);
+	return pointer_at(field(prot, memory_pressure)) || after > (long)pointer_at(limits + 1) || after > (long)pointer_at(limits + 2);
 }
 
 /* Pages of files in the cgroup, which make room when they are needed. Those of the first node of memory; 0 where they are not known. */

@@ -220,14 +220,18 @@ held 'large messages' "$large_on_tcp" 6 4 8192
 
 # No memory for sockets: TCP's all, then that of the cgroup that reads.
 tcp_mem=$(cat /proc/sys/net/ipv4/tcp_mem)
-run pressed - 1 10 100 # is known from then on
-for bytes in 200 8192; do
+run pressed - 1 10 100         # is known from then on
+while read -r bytes limits; do # with the last ones TCP is under pressure, and has memory left
 	within 60 has_memory || fail 'tcp_mem: mda does not see that there is memory again'
 	before=$(redirected)
-	timeout 100 pressed - 60 100 $bytes /proc/sys/net/ipv4/tcp_mem '96 128 192' "$tcp_mem" >pressed.log 2>&1 ||
-		fail "tcp_mem used up, messages of $bytes bytes: $(cat pressed.log)"
+	timeout 100 pressed - 60 100 "$bytes" /proc/sys/net/ipv4/tcp_mem "$limits" "$tcp_mem" >pressed.log 2>&1 </dev/null ||
+		fail "tcp_mem used up ($limits), messages of $bytes bytes: $(cat pressed.log)"
 	[ "$(redirected)" -gt "$before" ] || fail "tcp_mem used up: none was redirected"
-done
+done <<-'END'
+	200 96 128 192
+	8192 96 128 192
+	8192 1 100 400
+END
 within 60 has_memory || fail 'tcp_mem: mda does not see that there is memory again'
 report "tcp_mem used up: $(cat pressed.log), no error"
 count
