@@ -98,12 +98,15 @@ run_demo() {
 	$deno run --quiet --allow-all packaging/demo/demo.ts "$output"
 }
 
+# On standard output is what was measured alone: it may be JSON.
 run_bench() {
 	need_root 'load BPF programs'
-	build
-	install_packages demo rpm deb test bench
-	objects_of bench/*.bpf.c
-	make_bpf "${objects[@]}"
+	{
+		build
+		install_packages demo rpm deb test bench
+		objects_of bench/*.bpf.c
+		make_bpf "${objects[@]}"
+	} >&2
 	$deno run --quiet --allow-all bench/bench.ts "$@"
 }
 

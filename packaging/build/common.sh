@@ -2,8 +2,7 @@
 #
 # What the parts of build.sh and other scripts of this tree share. To be sourced.
 
-# On stderr: what a command prints, such as a benchmark's JSON, is for its reader alone.
-step() { printf '%s: %s\n' "${0##*/}" "$*" >&2; }
+step() { printf '%s: %s\n' "${0##*/}" "$*"; }
 
 fail() {
 	printf '%s: %s\n' "${0##*/}" "$*" >&2
