@@ -1,6 +1,5 @@
 import { Mesh } from "../tests/lab/mesh.ts";
 import { Copies } from "../tests/lab/streams/copies.ts";
-import { wrkPath } from "../tests/lab/wrk.ts";
 import { untilKnown } from "../tests/lab/known.ts";
 import { faultless } from "./nginx.ts";
 import type { VariantName } from "./variants.ts";
@@ -14,7 +13,7 @@ const clientName = "wrk-mesh";
 export const mesh: Workload = async (stack, variants, options) => {
   const seconds = wholeSeconds(options);
   // What mda learns of a client holds for all that it does: what other rows have it do is not for this one.
-  const program = stack.use(new Copies()).addFile(clientName, wrkPath);
+  const program = stack.use(new Copies()).addFile(clientName, "wrk");
   const labs = new Map<VariantName, Mesh>();
   for (const { name, cgroup, mda } of variants.all) {
     const lab = stack.use(await Mesh.create({ cgroup }));

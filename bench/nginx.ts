@@ -1,6 +1,6 @@
 import { startNginx } from "../tests/lab/servers.ts";
 import { Copies } from "../tests/lab/streams/copies.ts";
-import { runWrk, wrkPath, type WrkResult } from "../tests/lab/wrk.ts";
+import { runWrk, type WrkResult } from "../tests/lab/wrk.ts";
 import { untilKnown } from "../tests/lab/known.ts";
 import { type Slice, type Target, wholeSeconds, type Workload } from "./workload.ts";
 
@@ -37,7 +37,7 @@ export const nginx: Workload = async (stack, variants, options) => {
   const copies = stack.use(new Copies());
   const bodies = (bodiesKiB?.map(ofSize) ?? usualBodies.slice(quick ? 1 : 0)).map((body) => ({
     ...body,
-    program: copies.addFile(`wrk-${body.bytes}`, wrkPath),
+    program: copies.addFile(`wrk-${body.bytes}`, "wrk"),
   }));
   const seconds = wholeSeconds(options);
   const files = Object.fromEntries(bodies.map(({ bytes }) => [`${bytes}`, "a".repeat(bytes)]));

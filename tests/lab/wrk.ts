@@ -1,8 +1,5 @@
 import { type Place, run } from "./program.ts";
 
-/** Where Debian and openEuler have it. */
-export const wrkPath = "/usr/bin/wrk";
-
 /** What a wrk run has measured. */
 export interface WrkResult {
   requestsPerSecond: number;
@@ -42,7 +39,7 @@ end
 export async function runWrk(
   place: Place,
   url: string,
-  { program = wrkPath, connections = 8, seconds = 2, close, body }: WrkOptions = {},
+  { program = "wrk", connections = 8, seconds = 2, close, body }: WrkOptions = {},
 ): Promise<WrkResult> {
   const directory = await Deno.makeTempDir({ prefix: "mda-test-" });
   try {

@@ -14,15 +14,23 @@ export class Copies implements Disposable {
     return this.addFile(name, compile(program, flags));
   }
 
-  /** The same of any executable. */
+  /** The same of an executable: its path, or its name in PATH. */
   addFile(name: string, executable: string): string {
     const path = `${this.#directory}/${name}`;
     // Not over a file that is there: it would stay the same program.
-    Deno.copyFileSync(executable, path);
+    Deno.copyFileSync(find(executable), path);
     return path;
   }
 
   [Symbol.dispose](): void {
     Deno.removeSync(this.#directory, { recursive: true });
   }
+}
+
+function find(executable: string): string {
+  const { stdout } = new Deno.Command("sh", { args: ["-c", 'command -v "$1"', "sh", executable] })
+    .outputSync();
+  const path = new TextDecoder().decode(stdout).trim();
+  if (!path) throw new Error(`Cannot copy ${executable}: it is not in PATH`);
+  return path;
 }

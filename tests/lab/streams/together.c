@@ -49,7 +49,6 @@ static void *send_in_order(void *argument)
 
 struct reader {
 	int epoll;
-	bool by_edges;
 	struct random random;
 	uint8_t bytes[1 << 16];
 	size_t got; /* of a message that is not whole yet, at the beginning of `bytes` */
@@ -144,9 +143,9 @@ int main(int argc, char **argv)
 		receive_all(pair.client, &byte, 1);
 	}
 	reader.epoll = epoll_create1(0);
-	reader.by_edges = !strcmp(argv[5], "edges");
 	reader.random = random_from(now_ms());
-	event.events |= reader.by_edges ? EPOLLET : 0;
+	if (!strcmp(argv[5], "edges"))
+		event.events |= EPOLLET;
 	if (reader.epoll < 0 || epoll_ctl(reader.epoll, EPOLL_CTL_ADD, pair.server, &event))
 		err(1, "Cannot watch a socket");
 	for (uintptr_t i = 0; i < count; i++)

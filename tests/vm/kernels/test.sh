@@ -72,6 +72,13 @@ use_up_cgroup() { # $1 under what
 
 memory_max_events() { sed -n 's/^max //p' /sys/fs/cgroup/pressed/memory.events; }
 
+# It is known after some messages, and on a slow machine not at once.
+is_redirected_to() {
+	before=$(redirected)
+	run pressed - 1 10 100
+	[ "$(redirected)" -gt "$before" ]
+}
+
 has_memory() { [ "$(grep -c 'used up its memory' mda.log)" -eq "$(grep -c 'has memory again' mda.log)" ]; }
 
 # Traffic in the background, until `end_traffic`: connections that are older than the mda that starts next.
@@ -220,7 +227,7 @@ held 'large messages' "$large_on_tcp" 6 4 8192
 
 # No memory for sockets: TCP's all, then that of the cgroup that reads.
 tcp_mem=$(cat /proc/sys/net/ipv4/tcp_mem)
-run pressed - 1 10 100         # is known from then on
+within 60 is_redirected_to || fail 'pressed is not redirected to'
 while read -r bytes limits; do # with the last ones TCP is under pressure, and has memory left
 	within 60 has_memory || fail 'tcp_mem: mda does not see that there is memory again'
 	before=$(redirected)
