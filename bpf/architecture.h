@@ -8,7 +8,9 @@
 const volatile bool is_arm64 = false;
 
 enum x86_64_system_call {
+	X86_64_WRITE = 1,
 	X86_64_IOCTL = 16,
+	X86_64_WRITEV = 20,
 	X86_64_SENDTO = 44,
 	X86_64_SENDMSG = 46,
 	X86_64_GETSOCKOPT = 55,
@@ -18,6 +20,8 @@ enum x86_64_system_call {
 
 enum arm64_system_call {
 	ARM64_IOCTL = 29,
+	ARM64_WRITE = 64,
+	ARM64_WRITEV = 66,
 	ARM64_SPLICE = 76,
 	ARM64_SENDTO = 206,
 	ARM64_GETSOCKOPT = 209,
@@ -27,6 +31,7 @@ enum arm64_system_call {
 
 #define SYSTEM_CALL(name) (is_arm64 ? (__u64)ARM64_##name : (__u64)X86_64_##name)
 
+#define CALLED(regs) (is_arm64 ? (__u64)READ(regs, syscallno) : READ(regs, orig_ax))
 /* Arguments of a system call. */
 #define FIRST(regs) (is_arm64 ? READ(regs, regs[0]) : READ(regs, di))
 #define SECOND(regs) (is_arm64 ? READ(regs, regs[1]) : READ(regs, si))

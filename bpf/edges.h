@@ -13,42 +13,59 @@
 #include "socket.h"
 #include "task.h"
 
-#define EDGES_MAX 1024
-
-/* Who needs an edge, and when. */
-enum edge_time {
-	EDGE_WHEN_READ, /* it was full: once its redirected bytes are read */
-	EDGE_AT_ONCE, /* it has asked how much is unread, and was told less than there is */
-};
+/* Readers that can be behind at once: no more connections than that have a full reader. */
+#define BEHIND_MAX 65536
+#define MISCOUNTED_MAX 1024
 
 /* A reader that could not take more redirected bytes, and where it was last seen. */
 struct reader {
-	__u32 pid; /* in the PID namespace of who looks; 0 until it is looked for */
+	__u32 pid; /* in the PID namespace of who looks; 0 when no process has a descriptor of it */
 	__u32 fd;
 	__u64 unread_bytes; /* redirected to it */
-	__u32 at_once; /* it needs an edge although it has redirected bytes unread */
-	__u32 pad;
+	__u32 at_once; /* it needs an edge although it has redirected bytes unread: see edges_at_once */
+	__u32 lives; /* without a descriptor: nobody has accepted it yet, or it is on its way to another process (SCM_RIGHTS) */
 };
 
+/* Cookies of readers that were full, and need an edge once their redirected bytes are read. None may be lost: it has no LRU. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, BEHIND_MAX);
+	__type(key, __u64);
+	__type(value, __u32);
+} edges_wanted SEC(".maps");
+
+/* Of those that have asked how much is unread, and were told less than there is. A program at a tracepoint writes it, which takes a map that
+ * is made beforehand. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, EDGES_MAX);
+	__uint(max_entries, MISCOUNTED_MAX);
 	__type(key, __u64);
-	__type(value, enum edge_time);
-} edges_wanted SEC(".maps");
+	__type(value, __u32);
+} edges_at_once SEC(".maps");
 
 /* Cookies of readers that user space looks for. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, EDGES_MAX);
+	__uint(max_entries, BEHIND_MAX);
 	__type(key, __u64);
 	__type(value, struct reader);
 } readers SEC(".maps");
 
-static __always_inline void want_edge(__u64 cookie, enum edge_time how)
+/* False when there is no room to note it. */
+static __always_inline bool want_edge(__u64 cookie)
 {
-	bpf_map_update_elem(&edges_wanted, &cookie, &how, BPF_ANY);
+	__u32 one = 1;
+
+	return !bpf_map_update_elem(&edges_wanted, &cookie, &one, BPF_ANY);
+}
+
+static __always_inline void want_edge_at_once(__u64 cookie)
+{
+	__u32 one = 1;
+
+	bpf_map_update_elem(&edges_at_once, &cookie, &one, BPF_ANY);
 }
 
 static __always_inline void find_if_wanted(struct task_struct *task, struct file *file, __u32 fd)
@@ -66,4 +83,14 @@ static __always_inline void find_if_wanted(struct task_struct *task, struct file
 	reader->unread_bytes = unread_bytes(sk);
 	reader->fd = fd;
 	reader->pid = visible_pid(task);
+}
+
+/* A socket is dead once it is closed (sock_orphan()). */
+static __always_inline void note_if_wanted(struct sock *sk)
+{
+	__u64 cookie = READ(sk, __sk_common.skc_cookie.counter);
+	struct reader *reader = bpf_map_lookup_elem(&readers, &cookie);
+
+	if (reader)
+		reader->lives = !(READ(sk, __sk_common.skc_flags) & 1ul << bpf_core_enum_value(enum sock_flags, SOCK_DEAD));
 }

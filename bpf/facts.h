@@ -27,6 +27,10 @@
 /* What can wait this part of a second to be noticed: that it has chosen a congestion control that paces. */
 #define UNTIL_SHARE 8
 
+/* What a full reader gets at most, while a message that passes would overtake another thread's. */
+#define OVERFULL_BYTES (8 << 20)
+#define OVERFULL_MESSAGES 4096
+
 static __always_inline __u32 wishes_of(const struct found *found, struct sock *own)
 {
 	__u32 wishes = 0;
@@ -79,7 +83,7 @@ static __always_inline void gather_flow(struct facts *facts, struct found *found
 	found->burst = bytes ? lane->burst + 1 : 0;
 	found->memory_seen = lane->memory_seen;
 	found->room = room_beside_tcp(peer);
-	if (reader_is_full(own, peer, found->peer_can_splice, bytes, size, found->room, has_company(found, lane), &found->burst)) {
+	if (reader_is_full(own, peer, found->peer_can_splice, bytes, size, found->room, &found->burst)) {
 		facts->holds |= SET_OF(PASSED_FULL);
 	} else if (memory_is_short(&found->memory_seen, found->peer.tcp_sock, size, jiffies)) {
 		facts->holds |= SET_OF(PASSED_MEMORY);
@@ -94,8 +98,7 @@ static __always_inline void gather_tcp(struct facts *facts, struct found *found,
 {
 	struct tcp_sock *tp = (void *)own;
 	__u32 lsndtime = field(tp, lsndtime);
-	enum refresh due =
-		refresh_is_due(lsndtime, jiffies, has_company(found, lane) ? REFRESH_PUT_OFF_BY_SENDS : REFRESH_PUT_OFF);
+	enum refresh due = refresh_is_due(lsndtime, jiffies);
 	__u32 left = due == REFRESH_NOT_DUE ? lsndtime + refresh_jiffies - (__u32)jiffies : 0;
 
 	found->write_seq = field(tp, write_seq);
@@ -120,6 +123,24 @@ static __always_inline void gather_unpaired(struct facts *facts, const struct la
 		facts->wishes = SET_OF(LEAVE_UNPAIRED);
 }
 
+/* With a message of another thread on its way to the reader. One that passes now would come before that, or around it: so with a reason to pass
+ * it waits for it, a moment. Where that was not enough, since the other thread does not run, whatever can wait does so, and a full reader
+ * gets still more. */
+static __always_inline void keep_order(struct facts *facts, struct found *found, const struct lane *lane,
+				       struct sock *peer, __u32 size)
+{
+	if (!facts->holds && !facts->wishes && !facts->leaves)
+		return;
+	if (others_have_come(lane->psock, found->peer.tcp_sock)) {
+		found->is_alone = true;
+		facts->unread = has_unread(peer);
+		return;
+	}
+	facts->presses &= SET_OF(PASSED_CLOSING);
+	if (bytes_charged_to(peer) + size <= OVERFULL_BYTES && found->burst < OVERFULL_MESSAGES)
+		facts->holds &= ~SET_OF(PASSED_FULL);
+}
+
 static __always_inline void gather(struct facts *facts, struct found *found, struct lane *lane, struct sock *own,
 				   const struct control *now, __u32 size, __u64 jiffies)
 {
@@ -127,7 +148,6 @@ static __always_inline void gather(struct facts *facts, struct found *found, str
 	unsigned long flags = flags_sent_with(task);
 	bool has_help = has_heartbeat(now);
 	struct sock *peer;
-	int sends;
 
 	__builtin_memset(facts, 0, sizeof(*facts));
 	__builtin_memset(found, 0, sizeof(*found));
@@ -148,9 +168,7 @@ static __always_inline void gather(struct facts *facts, struct found *found, str
 											       HABIT_UNKNOWN;
 	}
 	facts->wishes = wishes_of(found, own);
-	sends = sends_of(lane->psock);
-	/* Who sleeps in recv(2) holds a reference as well, and who waits for memory before its verdict. */
-	found->is_alone = sends == 1 || sends <= 1 + sleepers_of(own);
+	found->is_alone = sends_alone(lane->psock, found->peer.tcp_sock);
 	if (bypasses_queue(found->peer_habit)) {
 		found->has_handed_over = lane->handed_over;
 		facts->handover = hand_over(found->peer.tcp_sock, found->peer.cookie, lane->quiet, now, &found->has_handed_over);
@@ -174,4 +192,6 @@ static __always_inline void gather(struct facts *facts, struct found *found, str
 	found->may_be_kept = has_help && !found->notice.passes;
 	if (now->heartbeat_until < found->until)
 		found->until = now->heartbeat_until;
+	if (has_company(found, lane))
+		keep_order(facts, found, lane, peer, size);
 }

@@ -119,7 +119,6 @@ static __noinline int asks_for_unread(struct sock *sk, int fd)
 	struct program *program;
 	struct sk_psock *psock;
 	struct mm_struct *mm;
-	enum edge_time how = EDGE_AT_ONCE;
 	__u64 cookie;
 
 	/* Nearly all who ask are not concerned. */
@@ -143,7 +142,7 @@ static __noinline int asks_for_unread(struct sock *sk, int fd)
 	learn(&executable, HABIT_COUNTS);
 	/* It may take what it is told for all there is, and wait for an edge. */
 	cookie = READ(sk, __sk_common.skc_cookie.counter);
-	bpf_map_update_elem(&edges_wanted, &cookie, &how, BPF_ANY);
+	want_edge_at_once(cookie);
 	report_miscounted(sk, fd);
 	return 0;
 }

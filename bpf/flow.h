@@ -166,17 +166,14 @@ static __always_inline bool has_much_room(struct sock *reader, __s64 bytes, __u3
 
 /* @size: of the message that would come to it
  * @room: room_beside_tcp()
- * @has_company: another send of its sender's is on its way to it, which a message that passes could overtake: that costs it a second
- * buffer at most
  * @burst: as above, with this one; comes back as it is now when the messages were counted */
 static __always_inline bool reader_is_full(struct sock *own, struct sock *reader, bool can_splice, __s64 bytes, __u32 size,
-					   __u16 room, bool has_company, __u32 *burst)
+					   __u16 room, __u32 *burst)
 {
 	int limit = field(reader, sk_rcvbuf);
 	struct sk_psock *psock;
+	__u32 unread;
 
-	if (has_company && *burst < UNREAD_MESSAGES_MAX && bytes + size <= 2ll * limit)
-		return false;
 	if (!leaves_tcp_its_room(bytes + size, room))
 		return true;
 	/* Most often there is less. */
@@ -193,6 +190,9 @@ static __always_inline bool reader_is_full(struct sock *own, struct sock *reader
 	if (gets_more(can_splice, own, reader))
 		return *burst >= SPLICER_UNREAD_MESSAGES;
 	psock = psock_of_member(reader);
-	*burst = psock ? count_unread((__u64)psock) & UNREAD_MESSAGES : 0;
-	return *burst >= UNREAD_MESSAGES_MAX;
+	unread = psock ? count_unread((__u64)psock) & UNREAD_MESSAGES : 0;
+	if (unread >= UNREAD_MESSAGES_MAX)
+		return true;
+	*burst = unread;
+	return false;
 }

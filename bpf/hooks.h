@@ -54,7 +54,7 @@ static __always_inline void called(__u64 call, __u64 first, __u64 second, __u64 
 	if (calls_as_32_bits(current_task()))
 		return;
 	if (habit == HABIT_COUNTS)
-		asks_for_unread(socket_of_descriptor(first), first);
+		asks_for_unread(socket_of_descriptor(current_task(), first), first);
 	else
-		has_habit(socket_of_descriptor(first), habit);
+		has_habit(socket_of_descriptor(current_task(), first), habit);
 }

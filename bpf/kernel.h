@@ -165,6 +165,7 @@ typedef struct {
 
 /* Their numbers differ from kernel to kernel: bpf_core_enum_value(). */
 enum sock_flags {
+	SOCK_DEAD,
 	SOCK_URGINLINE,
 	SOCK_RCVTSTAMP,
 	SOCK_TIMESTAMPING_RX_SOFTWARE,
@@ -230,6 +231,9 @@ struct sock {
 	struct {
 		atomic_t rmem_alloc;
 	} sk_backlog;
+	struct {
+		struct wait_queue_head wq;
+	} sk_lock;
 	struct socket_wq *sk_wq;
 	int sk_rcvbuf;
 	struct sk_filter *sk_filter;

@@ -175,6 +175,17 @@ int find_readers(struct bpf_iter__task_file *at)
 	return 0;
 }
 
+/* Of those that no process has a descriptor of. */
+SEC("iter/bpf_sk_storage_map")
+int find_living(struct bpf_iter__bpf_sk_storage_map *at)
+{
+	struct sock *sk = at->sk;
+
+	if (sk)
+		note_if_wanted(sk);
+	return 0;
+}
+
 /* Writes a struct scanned for each descriptor of a TCP socket of the cgroup. */
 SEC("iter/task_file")
 int scan_sockets(struct bpf_iter__task_file *at)

@@ -4,12 +4,9 @@
 
 #include "architecture.h"
 #include "cast.h"
+#include "registers.h"
 #include "socket.h"
 #include "task.h"
-
-/* Where the registers of a system call are, from the beginning of the task's kernel stack; 0: not known. User space finds
- * out with a call of its own: the size of the stack and what lies at its top are the kernel's configuration. */
-const volatile __u32 registers_at = 0;
 
 /* What the message is sent with; 0 for system calls without flags. */
 static __always_inline unsigned long flags_of_send(struct pt_regs *regs)
@@ -31,15 +28,9 @@ static __always_inline unsigned long flags_of_send(struct pt_regs *regs)
 /* What io_uring sends is not seen. */
 static __always_inline unsigned long flags_sent_with(struct task_struct *task)
 {
-	const __u32 at = registers_at;
-	struct pt_regs *regs;
+	struct pt_regs *regs = registers_of(task);
 
-	if (!at)
-		return 0;
-	regs = field(task, stack) + at;
-	if (casts_addresses)
-		regs = bpf_rdonly_cast(regs, bpf_core_type_id_kernel(struct pt_regs));
-	return flags_of_send(regs);
+	return regs ? flags_of_send(regs) : 0;
 }
 
 /* Flags that only TCP knows to honour. With MSG_FASTOPEN a send fails (EISCONN), or is a connect. */

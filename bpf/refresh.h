@@ -9,10 +9,8 @@
 
 /* A second: who forgets a connection after ten of silence does so here after no less than nine. */
 const volatile __u32 refresh_jiffies = 0;
-/* So many times that may pass until it cannot be put off any more: by unread bytes, and by another send of the socket's, which could be
- * overtaken. */
+/* So many times that may pass until unread bytes do not put it off any more. */
 #define REFRESH_PUT_OFF 4
-#define REFRESH_PUT_OFF_BY_SENDS 8
 
 enum refresh {
 	REFRESH_NOT_DUE,
@@ -20,13 +18,12 @@ enum refresh {
 	REFRESH_OVERDUE,
 };
 
-/* lsndtime is when TCP has last sent data (tcp_event_data_sent()), and at the handshake.
- * @put_off: one of the above */
-static __always_inline enum refresh refresh_is_due(__u32 lsndtime, __u32 jiffies, __u32 put_off)
+/* lsndtime is when TCP has last sent data (tcp_event_data_sent()), and at the handshake. */
+static __always_inline enum refresh refresh_is_due(__u32 lsndtime, __u32 jiffies)
 {
 	__u32 silent = jiffies - lsndtime;
 
 	if (silent < refresh_jiffies)
 		return REFRESH_NOT_DUE;
-	return silent < put_off * refresh_jiffies ? REFRESH_DUE : REFRESH_OVERDUE;
+	return silent < REFRESH_PUT_OFF * refresh_jiffies ? REFRESH_DUE : REFRESH_OVERDUE;
 }

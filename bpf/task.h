@@ -25,9 +25,9 @@ static __always_inline __u32 visible_pid(struct task_struct *task)
 	return nr;
 }
 
-static __always_inline struct sock *socket_of_descriptor(unsigned int fd)
+/* NULL when it is no socket's. */
+static __always_inline struct sock *socket_of_descriptor(struct task_struct *task, unsigned int fd)
 {
-	struct task_struct *task = current_task();
 	struct files_struct *files = field(task, files);
 	struct fdtable *table;
 	struct socket *socket;

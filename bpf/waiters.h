@@ -52,20 +52,6 @@ static __noinline int is_slept_on(struct sock *sk)
 	return 1; /* too many to know */
 }
 
-/* How many of them there are, as far as they are looked at. */
-static __noinline int sleepers_of(struct sock *sk)
-{
-	struct list_head *end, *at = first_waiter(sk, &end);
-	int sleepers = 0;
-
-	for (int i = 0; i < WAITERS_MAX && at && at != end; i++) {
-		if (is_thread(READ(waiter_at(at), private)))
-			sleepers++;
-		at = READ(at, next);
-	}
-	return sleepers;
-}
-
 /* Somebody waits for the socket, and nobody who does waits for edges. */
 static __noinline int is_watched_by_level(struct sock *sk)
 {

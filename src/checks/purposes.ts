@@ -67,10 +67,18 @@ export const purposes: Record<typeof functions[number] | ProbeProgram | HookProb
   count_unread: { does: "counts what a reader has not read", without: carries },
   memory_for: { does: "looks whether TCP has memory for a message", without: carries },
   peer_is_watched_by_level: { does: "looks who waits for a socket", without: carries },
+  is_sending: { does: "looks whether a thread sends", without: carries },
+  is_sleeper: { does: "looks whether a thread sleeps", without: carries },
+  sends_alone: { does: "looks whether a send is the only one", without: carries },
+  others_have_come: { does: "lets sends of other threads come first", without: carries },
   sends_of: { does: "counts the sends that are under way", without: carries },
   release_key: {
     does: "finds out whether a socket can leave the sockhash now",
     without: "mda could not stop without breaking connections",
+  },
+  find_living: {
+    does: "finds readers that nobody has accepted yet",
+    without: "those that wait for an edge (EPOLLET) could wait for ever",
   },
   find_readers: {
     does: "finds readers that wait for an edge (EPOLLET)",

@@ -58,6 +58,7 @@ export function loadDataPlane(
       list_sockets: false,
       list_lanes: false,
       find_readers: features.iterates_files,
+      find_living: features.iterates_files,
       sees_reset: features.sees_resets,
       ...hookPrograms(features),
     },

@@ -18,6 +18,7 @@ export const mapNames = [
   "departures",
   "leaving",
   "edges_wanted",
+  "edges_at_once",
   "readers",
   "programs",
   "learnt",

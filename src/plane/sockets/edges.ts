@@ -1,11 +1,12 @@
-import { enums, layouts } from "../../generated/layouts.ts";
-import { readStruct, readU32, readU64, writeStruct } from "../../libbpf/struct.ts";
+import { layouts } from "../../generated/layouts.ts";
+import { readStruct, readU64, type StructValue, writeStruct } from "../../libbpf/struct.ts";
 import { isShortage } from "../../host/descriptors.ts";
 import * as libc from "../../host/libc/mod.ts";
 import { useForeignSocket } from "./foreign_socket.ts";
 import type { BpfObject } from "../../libbpf/object.ts";
 
-const { EDGE_AT_ONCE } = enums.edge_time;
+type Bytes = Uint8Array<ArrayBuffer>;
+type Reader = StructValue<typeof layouts, "reader">;
 
 /**
  * Looks after readers that were full, so that some of their bytes went through TCP while redirected ones were unread: once
@@ -16,21 +17,13 @@ const { EDGE_AT_ONCE } = enums.edge_time;
  *   next call
  */
 export function makeEdges(object: BpfObject): boolean {
-  const wanted = object.map("edges_wanted"), readers = object.map("readers");
-  for (const cookie of wanted.keys()) {
-    const how = wanted.lookup(cookie);
-    const at_once = Number(how !== undefined && readU32(how) === EDGE_AT_ONCE);
-    readers.update(cookie, writeStruct(layouts, "reader", { at_once }));
-    // Whoever fills up again from here on is noted again.
-    wanted.delete(cookie);
-  }
+  const readers = object.map("readers");
+  noteWanted(object);
   const cookies = [...readers.keys()];
   if (cookies.length === 0) return true;
-  object.program("find_readers").iterate();
   let made = 0, failed: unknown;
-  for (const cookie of cookies) {
-    const { pid, fd, unread_bytes, at_once } = readStruct(layouts, "reader", readers.lookup(cookie)!);
-    if (unread_bytes > 0n && !at_once) continue;
+  for (const { cookie, pid, fd, unread_bytes, at_once, lives } of look(object, cookies)) {
+    if (pid === 0 ? lives : unread_bytes > 0n && !at_once) continue;
     try {
       if (pid !== 0 && useForeignSocket({ pid, fd, cookie: readU64(cookie) }, makeEdge)) made++;
     } catch (error) {
@@ -45,9 +38,40 @@ export function makeEdges(object: BpfObject): boolean {
   return made > 0;
 }
 
+/** Has those that want an edge looked for; as many as there is room for, the others by a later look. */
+function noteWanted(object: BpfObject): void {
+  const readers = object.map("readers");
+  let room: number | undefined;
+  for (const [name, at_once] of [["edges_wanted", 0], ["edges_at_once", 1]] as const) {
+    const wanted = object.map(name);
+    for (const cookie of wanted.keys()) {
+      room ??= readers.info.maxEntries - [...readers.keys()].length;
+      if (room-- <= 0) return;
+      readers.update(cookie, writeStruct(layouts, "reader", { at_once }));
+      // Whoever fills up again from here on is noted again.
+      wanted.delete(cookie);
+    }
+  }
+}
+
+/** Where readers are now, and how much they have unread. */
+function look(object: BpfObject, cookies: Bytes[]): (Reader & { cookie: Bytes })[] {
+  const readers = object.map("readers");
+  const readOne = (cookie: Bytes) => readStruct(layouts, "reader", readers.lookup(cookie)!);
+  // What an earlier look has found may be closed since.
+  for (const cookie of cookies) {
+    readers.update(cookie, writeStruct(layouts, "reader", { at_once: readOne(cookie).at_once }));
+  }
+  object.program("find_readers").iterate();
+  if (cookies.some((cookie) => readOne(cookie).pid === 0)) {
+    object.program("find_living").iterate(object.map("lanes"));
+  }
+  return cookies.map((cookie) => ({ cookie, ...readOne(cookie) }));
+}
+
 /** Whether there are readers that may still need an edge. */
 export function someAreBehind(object: Pick<BpfObject, "map">): boolean {
-  return ["edges_wanted", "readers"].some((name) => !object.map(name).keys().next().done);
+  return ["edges_wanted", "edges_at_once", "readers"].some((name) => !object.map(name).keys().next().done);
 }
 
 /** Makes an edge at a socket: tcp_set_rcvlowat() ends with tcp_data_ready(). */

@@ -9,10 +9,11 @@ const shapes = [
   { threads: 2, bytes: 4000, buffer: 262_144, reader: "poll" },
   { threads: 2, bytes: 4000, buffer: 262_144, reader: "edges" },
   { threads: 4, bytes: 3000, buffer: 262_144, reader: "poll" },
+  { threads: 4, bytes: 3000, buffer: 32_768, reader: "poll" },
 ];
 
 for (const { threads, bytes, buffer, reader } of shapes) {
-  Deno.test(`${threads} threads that send on one socket to a slow reader (${reader}) keep their order`, async () => {
+  Deno.test(`${threads} threads that send on one socket to a slow reader (${reader}, ${buffer >> 10} KiB) keep their order`, async () => {
     await accelerated("together", async (mda, cgroup) => {
       const growth = await mda.during(async () => {
         await runProgram({ cgroup }, "together", threads, seconds, bytes, buffer, reader);
