@@ -10,6 +10,7 @@ const timeoutMs = 70_000;
 export type ProgramName =
   | "alone"
   | "asleep"
+  | "crowd"
   | "ends"
   | "gets"
   | "habits"
