@@ -1,14 +1,14 @@
 import { getLogger } from "@logtape/logtape";
 import { layouts } from "../../generated/layouts.ts";
 import type { DataPlane } from "../data_plane.ts";
-import { makeEdges } from "../sockets/edges.ts";
+import { makeEdges, someAreNoted } from "../sockets/edges.ts";
 import { someIsBypassed } from "../sockets/handover.ts";
 import { LOOK_MS } from "./repeat.ts";
 import type { Shortage } from "./shortage.ts";
 
 const log = getLogger("mda");
 
-/** How seldom readers are looked at when none can be helped. */
+/** How seldom readers are looked at when none can be helped, and no other has been noted. */
 const LOOK_MS_MAX = 2000;
 
 /**
@@ -20,7 +20,7 @@ const LOOK_MS_MAX = 2000;
 export function heartbeat(plane: DataPlane, reaches: boolean, shortage: Shortage): () => number {
   const { object } = plane;
   const packet = new Uint8Array(layouts.release.size);
-  let wait = LOOK_MS;
+  let wait = LOOK_MS, due = 0;
   // From the first message on, and then before it is late, however long the rest takes.
   // Without descriptors no edge can be made; but who waits for a handover would be cut off.
   const say = () =>
@@ -28,11 +28,15 @@ export function heartbeat(plane: DataPlane, reaches: boolean, shortage: Shortage
   say();
   return () => {
     say();
-    let helped = true;
+    const now = performance.now();
+    // One that rests keeps no other waiting.
+    let soon = someAreNoted(object);
+    if (now < due && !soon) return LOOK_MS;
     try {
-      helped = makeEdges(object);
+      if (makeEdges(object)) soon = true;
     } catch (error) {
-      if (shortage.caused(error)) return wait = LOOK_MS;
+      soon = true;
+      if (shortage.caused(error)) return LOOK_MS;
       if (reaches) {
         log.warn(
           `${
@@ -43,6 +47,8 @@ export function heartbeat(plane: DataPlane, reaches: boolean, shortage: Shortage
       }
       reaches = false;
     }
-    return wait = helped ? LOOK_MS : Math.min(2 * wait, LOOK_MS_MAX);
+    wait = soon ? LOOK_MS : Math.min(2 * wait, LOOK_MS_MAX);
+    due = now + wait - LOOK_MS / 2;
+    return LOOK_MS;
   };
 }

@@ -122,6 +122,32 @@ while expected:
   });
 });
 
+Deno.test("a reader that rests keeps no other waiting", async () => {
+  const others = `${behind}
+resting = connect()
+talk(*resting)
+fill(resting[0])
+waited = 0
+for _ in range(3):
+    # Until it is looked at seldom.
+    time.sleep(1.7)
+    client, server = connect()
+    talk(client, server)
+    edges.register(server, select.EPOLLIN | select.EPOLLET)
+    edges.poll(0)
+    sent = fill(client)
+    began = time.time()
+    read({server.fileno(): sent})
+    waited += time.time() - began
+    edges.unregister(server)
+# A tenth of a second each, and not until the one that rests is looked at.
+assert waited < 2, waited`;
+  await accelerated("resting", async (mda, cgroup) => {
+    const growth = await mda.during(() => run({ cgroup }, ["python3", "-c", others]));
+    assert.ok(growth.passed.full > 1, JSON.stringify(growth));
+  });
+});
+
 Deno.test("readers that end while they are full are forgotten", async () => {
   const killed = `${behind}
 pairs = [connect() for _ in range(50)]
