@@ -726,7 +726,7 @@ export const maps = {
   "dumps": { "type": 12, "maxEntries": 1, "key": "u32" },
   "edges_at_once": { "type": 9, "maxEntries": 1024, "key": "u64", "value": "u32" },
   "edges_wanted": { "type": 1, "maxEntries": 65536, "key": "u64", "value": "u32" },
-  "events": { "type": 27, "maxEntries": 65536 },
+  "events": { "type": 27, "maxEntries": 1048576 },
   "histograms": { "type": 6, "maxEntries": 49, "key": "u32", "value": "histogram" },
   "instance": { "type": 2, "maxEntries": 1, "key": "u32", "value": "instance" },
   "lanes": { "type": 24, "maxEntries": 0, "key": "s32", "value": "lane" },

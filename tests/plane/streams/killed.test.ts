@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import * as libc from "../../../src/host/libc/mod.ts";
 import { createCgroup } from "../../lab/cgroup.ts";
 import { Mda } from "../../lab/mda.ts";
+import { run } from "../../lab/program.ts";
 import { OwnConnection } from "../../lab/own_connection.ts";
 import { accelerated } from "../../lab/streams/accelerated.ts";
 import { assertSameAsTcp } from "../../lab/streams/programs.ts";
@@ -19,6 +20,64 @@ for (const family of [4, 6]) {
     });
   }
 }
+
+/** A server answers whoever asks, until it is told to rest; with questions of thousands of clients unread it is killed. */
+const thousands = `import os, resource, select, signal, socket, time
+resource.setrlimit(resource.RLIMIT_NOFILE, (20000, 20000))
+listener = socket.create_server(("127.0.0.1", 0), backlog=1000)
+listener.setblocking(False)
+def serve():
+    events = select.epoll()
+    events.register(listener, select.EPOLLIN)
+    accepted = []
+    while True:
+        for fd, _ in events.poll():
+            if fd == listener.fileno():
+                accepted.append(listener.accept()[0])
+                accepted[-1].setblocking(False)
+                events.register(accepted[-1], select.EPOLLIN)
+            elif os.read(fd, 100) == b"rest": time.sleep(100)
+            else: os.write(fd, b"answer")
+def ready(end, event):
+    waits = select.poll()
+    waits.register(end, event)
+    assert waits.poll(10000)
+def connect():
+    client = socket.socket()
+    client.setblocking(False)
+    client.connect_ex(listener.getsockname())
+    ready(client, select.POLLOUT)
+    return client
+def ask(client):
+    client.send(b"question")
+    ready(client, select.POLLIN)
+    assert client.recv(10) == b"answer"
+server = os.fork()
+if not server: serve()
+first = connect()
+for _ in range(200): ask(first)
+time.sleep(0.5)
+clients = [connect() for _ in range(6000)]
+for _ in range(2):
+    for client in clients: ask(client)
+first.send(b"rest")
+time.sleep(0.3)
+for client in clients: client.send(b"question")
+time.sleep(0.3)
+os.kill(server, signal.SIGKILL)
+ends = 0
+for client in clients:
+    ready(client, select.POLLIN)
+    try: ends += client.recv(10) == b""
+    except ConnectionResetError: pass
+assert not ends, f"{ends} of {len(clients)} see the end of the stream"`;
+
+Deno.test("the clients of a program that is killed with thousands of connections all see a reset", async () => {
+  await accelerated("killed-thousands", async (mda, cgroup) => {
+    const growth = await mda.during(() => run({ cgroup }, ["python3", "-c", thousands]));
+    assert.ok(growth.messages > 6000, JSON.stringify(growth));
+  });
+});
 
 Deno.test("where no process acts the stream ends within some seconds", async () => {
   await using cgroup = createCgroup("nobody");
