@@ -9,9 +9,12 @@
  * redirected but to readers that are known to wait otherwise. */
 #pragma once
 
+#include "events.h"
 #include "flow.h"
+#include "lane.h"
 #include "socket.h"
 #include "task.h"
+#include "waiters.h"
 
 /* Readers that can be behind at once: no more connections than that have a full reader. */
 #define BEHIND_MAX 65536
@@ -53,12 +56,44 @@ struct {
 	__type(value, struct reader);
 } readers SEC(".maps");
 
-/* False when there is no room to note it. */
-static __always_inline bool want_edge(__u64 cookie)
+/* What the process asks, and the answer. */
+struct behind {
+	__u64 unread_bytes;
+	__u64 unused;
+	__u64 key; /* a reader's, in the sockhash */
+};
+
+/* How much a reader has unread of what was redirected. One that has left the sockhash has nothing. */
+static __noinline int look_at_reader(struct behind *behind)
 {
+	__u64 key = behind->key;
+	struct bpf_sock *sk = bpf_map_lookup_elem(&sockets, &key);
+	struct sock *tp;
+
+	behind->unread_bytes = 0;
+	if (!sk)
+		return 0;
+	tp = (void *)bpf_skc_to_tcp_sock(sk);
+	if (tp)
+		behind->unread_bytes = unread_bytes(tp);
+	bpf_sk_release(sk);
+	return 0;
+}
+
+/* Who is known to wait otherwise needs no edge soon; one that is watched for nothing yet may. False when there is no room to note it. */
+static __always_inline bool want_edge(const struct end *reader)
+{
+	struct event event = { .kind = EVENT_BEHIND, .cookie = reader->cookie, .inode = reader->key, .fd = -1 };
+	__u64 cookie = reader->cookie;
 	__u32 one = 1;
 
-	return !bpf_map_update_elem(&edges_wanted, &cookie, &one, BPF_ANY);
+	if (bpf_map_lookup_elem(&edges_wanted, &cookie))
+		return true;
+	if (bpf_map_update_elem(&edges_wanted, &cookie, &one, BPF_ANY))
+		return false;
+	if (!peer_is_watched_by_level(reader->tcp_sock))
+		report(&event);
+	return true;
 }
 
 static __always_inline void want_edge_at_once(__u64 cookie)

@@ -10,6 +10,7 @@ enum event_kind {
 	EVENT_MISCOUNTED, /* a program was told less than there is by FIONREAD, for a socket in the sockhash */
 	EVENT_PROGRAM, /* a program was seen whose code was not looked at yet */
 	EVENT_RESET, /* a socket in the sockhash is being reset by its peer */
+	EVENT_BEHIND, /* a reader in the sockhash has come to need an edge */
 	EVENT_CLOSED_UNREAD, /* a socket was closed with redirected bytes unread; `cookie` is its peer's */
 };
 
@@ -18,7 +19,7 @@ struct event {
 	enum event_kind kind;
 	__u32 pid; /* in the host's PID namespace */
 	__u64 cookie; /* of EVENT_MISCOUNTED, as what follows; of EVENT_RESET its key in the sockhash */
-	__u64 inode; /* the socket's */
+	__u64 inode; /* the socket's; of EVENT_BEHIND its key in the sockhash */
 	__s32 fd; /* -1: not known */
 	__u32 pad;
 };

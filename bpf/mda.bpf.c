@@ -267,6 +267,15 @@ int learn_code(struct __sk_buff *packet)
 	return found ? note_code(found) : 0;
 }
 
+/* Says how much a reader has unread. */
+SEC("tc")
+int count_behind(struct __sk_buff *packet)
+{
+	struct behind *behind = packet_of(behind, packet);
+
+	return behind ? look_at_reader(behind) : 0;
+}
+
 /* Says whether TCP has no memory any more. */
 SEC("tc")
 int measure(struct __sk_buff *packet)

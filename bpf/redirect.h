@@ -138,7 +138,7 @@ static __always_inline int apply(struct sk_msg_md *msg, struct lane *lane, struc
 	if (verdict->leaves_now && found->is_alone && lane->quiet != QUIET)
 		lane->quiet = QUIET;
 	/* A reader that is full, and is not to miss anything, gets more when there are that many. */
-	if (verdict->needs_edge && !want_edge(lane->peer.cookie) && verdict->reason == PASSED_FULL)
+	if (verdict->needs_edge && !want_edge(&lane->peer) && verdict->reason == PASSED_FULL)
 		return redirect_to_peer(msg, lane, jiffies);
 	if (verdict->lasts)
 		lane->notice.passes = was_on_tcp; /* as the one before it, and as will the next ones */

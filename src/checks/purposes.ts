@@ -76,6 +76,10 @@ export const purposes: Record<typeof functions[number] | ProbeProgram | HookProb
     does: "finds out whether a socket can leave the sockhash now",
     without: "mda could not stop without breaking connections",
   },
+  count_behind: {
+    does: "looks whether a reader has read what was redirected",
+    without: "those that wait for an edge (EPOLLET) would wait longer",
+  },
   find_living: {
     does: "finds readers that nobody has accepted yet",
     without: "those that wait for an edge (EPOLLET) could wait for ever",

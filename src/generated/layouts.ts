@@ -475,6 +475,14 @@ export const layouts = {
       "ready": { "offset": 528, "size": 8, "type": "u64" },
     },
   },
+  "behind": {
+    "size": 24,
+    "fields": {
+      "unread_bytes": { "offset": 0, "size": 8, "type": "u64" },
+      "unused": { "offset": 8, "size": 8, "type": "u64" },
+      "key": { "offset": 16, "size": 8, "type": "u64" },
+    },
+  },
   "connection": {
     "size": 96,
     "fields": {
@@ -703,7 +711,13 @@ export const enums = {
     "TRACE_HANDED_OVER": 4,
     "TRACE_ENDED": 5,
   },
-  "event_kind": { "EVENT_MISCOUNTED": 0, "EVENT_PROGRAM": 1, "EVENT_RESET": 2, "EVENT_CLOSED_UNREAD": 3 },
+  "event_kind": {
+    "EVENT_MISCOUNTED": 0,
+    "EVENT_PROGRAM": 1,
+    "EVENT_RESET": 2,
+    "EVENT_BEHIND": 3,
+    "EVENT_CLOSED_UNREAD": 4,
+  },
   "scanned_kind": {
     "SCANNED_LISTENER": 0,
     "SCANNED_CONNECTED": 1,
@@ -777,6 +791,7 @@ export const functions = [
   "ask_rule_set",
   "ask_to_leave",
   "bucket_of",
+  "count_behind",
   "count_pass",
   "count_unread",
   "drain",

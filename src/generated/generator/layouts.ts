@@ -11,6 +11,7 @@ interface MapLayout {
 /** Structs of mda.bpf.c that are in no map: what goes to programs that user space runs, and what an iterator writes. */
 const exchanged = [
   "release",
+  "behind",
   "adoption",
   "scanned",
   "found_in_code",

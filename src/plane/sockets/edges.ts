@@ -1,28 +1,37 @@
+import { getLogger } from "@logtape/logtape";
 import { layouts } from "../../generated/layouts.ts";
+import { BpfError } from "../../libbpf/errors.ts";
 import { readStruct, readU64, type StructValue, writeStruct } from "../../libbpf/struct.ts";
 import { isShortage } from "../../host/descriptors.ts";
 import * as libc from "../../host/libc/mod.ts";
 import { useForeignSocket } from "./foreign_socket.ts";
 import type { BpfObject } from "../../libbpf/object.ts";
 
+const log = getLogger("mda");
+
 type Bytes = Uint8Array<ArrayBuffer>;
 type Reader = StructValue<typeof layouts, "reader">;
+
+/** Where readers were last seen, by cookie. */
+export type Places = Map<bigint, { pid: number; fd: number }>;
 
 /**
  * Looks after readers that were full, so that some of their bytes went through TCP while redirected ones were unread: once
  * those are read, such a reader gets an edge, for it may not know that TCP has more (bpf/edges.h).
  *
+ * @param places is told where they are
  * @returns false when readers are still behind and none could be helped, so that there is time until the next look
  * @throws Error when a reader could not be reached, after the others were helped; for want of descriptors it is tried again at the
  *   next call
  */
-export function makeEdges(object: BpfObject): boolean {
+export function makeEdges(object: BpfObject, places?: Places): boolean {
   const readers = object.map("readers");
   noteWanted(object);
   const cookies = [...readers.keys()];
   if (cookies.length === 0) return true;
   let made = 0, failed: unknown;
   for (const { cookie, pid, fd, unread_bytes, at_once, lives } of look(object, cookies)) {
+    if (pid !== 0) places?.set(readU64(cookie), { pid, fd });
     if (pid === 0 ? lives : unread_bytes > 0n && !at_once) continue;
     try {
       if (pid !== 0 && useForeignSocket({ pid, fd, cookie: readU64(cookie) }, makeEdge)) made++;
@@ -64,7 +73,12 @@ function look(object: BpfObject, cookies: Bytes[]): (Reader & { cookie: Bytes })
   }
   object.program("find_readers").iterate();
   if (cookies.some((cookie) => readOne(cookie).pid === 0)) {
-    object.program("find_living").iterate(object.map("lanes"));
+    try {
+      object.program("find_living").iterate(object.map("lanes"));
+    } catch (error) {
+      if (!(error instanceof BpfError)) throw error;
+      log.debug(`readers that nobody has accepted are not known: ${error.message}`);
+    }
   }
   return cookies.map((cookie) => ({ cookie, ...readOne(cookie) }));
 }

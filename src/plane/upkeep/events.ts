@@ -10,6 +10,7 @@ import { findPeersOfClosed, type PeerOfClosed, resetPeerOfClosed } from "../sock
 import { makeEdge } from "../sockets/edges.ts";
 import { useForeignSocket } from "../sockets/foreign_socket.ts";
 import { keyOf } from "../../state/member.ts";
+import type { Behind } from "./behind.ts";
 import type { Shortage } from "./shortage.ts";
 import { release, releaseSome } from "../sockets/release.ts";
 
@@ -24,7 +25,7 @@ const RESET_TRY_MS = 1900;
 /** A peer is in a send now and then, for some microseconds. */
 const ROUNDS = 8;
 
-const { EVENT_PROGRAM, EVENT_CLOSED_UNREAD, EVENT_RESET } = enums.event_kind;
+const { EVENT_BEHIND, EVENT_PROGRAM, EVENT_CLOSED_UNREAD, EVENT_RESET } = enums.event_kind;
 
 type Event = StructValue<typeof layouts, "event">;
 
@@ -36,12 +37,14 @@ type Event = StructValue<typeof layouts, "event">;
  * reset (bpf/closing.h).
  *
  * @param programSeen is called when there is a program whose code is to be looked at; its process may not last long
+ * @param behind is told of readers that need an edge
  * @param shortage is told when there are no descriptors: what needs some is tried again
  * @param signal ends it
  */
 export async function handleEvents(
   object: BpfObject,
   programSeen: () => void,
+  behind: Pick<Behind, "add"> | undefined,
   shortage: Shortage,
   signal: AbortSignal,
 ): Promise<void> {
@@ -62,6 +65,7 @@ export async function handleEvents(
   using records = new RingBuffer(object.map("events"), (bytes) => {
     const event = readStruct(layouts, "event", bytes);
     if (event.kind === EVENT_PROGRAM) seen = true;
+    else if (event.kind === EVENT_BEHIND) behind?.add(event.cookie, event.inode);
     else if (event.kind === EVENT_CLOSED_UNREAD) closed.push(event.cookie);
     else if (event.kind === EVENT_RESET) reset.push(event.cookie);
     else asked.push(event);

@@ -6,6 +6,7 @@ import { handOver } from "../sockets/handover.ts";
 import { memoryKeeper } from "../sockets/memory.ts";
 import { ADOPT_MS, Adopter } from "./adopter.ts";
 import { attachment, warnFull } from "./attachment.ts";
+import { Behind } from "./behind.ts";
 import { handleEvents } from "./events.ts";
 import { heartbeat } from "./heartbeat.ts";
 import { learner } from "./learner.ts";
@@ -58,7 +59,9 @@ export function startUpkeep(plane: DataPlane, options: UpkeepOptions): Upkeep {
   const adoptSoon = () => options.adopt && scans && adopter.adoptSoon();
   const learn = learner(plane, adoptSoon, shortage, signal);
   keepDoing(() => learn());
-  const handling = handleEvents(plane.object, () => attempt(() => learn(true), shortage), shortage, signal);
+  const behind = scans && obstacle === undefined ? new Behind(plane.object, shortage, signal) : undefined;
+  const programSeen = () => attempt(() => learn(true), shortage);
+  const handling = handleEvents(plane.object, programSeen, behind, shortage, signal);
   const memory = memoryKeeper(
     plane.object,
     scans && obstacle === undefined,
@@ -84,6 +87,7 @@ export function startUpkeep(plane: DataPlane, options: UpkeepOptions): Upkeep {
       resets?.[Symbol.dispose]();
       await adopter.adopted;
       await handling;
+      await behind?.ended;
       await neighbours.searched;
     },
   };
