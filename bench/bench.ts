@@ -6,6 +6,7 @@
  *     deno run --allow-all bench/bench.ts [--quick] [--rounds N] [--seconds S] [--before BINARY] [-o json] [NAME...]
  */
 import { Command, InvalidArgumentError, Option } from "@commander-js/extra-typings";
+import { answers } from "./answers.ts";
 import { type Bystanders, measureBystanders } from "./bystanders.ts";
 import { type Conditions, describeRun, formatConditions } from "./conditions.ts";
 import { measureCommands } from "./commands.ts";
@@ -44,6 +45,7 @@ const workloads: Record<string, Workload> = {
   http2,
   short,
   streams,
+  answers,
   peer,
   mesh,
 };

@@ -9,6 +9,7 @@ const timeoutMs = 70_000;
 
 export type ProgramName =
   | "alone"
+  | "answers"
   | "asleep"
   | "crowd"
   | "ends"
