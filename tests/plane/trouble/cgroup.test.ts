@@ -53,7 +53,7 @@ Deno.test("what is enabled for a cgroup that is removed is disabled, and enabled
   await older.trips(10, 100);
   const { connections, redirected } = (await statusOf(mda.pinDir)).status;
   assert.ok(
-    connections.paired === 10 && redirected.messages > 50,
+    connections.paired === 10 && redirected.messages > 0,
     JSON.stringify({ connections, redirected }),
   );
 });
