@@ -83,20 +83,9 @@ function look(object: BpfObject, cookies: Bytes[]): (Reader & { cookie: Bytes })
   return cookies.map((cookie) => ({ cookie, ...readOne(cookie) }));
 }
 
-type Maps = Pick<BpfObject, "map">;
-
 /** Whether there are readers that may still need an edge. */
-export function someAreBehind(object: Maps): boolean {
-  return someAreNoted(object) || holdsSome(object, "readers");
-}
-
-/** Whether readers have come to need an edge since the last look. */
-export function someAreNoted(object: Maps): boolean {
-  return holdsSome(object, "edges_wanted") || holdsSome(object, "edges_at_once");
-}
-
-function holdsSome(object: Maps, map: string): boolean {
-  return !object.map(map).keys().next().done;
+export function someAreBehind(object: Pick<BpfObject, "map">): boolean {
+  return ["edges_wanted", "edges_at_once", "readers"].some((name) => !object.map(name).keys().next().done);
 }
 
 /** Makes an edge at a socket: tcp_set_rcvlowat() ends with tcp_data_ready(). */

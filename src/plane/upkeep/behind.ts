@@ -31,7 +31,7 @@ interface Waiting {
 
 /**
  * Wakes readers on edges (bpf/edges.h) as soon as they have read what was redirected, and not at the next common look, of which there
- * are ten a second: a sender whose buffers are full waits for them. Where a reader is, an earlier look has shown, or one look
+ * are ten a second at most: a sender whose buffers are full waits for them. Where a reader is, an earlier look has shown, or one look
  * for all that are not known.
  */
 export class Behind {

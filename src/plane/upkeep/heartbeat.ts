@@ -1,14 +1,14 @@
 import { getLogger } from "@logtape/logtape";
 import { layouts } from "../../generated/layouts.ts";
 import type { DataPlane } from "../data_plane.ts";
-import { makeEdges, someAreNoted } from "../sockets/edges.ts";
+import { makeEdges } from "../sockets/edges.ts";
 import { someIsBypassed } from "../sockets/handover.ts";
 import { LOOK_MS } from "./repeat.ts";
 import type { Shortage } from "./shortage.ts";
 
 const log = getLogger("mda");
 
-/** How seldom readers are looked at when none can be helped, and no other has been noted. */
+/** How seldom readers are looked at when none can be helped. */
 const LOOK_MS_MAX = 2000;
 
 /**
@@ -20,7 +20,7 @@ const LOOK_MS_MAX = 2000;
 export function heartbeat(plane: DataPlane, reaches: boolean, shortage: Shortage): () => number {
   const { object } = plane;
   const packet = new Uint8Array(layouts.release.size);
-  let wait = LOOK_MS, due = 0;
+  let wait = LOOK_MS;
   // From the first message on, and then before it is late, however long the rest takes.
   // Without descriptors no edge can be made; but who waits for a handover would be cut off.
   const say = () =>
@@ -28,15 +28,11 @@ export function heartbeat(plane: DataPlane, reaches: boolean, shortage: Shortage
   say();
   return () => {
     say();
-    const now = performance.now();
-    // One that rests keeps no other waiting.
-    let soon = someAreNoted(object);
-    if (now < due && !soon) return LOOK_MS;
+    let helped = true;
     try {
-      if (makeEdges(object)) soon = true;
+      helped = makeEdges(object);
     } catch (error) {
-      soon = true;
-      if (shortage.caused(error)) return LOOK_MS;
+      if (shortage.caused(error)) return wait = LOOK_MS;
       if (reaches) {
         log.warn(
           `${
@@ -47,8 +43,6 @@ export function heartbeat(plane: DataPlane, reaches: boolean, shortage: Shortage
       }
       reaches = false;
     }
-    wait = soon ? LOOK_MS : Math.min(2 * wait, LOOK_MS_MAX);
-    due = now + wait - LOOK_MS / 2;
-    return LOOK_MS;
+    return wait = helped ? LOOK_MS : Math.min(2 * wait, LOOK_MS_MAX);
   };
 }

@@ -10,7 +10,6 @@
 
 #define THREADS_MAX 8
 #define BYTES_MAX 4096
-#define WARM_UP 2000 /* until the programs are known; one at a time */
 #define HELD_AFTER 50 /* refusals one after the other, a millisecond apart */
 
 static struct pair pair;
@@ -75,14 +74,7 @@ int main(int argc, char **argv)
 	set_option(pair.client, IPPROTO_TCP, TCP_NODELAY, 1);
 	set_option(pair.client, SOL_SOCKET, SO_SNDBUF, strtoul(argv[4], NULL, 10));
 	set_option(pair.server, SOL_SOCKET, SO_RCVBUF, strtoul(argv[4], NULL, 10));
-	for (int i = 0; i < WARM_UP; i++) {
-		char byte = i;
-
-		send_all(pair.client, &byte, 1);
-		receive_all(pair.server, &byte, 1);
-		send_all(pair.server, &byte, 1);
-		receive_all(pair.client, &byte, 1);
-	}
+	become_known(&pair);
 	for (unsigned long i = 0; i < rounds; i++) {
 		uint64_t queued = fill_up(threads);
 

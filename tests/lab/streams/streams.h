@@ -235,6 +235,19 @@ static inline void found(struct findings *findings, const char *format, ...)
 	errx(1, "more different outcomes than anyone would read, the last is: %s", text);
 }
 
+/* Bytes go to and fro until both programs are known. */
+static inline void become_known(const struct pair *pair)
+{
+	for (int i = 0; i < 2000; i++) {
+		char byte = i;
+
+		send_all(pair->client, &byte, 1);
+		receive_all(pair->server, &byte, 1);
+		send_all(pair->server, &byte, 1);
+		receive_all(pair->client, &byte, 1);
+	}
+}
+
 /* One line: what was tried, and how often it came out how. */
 static inline void print_findings(const char *what, const struct findings *findings)
 {

@@ -12,7 +12,6 @@
 
 #define THREADS_MAX 8
 #define BYTES_MAX 4096
-#define WARM_UP 2000 /* until the programs are known; one at a time */
 #define SENDBUF (8 << 20)
 /* So much fits into the sender's buffer in any case: a message is never sent in parts, between which another's could come. */
 #define OUTSTANDING_MAX (256 << 10)
@@ -134,14 +133,7 @@ int main(int argc, char **argv)
 	if (strtoul(argv[4], NULL, 10))
 		set_option(pair.server, SOL_SOCKET, SO_RCVBUF, strtoul(argv[4], NULL, 10));
 	/* Both programs, which are this one, must be known for a connection to be redirected. */
-	for (int i = 0; i < WARM_UP; i++) {
-		char byte = i;
-
-		send_all(pair.client, &byte, 1);
-		receive_all(pair.server, &byte, 1);
-		send_all(pair.server, &byte, 1);
-		receive_all(pair.client, &byte, 1);
-	}
+	become_known(&pair);
 	reader.epoll = epoll_create1(0);
 	reader.random = random_from(now_ms());
 	if (!strcmp(argv[5], "edges"))

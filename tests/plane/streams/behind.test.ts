@@ -162,7 +162,7 @@ for _ in range(3):
     read({server.fileno(): sent})
     waited += time.time() - began
     edges.unregister(server)
-# A tenth of a second each, and not until the one that rests is looked at.
+# As soon as it has read, and not when the one that rests is looked at again.
 assert waited < 2, waited`;
   await accelerated("resting", async (mda, cgroup) => {
     const growth = await mda.during(() => run({ cgroup }, ["python3", "-c", others]));
